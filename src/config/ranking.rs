@@ -233,6 +233,9 @@ section! {
         /// How many times its share of the requests in flight an upstream takes before the next one has to; at least 1.
         /// Default 1.25.
         bound: Amount,
+        /// After so long without a request nothing of a conversation is in a cache any more: an upstream that has its share
+        /// already does not take it then. Default `1h`.
+        ttl: Span,
     }
 }
 
@@ -262,6 +265,7 @@ impl FromNode for AffinityForm {
         Some(Self(Some(AffinityPolicy {
             by: table.by.unwrap_or_default(),
             bound,
+            ttl: table.ttl.map_or(usual.ttl, |Span(ttl)| ttl),
         })))
     }
 }

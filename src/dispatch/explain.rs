@@ -246,6 +246,7 @@ impl Dispatch {
             header_fits: &header_fits,
             unix: ranking::unix(self.clock.wall()),
             session: session.map(|name| session::named(client, &chain.target, name)),
+            warm: true,
         };
         self.rank(chain, &asked, seed, false, Some(steps))
     }

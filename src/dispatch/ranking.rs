@@ -82,7 +82,10 @@ impl Dispatch {
             return RankedChain::whole(chain);
         }
         let doc = &request.doc;
-        let session_by = self.targets.session_by(&chain.target);
+        let sessions = self.targets.sessions(&chain.target);
+        let session = sessions.and_then(|own| session::of(request, &chain.target, own.by));
+        let ttl = sessions.map_or(Duration::ZERO, |own| own.ttl);
+        let now = self.clock.now();
         let asked = Asked {
             prompt_tokens: tokens::prompt(doc),
             output_tokens: doc.max_output_tokens(),
@@ -97,7 +100,8 @@ impl Dispatch {
                 values.any(|value| value.to_str().is_ok_and(|value| matches(pattern, value)))
             },
             unix: unix(self.clock.wall()),
-            session: session_by.and_then(|by| session::of(request, &chain.target, by)),
+            session,
+            warm: session.is_none_or(|session| self.routing.heard_of(session, ttl, now)),
         };
         self.rank(chain, &asked, fastrand::u64(..), true, None)
     }

@@ -3,10 +3,15 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
 
 use crate::domain::chain::{Chain, Targets};
 use crate::domain::hash_map::HashMap;
 use crate::domain::ids::Upstream;
+use crate::domain::time::Time;
+
+/// Places for conversations: 32 KiB.
+const PLACES: usize = 8192;
 
 /// The counts under one configuration.
 #[derive(Debug, Default)]
@@ -15,6 +20,9 @@ pub struct RoutingState {
     pending: HashMap<Upstream, Arc<AtomicU32>>,
     /// By the target's place in the forest.
     turns: Box<[AtomicU64]>,
+    /// When conversations were last heard of, in seconds from 1, by the last bits of their hashes. Two that share a place are
+    /// taken for one, which only makes both count as warm. Empty where no target keeps conversations together.
+    heard: Arc<[AtomicU32]>,
     /// Some condition or upstream speaks of what requests have.
     pub(super) reads_features: bool,
 }
@@ -33,6 +41,13 @@ impl RoutingState {
         let mut whens = members().filter_map(|member| member.when.as_ref());
         Self {
             pending: pending.collect(),
+            heard: match before.filter(|before| !before.heard.is_empty()) {
+                Some(before) => Arc::clone(&before.heard),
+                None if all.iter().any(|target| target.affinity.is_some()) => {
+                    (0..PLACES).map(|_| AtomicU32::new(0)).collect()
+                }
+                None => Arc::default(),
+            },
             turns: all.iter().map(|_| AtomicU64::new(0)).collect(),
             reads_features: knows || whens.any(|when| when.has.each().next().is_some()),
         }
@@ -42,6 +57,18 @@ impl RoutingState {
     pub(super) fn pending(&self, upstream: &Upstream) -> u32 {
         let count = self.pending.get(upstream);
         count.map_or(0, |count| count.load(Ordering::Relaxed))
+    }
+
+    /// Notes a request of a conversation, and returns whether the last one is no longer ago than `ttl`.
+    pub(super) fn heard_of(&self, session: u64, ttl: Duration, now: Time) -> bool {
+        let place = usize::try_from(session).unwrap_or(0) % PLACES;
+        let Some(place) = self.heard.get(place) else {
+            return true;
+        };
+        let seconds = now.since(Time::ZERO).as_secs() + 1;
+        let seconds = u32::try_from(seconds).unwrap_or(u32::MAX);
+        let last = place.swap(seconds, Ordering::Relaxed);
+        last > 0 && u64::from(seconds.saturating_sub(last)) <= ttl.as_secs()
     }
 
     /// A target's turn; the next request has the next one if this is `taken`.
@@ -72,5 +99,56 @@ impl Drop for PendingGuard {
         if let Some(count) = &self.0 {
             count.fetch_sub(1, Ordering::Relaxed);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::chain::{MemberEntry, ProviderEntry, VirtualEntry};
+    use crate::domain::session_affinity::AffinityPolicy;
+
+    fn targets() -> Targets {
+        let providers = ["a", "b"].map(|name| ProviderEntry {
+            name: name.into(),
+            model: Some("m".into()),
+            models: Vec::new(),
+            builtin: false,
+        });
+        let entry = VirtualEntry {
+            affinity: Some(AffinityPolicy::default()),
+            ..VirtualEntry::ordered("v", ["a", "b"].map(MemberEntry::from))
+        };
+        Targets::build(&providers, &[entry], None).unwrap()
+    }
+
+    #[test]
+    fn a_request_counts_until_it_ends_also_over_a_reload() {
+        let targets = targets();
+        let state = RoutingState::new(&targets, false, None);
+        let chain = targets.resolve(Some("v")).unwrap();
+        let upstream = &chain.upstreams[1];
+        let guard = state.enter(&chain, 1);
+        let next = RoutingState::new(&targets, false, Some(&state));
+        assert_eq!((state.pending(upstream), next.pending(upstream)), (1, 1));
+        drop(guard);
+        assert_eq!(next.pending(upstream), 0);
+        drop(state.enter(&chain, 9));
+    }
+
+    #[test]
+    fn a_conversation_is_warm_for_its_time() {
+        let state = RoutingState::new(&targets(), false, None);
+        let ttl = Duration::from_secs(60);
+        let heard = |seconds: u64| state.heard_of(77, ttl, Time::from_millis(seconds * 1000));
+        assert_eq!([0, 60, 121, 122].map(heard), [false, true, false, true]);
+        assert!(RoutingState::default().heard_of(77, ttl, Time::ZERO));
+    }
+
+    #[test]
+    fn turns_are_taken_by_requests_alone() {
+        let state = RoutingState::new(&targets(), false, None);
+        let turns = [true, false, true, true].map(|taken| state.turn(0, taken));
+        assert_eq!(turns, [0, 1, 1, 2]);
     }
 }

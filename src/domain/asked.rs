@@ -21,6 +21,8 @@ pub struct Asked<'a> {
     pub unix: i64,
     /// The hash of what its conversation is known by; `None` where it is known by nothing.
     pub session: Option<u64>,
+    /// Whether that was heard of lately, so that its prompt may be in a cache.
+    pub warm: bool,
 }
 
 impl Default for Asked<'_> {
@@ -35,6 +37,7 @@ impl Default for Asked<'_> {
             header_fits: &|_, _| false,
             unix: 0,
             session: None,
+            warm: true,
         }
     }
 }

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use super::ids::{ModelName, ProviderName, Upstream};
 use super::near::near;
 use super::policy::Policy;
-use super::session_affinity::{AffinityBy, AffinityPolicy};
+use super::session_affinity::AffinityPolicy;
 use super::target::{Forest, Inquiry};
 use super::when::When;
 
@@ -293,9 +293,9 @@ impl Targets {
         }
     }
 
-    /// By what a target knows the conversations that it keeps together; `None` where it keeps none.
-    pub fn session_by(&self, target: &str) -> Option<AffinityBy> {
-        self.forest.session_by(*self.ranked.get(target)?)
+    /// How a target keeps conversations together; `None` where it does not.
+    pub fn sessions(&self, target: &str) -> Option<AffinityPolicy> {
+        self.forest.sessions(*self.ranked.get(target)?)
     }
 
     /// The targets whose order depends on the request; their places are those of [`Figures::turn`](super::policy::Figures).

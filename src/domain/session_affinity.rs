@@ -6,6 +6,8 @@
 //! kept, so nothing has to be forgotten: a member that is out is passed over like any other, and has its conversations
 //! back when it is well. No I/O, no clock, no logging.
 
+use std::time::Duration;
+
 /// By what requests of one conversation are known.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum AffinityBy {
@@ -39,6 +41,9 @@ pub struct AffinityPolicy {
     pub by: AffinityBy,
     /// How many times its share of the requests in flight a member takes; at least 1.
     pub bound: f64,
+    /// After so long without a request nothing of a conversation is in a cache any more: its next request goes home only
+    /// where that is within the mere share.
+    pub ttl: Duration,
 }
 
 impl Default for AffinityPolicy {
@@ -46,6 +51,7 @@ impl Default for AffinityPolicy {
         Self {
             by: AffinityBy::default(),
             bound: 1.25,
+            ttl: Duration::from_secs(60 * 60),
         }
     }
 }

@@ -10,7 +10,7 @@ use super::asked::Asked;
 use super::hash_map::HashMap;
 use super::ids::{ProviderName, Upstream};
 use super::policy::{Chance, Draw, Figure, Figures, MemberFacts, Needs, Policy};
-use super::session_affinity::{self, AffinityBy, AffinityPolicy, Seat};
+use super::session_affinity::{self, AffinityPolicy, Seat};
 use super::unmet::Unmet;
 use super::when::When;
 
@@ -94,12 +94,11 @@ pub struct Target {
 }
 
 impl Target {
-    /// By what conversations are known to it, or to the first target in it that keeps them together.
-    fn session_by(&self, forest: &[Self]) -> Option<AffinityBy> {
-        let own = self.affinity.map(|affinity| affinity.by);
-        own.or_else(|| {
+    /// How it keeps conversations together, or the first target in it that does.
+    fn sessions(&self, forest: &[Self]) -> Option<AffinityPolicy> {
+        self.affinity.or_else(|| {
             let mut inside = self.members.iter().filter_map(|member| member.ranked);
-            inside.find_map(|at| forest.get(at)?.affinity.map(|affinity| affinity.by))
+            inside.find_map(|at| forest.get(at)?.affinity)
         })
     }
 }
@@ -142,9 +141,9 @@ impl Forest {
         Some(self.targets.len() - 1)
     }
 
-    /// By what conversations are known to the target at that place.
-    pub fn session_by(&self, root: usize) -> Option<AffinityBy> {
-        self.targets.get(root)?.session_by(&self.targets)
+    /// How the target at that place keeps conversations together.
+    pub fn sessions(&self, root: usize) -> Option<AffinityPolicy> {
+        self.targets.get(root)?.sessions(&self.targets)
     }
 
     /// All of them.
@@ -230,15 +229,20 @@ impl Target {
             }
         }
         let session = inquiry.asked.session.zip(self.affinity);
+        let bound = |affinity: AffinityPolicy| match inquiry.asked.warm {
+            true => affinity.bound,
+            false => 1.0,
+        };
+        let bound = self.affinity.map_or(1.0, bound);
         let turn = inquiry.figures.turn(at);
         let mut order = Vec::with_capacity(self.members.len());
         for tier in &tiers {
             let places = match session {
-                Some((session, affinity)) => {
+                Some((session, _)) => {
                     let seats = tier.iter().filter_map(|place| self.members.get(*place));
                     let seats = seats.map(|member| member.seat(inquiry.figures));
                     let session = session ^ session_affinity::hash(self.name.as_bytes());
-                    session_affinity::order(session, &seats.collect::<Vec<_>>(), affinity.bound)
+                    session_affinity::order(session, &seats.collect::<Vec<_>>(), bound)
                 }
                 None => {
                     let mut chance = Chance {
