@@ -6,7 +6,8 @@ use super::describe::{Describe, Shape};
 use super::read::{ConfigNode, FromNode, Report, section};
 use super::values::{Amount, Fraction, PositiveSpan, Span, choice};
 use crate::domain::policy::{
-    Cost, Latency, ParamsUnit, Policy, Score, ScoreWeights, Signal, Unpriced, Weighted, WeightedBy,
+    CostPolicy, Latency, ParamsUnit, Policy, Score, ScoreWeights, Signal, Unpriced, Weighted,
+    WeightedBy,
 };
 use crate::domain::session_affinity::{AffinityBy, AffinityPolicy};
 
@@ -166,8 +167,8 @@ impl PolicyTable {
                 by: self.by.unwrap_or_default(),
             }),
             "cost" => {
-                let usual = Cost::default();
-                Policy::new(Cost {
+                let usual = CostPolicy::default();
+                Policy::new(CostPolicy {
                     band: self.band.map_or(usual.band, millionths),
                     unpriced: self.unpriced.unwrap_or_default(),
                 })

@@ -13,6 +13,7 @@ mod outbound;
 mod price;
 mod providers;
 mod reference;
+mod routing;
 mod shared_env;
 mod state;
 mod streams;

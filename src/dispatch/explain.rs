@@ -12,7 +12,7 @@ use super::verdict::{self, retry_after};
 use crate::access::Client;
 pub use crate::actors::route::NoAnswer;
 use crate::actors::route::{PlanRequest, Planned};
-use crate::domain::asked::Asked;
+use crate::domain::asked::RequestShape;
 use crate::domain::attempts::{Attempts, FinalError, LeaseRefused, Next};
 use crate::domain::chain::{Chain, RankedChain};
 use crate::domain::client::matches;
@@ -237,7 +237,7 @@ impl Dispatch {
             let mut all = question.headers.iter();
             all.any(|(known, value)| known.eq_ignore_ascii_case(name) && matches(pattern, value))
         };
-        let asked = Asked {
+        let asked = RequestShape {
             prompt_tokens: question.tokens.unwrap_or(0),
             output_tokens: question.output_tokens,
             stream: question.stream,

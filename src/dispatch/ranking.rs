@@ -8,12 +8,12 @@ use super::request::Request;
 use super::session;
 use super::shared::Dispatch;
 use super::tokens;
-use crate::domain::asked::Asked;
+use crate::domain::asked::RequestShape;
 use crate::domain::chain::{Chain, RankedChain};
 use crate::domain::client::matches;
 use crate::domain::ids::{ProviderName, Upstream};
 use crate::domain::money::Pico;
-use crate::domain::policy::{Figures, Signal};
+use crate::domain::policy::{Signal, UpstreamFigures};
 use crate::domain::target::{Inquiry, RankingStep};
 use crate::domain::unmet::{Features, Unmet};
 use crate::wire::needs;
@@ -24,12 +24,12 @@ const USUAL_OUTPUT: u64 = 500;
 /// The figures for one request.
 struct RequestFigures<'a> {
     dispatch: &'a Dispatch,
-    asked: &'a Asked<'a>,
+    asked: &'a RequestShape<'a>,
     /// Whether turns are taken: a question about the order takes none.
     takes_turns: bool,
 }
 
-impl Figures for RequestFigures<'_> {
+impl UpstreamFigures for RequestFigures<'_> {
     fn in_flight(&self, provider: &ProviderName) -> u32 {
         self.dispatch.tree.in_flight(provider)
     }
@@ -86,7 +86,7 @@ impl Dispatch {
         let session = sessions.and_then(|own| session::of(request, &chain.target, own.by));
         let ttl = sessions.map_or(Duration::ZERO, |own| own.ttl);
         let now = self.clock.now();
-        let asked = Asked {
+        let asked = RequestShape {
             prompt_tokens: tokens::prompt(doc),
             output_tokens: doc.max_output_tokens(),
             stream: request.streams(),
@@ -110,7 +110,7 @@ impl Dispatch {
     pub(super) fn rank(
         &self,
         chain: Arc<Chain>,
-        asked: &Asked<'_>,
+        asked: &RequestShape<'_>,
         seed: u64,
         takes_turns: bool,
         steps: Option<&mut Vec<RankingStep>>,
@@ -141,7 +141,7 @@ impl Dispatch {
     }
 
     /// What an upstream is known to lack for such a request.
-    fn lacks(&self, upstream: &Upstream, asked: &Asked<'_>) -> Option<Unmet> {
+    fn lacks(&self, upstream: &Upstream, asked: &RequestShape<'_>) -> Option<Unmet> {
         if !self.routing.reads_features {
             return None;
         }

@@ -4,7 +4,7 @@ use super::unmet::Features;
 
 /// One request.
 #[derive(Clone, Copy)]
-pub struct Asked<'a> {
+pub struct RequestShape<'a> {
     /// Tokens of its prompt, estimated.
     pub prompt_tokens: u64,
     /// The most tokens that its answer may have, if it says.
@@ -25,7 +25,7 @@ pub struct Asked<'a> {
     pub warm: bool,
 }
 
-impl Default for Asked<'_> {
+impl Default for RequestShape<'_> {
     /// A short prompt with nothing about it, from nobody, in 1970.
     fn default() -> Self {
         Self {

@@ -298,7 +298,7 @@ impl Targets {
         self.forest.sessions(*self.ranked.get(target)?)
     }
 
-    /// The targets whose order depends on the request; their places are those of [`Figures::turn`](super::policy::Figures).
+    /// The targets whose order depends on the request; their places are those of [`UpstreamFigures::turn`](super::policy::UpstreamFigures).
     pub fn forest(&self) -> &Forest {
         &self.forest
     }

@@ -6,10 +6,10 @@
 
 use std::sync::Arc;
 
-use super::asked::Asked;
+use super::asked::RequestShape;
 use super::hash_map::HashMap;
 use super::ids::{ProviderName, Upstream};
-use super::policy::{Chance, Draw, Figure, Figures, MemberFacts, Needs, Policy};
+use super::policy::{Chance, Draw, Figure, MemberFacts, Needs, Policy, UpstreamFigures};
 use super::session_affinity::{self, AffinityPolicy, Seat};
 use super::unmet::Unmet;
 use super::when::When;
@@ -71,9 +71,9 @@ pub struct RankedMember {
 /// A request that is to be ranked.
 pub struct Inquiry<'a> {
     /// What it is like.
-    pub asked: &'a Asked<'a>,
+    pub asked: &'a RequestShape<'a>,
     /// What is known of upstreams.
-    pub figures: &'a dyn Figures,
+    pub figures: &'a dyn UpstreamFigures,
     /// Its random numbers.
     pub draw: Draw<'a>,
     /// Where the steps are told, if anybody wants to know.
@@ -351,7 +351,7 @@ impl Member {
         facts
     }
 
-    fn seat(&self, figures: &dyn Figures) -> Seat {
+    fn seat(&self, figures: &dyn UpstreamFigures) -> Seat {
         Seat {
             name: self.hash,
             weight: self.weight,
@@ -360,7 +360,7 @@ impl Member {
     }
 
     /// Requests of ranked targets on their way to its upstreams.
-    fn pending(&self, figures: &dyn Figures) -> u32 {
+    fn pending(&self, figures: &dyn UpstreamFigures) -> u32 {
         let all = self.chain.upstreams.iter();
         let all = all.map(|upstream| figures.pending(upstream));
         all.fold(0, u32::saturating_add)
@@ -368,7 +368,7 @@ impl Member {
 
     /// Requests in flight at its providers. What was ranked a moment ago counts too, though no key has been leased for it
     /// yet.
-    fn in_flight(&self, figures: &dyn Figures) -> u32 {
+    fn in_flight(&self, figures: &dyn UpstreamFigures) -> u32 {
         let at_providers = self.providers().map(|provider| figures.in_flight(provider));
         let at_providers = at_providers.fold(0, u32::saturating_add);
         at_providers.max(self.pending(figures))

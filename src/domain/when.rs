@@ -4,7 +4,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::asked::Asked;
+use super::asked::RequestShape;
 use super::client::matches;
 use super::unmet::{Features, Unmet};
 
@@ -112,7 +112,7 @@ pub struct When {
 
 impl When {
     /// The first of its conditions that does not hold.
-    pub fn unmet(&self, asked: &Asked<'_>) -> Option<Unmet> {
+    pub fn unmet(&self, asked: &RequestShape<'_>) -> Option<Unmet> {
         let calendar = self.calendar.as_ref();
         let is_client = |pattern: &String| asked.client.is_some_and(|name| matches(pattern, name));
         let has_header = |(name, pattern): &(String, String)| (asked.header_fits)(name, pattern);
@@ -227,13 +227,13 @@ mod tests {
     fn each_condition_is_told_by_its_name() {
         let images: Features = [Feature::Images].into_iter().collect();
         let header = |name: &str, pattern: &str| name == "x-tier" && matches(pattern, "gold");
-        let asked = Asked {
+        let asked = RequestShape {
             prompt_tokens: 100,
             stream: true,
             features: images,
             client: Some("team-a"),
             header_fits: &header,
-            ..Asked::default()
+            ..RequestShape::default()
         };
         let none = When::default();
         assert_eq!(none.unmet(&asked), None);
@@ -345,7 +345,7 @@ mod tests {
         ] {
             assert_eq!(when.unmet(&asked), unmet, "{when:?}");
         }
-        let nobody = Asked::default();
+        let nobody = RequestShape::default();
         let clients = When {
             clients: texts(&["*"]),
             ..none

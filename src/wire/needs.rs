@@ -79,7 +79,7 @@ fn media(doc: &RequestDoc) -> (bool, bool) {
 /// Chat's `response_format`, Responses' `text.format`, Gemini's `responseSchema`, Ollama's and Anthropic's forms.
 fn has_schema(doc: &RequestDoc) -> bool {
     #[derive(serde::Deserialize)]
-    struct Typed<'a> {
+    struct SchemaField<'a> {
         #[serde(rename = "type", default)]
         kind: Option<String>,
         #[serde(borrow, default)]
@@ -94,11 +94,11 @@ fn has_schema(doc: &RequestDoc) -> bool {
         schema: Option<&'a RawValue>,
     }
     let typed = |raw: &[u8]| {
-        let read = serde_json::from_slice::<Typed<'_>>(raw).ok();
+        let read = serde_json::from_slice::<SchemaField<'_>>(raw).ok();
         read.is_some_and(|it| it.kind.as_deref() == Some("json_schema"))
     };
     let inside = |name: &str| {
-        let read = serde_json::from_slice::<Typed<'_>>(doc.raw(name)?).ok()?;
+        let read = serde_json::from_slice::<SchemaField<'_>>(doc.raw(name)?).ok()?;
         let format = read
             .format
             .is_some_and(|format| typed(format.get().as_bytes()));
@@ -115,7 +115,7 @@ fn has_schema(doc: &RequestDoc) -> bool {
 
 fn reasons(doc: &RequestDoc) -> bool {
     #[derive(serde::Deserialize)]
-    struct Asked<'a> {
+    struct ReasoningField<'a> {
         #[serde(rename = "type", borrow, default)]
         kind: Option<&'a RawValue>,
         #[serde(borrow, default)]
@@ -129,7 +129,7 @@ fn reasons(doc: &RequestDoc) -> bool {
             let Ok(text) = std::str::from_utf8(raw) else {
                 return false;
             };
-            let asked = serde_json::from_str::<Asked<'_>>(text).ok();
+            let asked = serde_json::from_str::<ReasoningField<'_>>(text).ok();
             let words = asked
                 .into_iter()
                 .flat_map(|asked| [asked.kind, asked.effort]);

@@ -60,7 +60,7 @@ log: {format: xml, level: loud}
             "llm.providers[3].base_url: base_url is not",
             "llm.virtual: virtual provider `v` references the unknown upstream `grok-typo`",
             "llm.virtual[0].upstreams[1].nam: unknown key; did you mean `name`?",
-            "llm.virtual[0].policy: expected one of ordered, weighted, least_busy",
+            "llm.virtual[0].policy: expected one of ordered, round_robin, weighted, cost, latency, least_busy, usage, score",
             "virtual provider `w` has no upstreams",
             "dispatch.max_attempts",
             "dispatch.retry_budget.ratio: is above 10",

@@ -286,7 +286,7 @@ llm:
     - {name: b, base_url: 'http://localhost:1/v1', model: m, api_key: k}
   virtual:
     - {name: v, policy: weighted, upstreams: [{name: a, weight: 0}, b]}
-    - {name: w, policy: least_busy, upstreams: [{name: a, weight: 3}, v]}
+    - {name: w, policy: cost, upstreams: [{name: a, weight: 3}, v]}
     - {name: x, upstreams: [a, b]}
 ";
     let config = yaml(text, &[]).unwrap();
@@ -299,6 +299,6 @@ llm:
     assert_eq!(warnings.len(), 1, "{warnings:?}");
     has(
         &warnings[0],
-        &["llm.virtual[1].upstreams[0].weight", "least_busy"],
+        &["llm.virtual[1].upstreams[0].weight", "cost"],
     );
 }

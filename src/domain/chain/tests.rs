@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use proptest::prelude::*;
 
 use super::*;
-use crate::domain::asked::Asked;
+use crate::domain::asked::RequestShape;
 use crate::domain::target::fixed::Fixed;
 
 fn provider(name: &str, model: Option<&str>, models: &[&str]) -> ProviderEntry {
@@ -307,7 +307,7 @@ fn ranked(name: &str, policy: &str, upstreams: &[(&str, u32)]) -> VirtualEntry {
 fn order(targets: &Targets, name: &str, draw: f64) -> Vec<String> {
     let chain = targets.resolve(Some(name)).unwrap();
     let mut inquiry = Inquiry {
-        asked: &Asked::default(),
+        asked: &RequestShape::default(),
         figures: &Fixed {
             in_flight: vec![("groq", 1)],
             ..Fixed::default()
@@ -354,7 +354,7 @@ fn a_target_that_is_always_walked_as_configured_is_not_ranked_for_each_request()
     let targets = Targets::build(&three(), &virtuals, None).unwrap();
     let chain = targets.resolve(Some("w")).unwrap();
     let mut inquiry = Inquiry {
-        asked: &Asked::default(),
+        asked: &RequestShape::default(),
         figures: &Fixed::default(),
         draw: &mut || 0.0,
         steps: None,

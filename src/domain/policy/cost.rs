@@ -32,7 +32,7 @@ impl Unpriced {
 
 /// The settings of `cost`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Cost {
+pub struct CostPolicy {
     /// Prices that differ by no more than this count as equal, in millionths.
     pub band: u32,
     /// What becomes of members without a price.
@@ -43,7 +43,7 @@ pub struct Cost {
 const BAND: u32 = 10_000;
 const MILLION: u128 = 1_000_000;
 
-impl Default for Cost {
+impl Default for CostPolicy {
     fn default() -> Self {
         Self {
             band: BAND,
@@ -52,7 +52,7 @@ impl Default for Cost {
     }
 }
 
-impl RoutingPolicy for Cost {
+impl RoutingPolicy for CostPolicy {
     fn name(&self) -> &'static str {
         "cost"
     }
@@ -112,7 +112,7 @@ mod tests {
     use super::*;
     use crate::domain::money::Pico;
 
-    fn ranked(policy: Cost, costs: &[Option<u64>]) -> Vec<usize> {
+    fn ranked(policy: CostPolicy, costs: &[Option<u64>]) -> Vec<usize> {
         let members = costs.iter().map(|cost| MemberFacts {
             cost: cost.map(Pico::new),
             ..MemberFacts::default()
@@ -127,15 +127,21 @@ mod tests {
 
     #[test]
     fn the_cheapest_comes_first_free_before_it_and_unknown_last() {
-        let order = ranked(Cost::default(), &[Some(450), Some(600), None, Some(0)]);
+        let order = ranked(
+            CostPolicy::default(),
+            &[Some(450), Some(600), None, Some(0)],
+        );
         assert_eq!(order, [3, 0, 1, 2]);
-        let order = ranked(Cost::default(), &[Some(1560), Some(1110), None, Some(0)]);
+        let order = ranked(
+            CostPolicy::default(),
+            &[Some(1560), Some(1110), None, Some(0)],
+        );
         assert_eq!(order, [3, 1, 0, 2]);
     }
 
     #[test]
     fn prices_within_the_band_keep_the_configured_order() {
-        let order = |costs: &[Option<u64>]| ranked(Cost::default(), costs);
+        let order = |costs: &[Option<u64>]| ranked(CostPolicy::default(), costs);
         assert_eq!(order(&[Some(1010), Some(1000)]), [0, 1]);
         assert_eq!(order(&[Some(1011), Some(1000)]), [1, 0]);
         // Not by steps: the third is 1.9 % above the first.
@@ -149,9 +155,9 @@ mod tests {
 
     #[test]
     fn members_without_a_price_are_left_out_where_that_is_asked_for() {
-        let policy = Cost {
+        let policy = CostPolicy {
             unpriced: Unpriced::Exclude,
-            ..Cost::default()
+            ..CostPolicy::default()
         };
         let free = MemberFacts {
             cost: Some(Pico::ZERO),
@@ -162,7 +168,10 @@ mod tests {
             policy.excludes(&MemberFacts::default()),
             Some(Unmet::Unpriced)
         );
-        assert_eq!(Cost::default().excludes(&MemberFacts::default()), None);
+        assert_eq!(
+            CostPolicy::default().excludes(&MemberFacts::default()),
+            None
+        );
     }
 
     proptest! {
@@ -171,7 +180,7 @@ mod tests {
             costs in prop::collection::vec(prop::option::of(0u64..3000), 0..12),
             band in 0u32..200_000,
         ) {
-            let order = ranked(Cost { band, unpriced: Unpriced::Last }, &costs);
+            let order = ranked(CostPolicy { band, unpriced: Unpriced::Last }, &costs);
             for (at, place) in order.iter().enumerate() {
                 for later in &order[at..] {
                     match (costs[*place], costs[*later]) {

@@ -17,10 +17,11 @@ mod weighted;
 use std::fmt;
 use std::sync::Arc;
 
-pub use cost::{Cost, Unpriced};
+pub use cost::{CostPolicy, Unpriced};
 pub use latency::Latency;
 pub use routing::{
-    Chance, Draw, Figure, Figures, LoadBy, MemberFacts, Needs, RoutingPolicy, Scores, Signal,
+    Chance, Draw, Figure, LoadBy, MemberFacts, Needs, RoutingPolicy, Scores, Signal,
+    UpstreamFigures,
 };
 pub use score::{Adjust, ParamsUnit, Score, ScoreWeights};
 pub use weighted::{Weighted, WeightedBy};
@@ -32,10 +33,10 @@ static POLICIES: &[fn() -> Policy] = &[
     || Policy::new(ordered::Ordered),
     || Policy::new(round_robin::RoundRobin),
     || Policy::new(Weighted::default()),
-    || Policy::new(Cost::default()),
+    || Policy::new(CostPolicy::default()),
     || Policy::new(Latency::default()),
     || Policy::new(least_busy::LeastBusy),
-    || Policy::new(usage::Usage),
+    || Policy::new(usage::UsagePolicy),
     || Policy::new(Score::default()),
 ];
 

@@ -98,7 +98,7 @@ impl Signal {
 }
 
 /// What is known of upstreams at the moment of a request, for that request.
-pub trait Figures {
+pub trait UpstreamFigures {
     /// Requests in flight at a provider.
     fn in_flight(&self, provider: &ProviderName) -> u32;
     /// Requests that were ranked to go to this upstream first, or went there, and have not ended.

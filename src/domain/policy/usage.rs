@@ -4,12 +4,12 @@
 
 use super::routing::{Chance, Figure, MemberFacts, Needs, RoutingPolicy, sorted};
 
-pub(super) struct Usage;
+pub(super) struct UsagePolicy;
 
 /// Shares that differ by less count as equal.
 const STEP: f64 = 1e-6;
 
-impl RoutingPolicy for Usage {
+impl RoutingPolicy for UsagePolicy {
     fn name(&self) -> &'static str {
         "usage"
     }
@@ -59,6 +59,6 @@ mod tests {
             member(None, 3),
             member(Some(1.5), 0),
         ];
-        assert_eq!(Usage.rank(&members, &mut chance), [3, 2, 1, 0, 4]);
+        assert_eq!(UsagePolicy.rank(&members, &mut chance), [3, 2, 1, 0, 4]);
     }
 }

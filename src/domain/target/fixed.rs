@@ -1,10 +1,10 @@
-//! Figures for tests: what a table says.
+//! UpstreamFigures for tests: what a table says.
 
 use std::time::Duration;
 
 use crate::domain::ids::{ProviderName, Upstream};
 use crate::domain::money::Pico;
-use crate::domain::policy::{Figures, Signal};
+use crate::domain::policy::{Signal, UpstreamFigures};
 use crate::domain::unmet::Unmet;
 
 /// By provider's name.
@@ -25,7 +25,7 @@ fn of<T: Copy>(table: &[(&str, T)], provider: &ProviderName) -> Option<T> {
     row.map(|(_, value)| *value)
 }
 
-impl Figures for Fixed {
+impl UpstreamFigures for Fixed {
     fn in_flight(&self, provider: &ProviderName) -> u32 {
         of(&self.in_flight, provider).unwrap_or(0)
     }

@@ -3,7 +3,7 @@
 use super::fixed::Fixed;
 use super::*;
 use crate::domain::chain::{MemberEntry, ProviderEntry, Targets, VirtualEntry};
-use crate::domain::policy::{Cost, Latency, Score};
+use crate::domain::policy::{CostPolicy, Latency, Score};
 use crate::domain::unmet::Feature;
 
 fn providers() -> Vec<ProviderEntry> {
@@ -33,14 +33,14 @@ fn named(policy: &str) -> Policy {
 }
 
 /// The providers in order, those that are ruled out behind a bar.
-fn order(virtuals: &[VirtualEntry], figures: &Fixed, asked: &Asked<'_>) -> String {
+fn order(virtuals: &[VirtualEntry], figures: &Fixed, asked: &RequestShape<'_>) -> String {
     told(virtuals, figures, asked).0
 }
 
 fn told(
     virtuals: &[VirtualEntry],
     figures: &Fixed,
-    asked: &Asked<'_>,
+    asked: &RequestShape<'_>,
 ) -> (String, Vec<RankingStep>) {
     let targets = Targets::build(&providers(), virtuals, None).unwrap();
     let name = virtuals.first().map(|entry| entry.name.as_str());
@@ -79,7 +79,7 @@ fn all_of_a_tier_come_before_the_next_and_the_policy_orders_inside() {
         ..Fixed::default()
     };
     let entry = virtual_of("v", named("cost"), members);
-    assert_eq!(order(&[entry], &figures, &Asked::default()), "dcba");
+    assert_eq!(order(&[entry], &figures, &RequestShape::default()), "dcba");
 }
 
 #[test]
@@ -91,7 +91,7 @@ fn scores_are_ranked_inside_tiers_as_well() {
     };
     let of = |members: &[MemberEntry]| {
         let entry = virtual_of("v", Policy::new(Score::default()), members.to_vec());
-        order(&[entry], &figures, &Asked::default())
+        order(&[entry], &figures, &RequestShape::default())
     };
     assert_eq!(of(&members), "ab");
     members[0].priority = 10;
@@ -107,11 +107,11 @@ fn conditions_leave_members_out_and_say_why() {
         ..When::default()
     }));
     let entry = virtual_of("v", Policy::default(), members);
-    let asked = Asked::default();
+    let asked = RequestShape::default();
     let (text, steps) = told(std::slice::from_ref(&entry), &Fixed::default(), &asked);
     assert_eq!(text, "bc|a");
     assert_eq!(steps[0].members[2].unmet, Some(Unmet::Stream));
-    let stream = Asked {
+    let stream = RequestShape {
         stream: true,
         ..asked
     };
@@ -128,7 +128,10 @@ fn an_upstream_that_is_in_a_member_left_out_and_in_another_one_is_asked() {
     let outer = virtual_of("outer", Policy::default(), members);
     let inner = virtual_of("v", Policy::default(), plain(&["b", "a"]));
     let all = [outer, inner];
-    assert_eq!(order(&all, &Fixed::default(), &Asked::default()), "a|b");
+    assert_eq!(
+        order(&all, &Fixed::default(), &RequestShape::default()),
+        "a|b"
+    );
 }
 
 #[test]
@@ -139,7 +142,7 @@ fn what_is_known_to_lack_something_is_neither_ranked_nor_drawn() {
         ..Fixed::default()
     };
     let entry = virtual_of("v", named("cost"), plain(&["a", "b", "c"]));
-    assert_eq!(order(&[entry], &figures, &Asked::default()), "cb|a");
+    assert_eq!(order(&[entry], &figures, &RequestShape::default()), "cb|a");
 }
 
 #[test]
@@ -152,7 +155,7 @@ fn a_target_inside_a_target_is_ranked_by_its_best_and_ranks_its_own() {
         cost: vec![("a", 500), ("b", 900), ("c", 100)],
         ..Fixed::default()
     };
-    assert_eq!(order(&virtuals, &figures, &Asked::default()), "cbda");
+    assert_eq!(order(&virtuals, &figures, &RequestShape::default()), "cbda");
     let virtuals = [
         virtual_of("outer", named("latency"), plain(&["a", "inner"])),
         virtual_of("inner", Policy::new(Latency::default()), plain(&["b", "c"])),
@@ -162,7 +165,7 @@ fn a_target_inside_a_target_is_ranked_by_its_best_and_ranks_its_own() {
         pending: vec![("c", 1)],
         ..Fixed::default()
     };
-    assert_eq!(order(&virtuals, &figures, &Asked::default()), "cba");
+    assert_eq!(order(&virtuals, &figures, &RequestShape::default()), "cba");
 }
 
 #[test]
@@ -171,9 +174,9 @@ fn a_conversation_decides_inside_a_tier_and_keeps_its_member() {
     entry.affinity = Some(AffinityPolicy::default());
     entry.upstreams[3].priority = 200;
     let of = |session, turn, pending: &[(&'static str, u32)]| {
-        let asked = Asked {
+        let asked = RequestShape {
             session,
-            ..Asked::default()
+            ..RequestShape::default()
         };
         let figures = Fixed {
             turn,
@@ -200,16 +203,16 @@ fn a_conversation_decides_inside_a_tier_and_keeps_its_member() {
 
 #[test]
 fn members_without_a_price_are_ruled_out_where_the_policy_says_so() {
-    let policy = Policy::new(Cost {
+    let policy = Policy::new(CostPolicy {
         unpriced: crate::domain::policy::Unpriced::Exclude,
-        ..Cost::default()
+        ..CostPolicy::default()
     });
     let figures = Fixed {
         cost: vec![("b", 1)],
         ..Fixed::default()
     };
     let entry = virtual_of("v", policy, plain(&["a", "b"]));
-    let (text, steps) = told(&[entry], &figures, &Asked::default());
+    let (text, steps) = told(&[entry], &figures, &RequestShape::default());
     assert_eq!(text, "b|a");
     assert_eq!(steps[0].policy, "cost, unpriced: exclude");
     let figures: Vec<_> = steps[0]

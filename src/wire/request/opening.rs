@@ -34,11 +34,11 @@ impl RequestDoc {
     /// The user that the request names: `user`, or `metadata.user_id`.
     pub fn user(&self) -> Option<Cow<'_, str>> {
         #[derive(serde::Deserialize)]
-        struct Metadata {
+        struct UserField {
             user_id: Option<String>,
         }
         self.text_of("user").or_else(|| {
-            let metadata: Metadata = serde_json::from_slice(self.raw("metadata")?).ok()?;
+            let metadata: UserField = serde_json::from_slice(self.raw("metadata")?).ok()?;
             metadata.user_id.filter(|id| !id.is_empty()).map(Cow::Owned)
         })
     }
@@ -88,13 +88,13 @@ impl<'de, F: FnMut(&RawValue)> Visitor<'de> for UntilUser<F> {
 
     fn visit_seq<A: SeqAccess<'de>>(mut self, mut seq: A) -> Result<(), A::Error> {
         #[derive(serde::Deserialize)]
-        struct Message<'a> {
+        struct RoleField<'a> {
             #[serde(borrow)]
             role: Option<Cow<'a, str>>,
         }
         while let Some(message) = seq.next_element::<&RawValue>()? {
             (self.0)(message);
-            let read = serde_json::from_str::<Message<'_>>(message.get());
+            let read = serde_json::from_str::<RoleField<'_>>(message.get());
             // What has no role (a text in a list, Gemini's only content) is the user's.
             let role = read.ok().and_then(|message| message.role);
             if role.is_none_or(|role| role == "user") {

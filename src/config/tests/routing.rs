@@ -1,0 +1,161 @@
+//! What is understood of policies, tiers, conditions and affinity, and what is said of mistakes.
+
+use super::*;
+use crate::domain::session_affinity::AffinityBy;
+
+const PROVIDERS: &str = "
+llm:
+  providers:
+    - {name: a, base_url: 'http://localhost:1/v1', model: m, api_key: k, priority: 20}
+    - {name: b, base_url: 'http://localhost:1/v1', model: m, api_key: k}
+  virtual:
+";
+
+fn with(keys: &str) -> String {
+    format!("{PROVIDERS}    - {{name: v, {keys}}}\n")
+}
+
+fn policy(keys: &str) -> String {
+    let config = yaml(&with(&format!("{keys}, upstreams: [a, b]")), &[]).unwrap();
+    config.targets.configured("v").unwrap().policy.to_string()
+}
+
+#[test]
+fn a_policy_is_a_word_or_a_word_with_settings() {
+    for (keys, shown) in [
+        ("policy: cost", "cost"),
+        ("policy: {kind: cost}", "cost"),
+        (
+            "policy: {kind: cost, band: 0.05, unpriced: exclude}",
+            "cost, band: 0.05, unpriced: exclude",
+        ),
+        (
+            "policy: {kind: weighted, by: inverse_square_price}",
+            "weighted, by: inverse_square_price",
+        ),
+        (
+            "policy: {kind: latency, signal: total, decay: 5s, start: 500ms, band: 0}",
+            "latency, signal: total, decay: 5s, start: 500ms, band: 0",
+        ),
+        (
+            "policy: {kind: score, params_unit: seed}",
+            "score, params_unit: seed",
+        ),
+        ("policy: round_robin", "round_robin"),
+        ("policy: {kind: usage}", "usage"),
+    ] {
+        assert_eq!(policy(keys), shown, "{keys}");
+    }
+}
+
+#[test]
+fn tiers_order_the_members_and_conditions_belong_to_them() {
+    let members = "upstreams: [{name: a}, {name: b, priority: 5, when: {hours: '22:00-06:00', days: mon, timezone: Europe/Berlin, has: [tools]}}]";
+    let of = |policy: &str| {
+        let config = yaml(&with(&format!("policy: {policy}, {members}")), &[]).unwrap();
+        config.targets.configured("v").unwrap().upstreams.clone()
+    };
+    let told = |members: &[crate::domain::chain::MemberEntry]| {
+        let members = members.iter();
+        let all = members.map(|it| format!("{} {}", it.name, it.priority));
+        all.collect::<Vec<_>>()
+    };
+    assert_eq!(told(&of("cost")), ["b 5", "a 20"]);
+    assert_eq!(told(&of("ordered")), ["b 5", "a 100"]);
+    let when = of("cost")[0].when.clone().unwrap();
+    assert_eq!(
+        when.calendar.as_ref().unwrap().zone.name.as_ref(),
+        "Europe/Berlin"
+    );
+}
+
+#[test]
+fn affinity_is_a_word_or_a_section() {
+    let of = |keys: &str| {
+        let config = yaml(&with(&format!("{keys}upstreams: [a, b]")), &[]).unwrap();
+        config.targets.configured("v").unwrap().affinity
+    };
+    assert_eq!(of(""), None);
+    assert_eq!(of("affinity: off, "), None);
+    assert_eq!(of("affinity: auto, ").unwrap().by, AffinityBy::Auto);
+    let own = of("affinity: {by: user, bound: 2, ttl: 10m}, ").unwrap();
+    assert_eq!((own.by, own.ttl.as_secs()), (AffinityBy::User, 600));
+    assert!((own.bound - 2.0).abs() < 1e-9);
+}
+
+#[test]
+fn mistakes_are_told_where_they_are() {
+    for (keys, said) in [
+        (
+            "policy: {decay: 5s}, upstreams: [a]",
+            "llm.virtual[0].policy: needs a kind",
+        ),
+        (
+            "policy: {kind: cost, decay: 5s}, upstreams: [a]",
+            "policy cost has no `decay`; it belongs to latency",
+        ),
+        ("affinity: {bound: 0.5}, upstreams: [a]", "bound is below 1"),
+        (
+            "upstreams: [{name: a, when: {hours: 9 to 5}}]",
+            "when.hours: expected times of day",
+        ),
+        (
+            "upstreams: [{name: a, when: {days: [monday, someday]}}]",
+            "when.days: expected days",
+        ),
+        (
+            "upstreams: [{name: a, when: {timezone: Mars/North}}]",
+            "when.timezone: expected a zone",
+        ),
+        (
+            "upstreams: [{name: a, when: {has: [wings]}}]",
+            "when.has: expected some of tools",
+        ),
+        (
+            "policy: {kind: score, adjustments: nowhere.yaml}, upstreams: [a]",
+            "nowhere.yaml cannot be read",
+        ),
+    ] {
+        let text = yaml(&with(keys), &[]).unwrap_err().to_string();
+        assert!(text.contains(said), "{keys}: {text}");
+    }
+}
+
+#[test]
+fn what_models_can_do_is_read() {
+    let text = "llm: {providers: [{name: a, base_url: 'http://localhost:1/v1', model: m, api_key: k, base_priority: 0.5, capabilities: {tools: false, max_output_tokens: 100}}]}";
+    let config = yaml(text, &[]).unwrap();
+    let provider = &config.providers[0];
+    assert!(!provider.capabilities.is_empty());
+    assert_eq!(provider.capabilities.max_output_tokens, Some(100));
+    assert!((provider.base_priority - 0.5).abs() < 1e-9);
+}
+
+#[test]
+fn the_examples_are_valid() {
+    for text in [
+        include_str!("../../../config/examples/cheapest.yaml"),
+        include_str!("../../../config/examples/fastest.yaml"),
+        include_str!("../../../config/examples/free-first.yaml"),
+        include_str!("../../../config/examples/canary.yaml"),
+        include_str!("../../../config/examples/agents.yaml"),
+        include_str!("../../../config/examples/office-hours.yaml"),
+    ] {
+        let env = [
+            "GROQ",
+            "OPENAI",
+            "ANTHROPIC",
+            "OPENROUTER",
+            "CEREBRAS",
+            "DEEPINFRA",
+        ];
+        let env = env.map(|name| (format!("{name}_API_KEY"), "k-0123456789"));
+        let env: Vec<_> = env
+            .iter()
+            .map(|(name, key)| (name.as_str(), *key))
+            .collect();
+        if let Err(errors) = yaml(text, &env) {
+            panic!("{errors}\n{text}");
+        }
+    }
+}
