@@ -4,6 +4,7 @@ use std::num::{NonZeroU32, NonZeroU64};
 use std::sync::Arc;
 
 use super::chain::Chain;
+pub use super::pattern::matches;
 
 /// The order in which waiting requests are served: the first class first. Within a class it is first come, first
 /// served.
@@ -106,26 +107,6 @@ impl Allow {
                 .iter()
                 .all(|upstream| self.names(&upstream.to_string()))
     }
-}
-
-/// Whether `text` is what `pattern` says: the pieces between its stars follow each other in `text`, the first at its
-/// beginning, the last at its end. Takes time linear in both but for overlaps.
-pub fn matches(pattern: &str, text: &str) -> bool {
-    let mut pieces = pattern.split('*');
-    let Some(mut rest) = pieces.next().and_then(|first| text.strip_prefix(first)) else {
-        return false;
-    };
-    let Some(last) = pieces.next_back() else {
-        // No star at all.
-        return rest.is_empty();
-    };
-    for piece in pieces {
-        match rest.split_once(piece) {
-            Some((_, after)) => rest = after,
-            None => return false,
-        }
-    }
-    rest.ends_with(last)
 }
 
 #[cfg(test)]

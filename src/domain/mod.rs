@@ -38,6 +38,7 @@ pub mod money;
 pub mod near;
 pub mod outcome;
 pub mod pace;
+pub mod pattern;
 pub mod peak_ewma;
 pub mod persisted;
 pub mod plan;

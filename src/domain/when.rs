@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::asked::RequestShape;
-use super::client::matches;
+use super::pattern::matches;
 use super::unmet::{Features, Unmet};
 
 const DAY: i64 = 24 * 60 * 60;
