@@ -207,7 +207,7 @@ pub(super) fn sorted<K>(
     keyed.into_iter().map(|(_, place)| place).collect()
 }
 
-/// An exponential variate for members drawn by weight: see [`weighted`](super::weighted).
+/// An exponential variate for members drawn by weight: see `weighted`.
 pub(super) fn arrival(weight: f64, draw: f64) -> f64 {
     // 1 - u is above 0, so its logarithm is finite.
     -(1.0 - draw).ln() / weight
