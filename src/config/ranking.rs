@@ -55,24 +55,24 @@ section! {
         /// The policy. The other keys are settings of one policy each.
         kind: PolicyKind = required,
         /// `weighted`: whether the weights are the configured ones (`weight`), or one divided by the square of what the
-        /// request is expected to cost (`inverse_square_price`). Default `weight`.
+        /// request is expected to cost (`inverse_square_price`). Default: `weight`.
         by: WeightedBy,
         /// `cost`: prices that differ by no more than this part count as equal, default 0.01; `latency`: the same for loads,
         /// default 0.1.
         band: Fraction,
-        /// `cost`: whether upstreams without a price come `last`, or are left out (`exclude`). Default `last`.
+        /// `cost`: whether upstreams without a price come `last`, or are left out (`exclude`). Default: `last`.
         unpriced: Unpriced,
-        /// `latency`: what is measured: `first_token` (of whole answers the whole time), `per_token` or `total`. Default
+        /// `latency`: what is measured: `first_token` (of whole answers the whole time), `per_token` or `total`. Default:
         /// `first_token`.
         signal: Signal,
         /// `latency`: in this time a latency loses all but 37 % of its weight; of several policies over one upstream the
-        /// shortest counts. Default `10s`.
+        /// shortest counts. Default: `10s`.
         decay: PositiveSpan,
-        /// `latency`: what an upstream counts as that has not answered yet, while requests wait for it. Default `1s`.
+        /// `latency`: what an upstream counts as that has not answered yet, while requests wait for it. Default: `1s`.
         start: Span,
         /// `score`: what each part of a score counts.
         weights: WeightsTable,
-        /// `score`: whether `m` in a model's name is a thousandth of `b` (`corrected`), or counts as much (`seed`). Default
+        /// `score`: whether `m` in a model's name is a thousandth of `b` (`corrected`), or counts as much (`seed`). Default:
         /// `corrected`.
         params_unit: ParamsUnit,
         /// `score`: a file with a map of names and scores from 0 to 1 in JSON, relative to this file.
@@ -86,13 +86,13 @@ section! {
 section! {
     /// `llm.virtual[].policy.weights`
     WeightsTable {
-        /// For a place on the leaderboard, 0 to 1. Default 100.
+        /// For a place on the leaderboard, 0 to 1. Default: 100.
         leaderboard: Amount,
         /// For each billion of parameters. Default: 100 divided by 405.
         params: Amount,
-        /// For each token of the context window. Default 0.00005.
+        /// For each token of the context window. Default: 0.00005.
         context: Amount,
-        /// For each point of adjustments. Default 2.
+        /// For each point of adjustments. Default: 2.
         adjustment: Amount,
     }
 }

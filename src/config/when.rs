@@ -3,6 +3,7 @@
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
+use config::ValueKind;
 use serde_json::json;
 
 use super::describe::{Describe, Shape};
@@ -60,6 +61,18 @@ pub(super) fn when(raw: WhenSection) -> Option<Arc<When>> {
     (when != When::default()).then(|| Arc::new(when))
 }
 
+/// Whether something stands there: an empty list is one, an empty text is a mistake.
+fn says_something(read: &[String], node: &ConfigNode<'_>) -> bool {
+    !read.is_empty() || matches!(node.value.kind, ValueKind::Array(_))
+}
+
+/// One or several texts of this pattern.
+fn fitting(word: &str, pattern: &str) -> Shape {
+    let one = json!({"type": "string", "pattern": pattern});
+    let schema = json!({"anyOf": [one, {"type": ["array", "null"], "items": one}]});
+    Shape::plain(word, schema)
+}
+
 /// Parts of a day.
 pub(super) struct HoursForm(Vec<Hours>);
 
@@ -67,10 +80,9 @@ impl FromNode for HoursForm {
     fn read(node: &ConfigNode<'_>, report: &mut Report) -> Option<Self> {
         let Names(texts) = Names::read(node, report)?;
         let hours: Option<Vec<Hours>> = texts.iter().map(|text| hours(text)).collect();
-        let expected = "times of day such as 09:00-17:00";
-        match hours {
+        match hours.filter(|_| says_something(&texts, node)) {
             Some(hours) => Some(Self(hours)),
-            None => node.wrong(expected, report),
+            None => node.wrong("times of day such as 09:00-17:00", report),
         }
     }
 }
@@ -100,9 +112,7 @@ fn minute(text: &str) -> Option<u16> {
 impl Describe for HoursForm {
     fn shape() -> Shape {
         const TIMES: &str = r"^\s*[0-9]{1,2}(:[0-9]{1,2})?\s*[-–]";
-        let one = json!({"type": "string", "pattern": TIMES});
-        let schema = json!({"anyOf": [one, {"type": ["array", "null"], "items": one}]});
-        Shape::plain("times of day", schema)
+        fitting("times of day", TIMES)
     }
 }
 
@@ -124,20 +134,17 @@ impl FromNode for DaysForm {
                 None => return node.wrong("days such as mon, tue or sun", report),
             }
         }
-        Some(Self(days))
+        match says_something(&names, node) {
+            true => Some(Self(days)),
+            false => node.wrong("days such as mon, tue or sun", report),
+        }
     }
 }
 
 impl Describe for DaysForm {
     fn shape() -> Shape {
-        let schema = Names::shape().schema;
-        Shape {
-            schema,
-            ..Shape {
-                word: "days of the week".to_owned(),
-                ..Names::shape()
-            }
-        }
+        const DAY: &str = r"^[\s,]*([mM][oO][nN]|[tT][uU][eE]|[wW][eE][dD]|[tT][hH][uU]|[fF][rR][iI]|[sS][aA][tT]|[sS][uU][nN])";
+        fitting("days of the week", DAY)
     }
 }
 
@@ -152,7 +159,7 @@ impl FromNode for FeaturesForm {
             all.find(|feature| feature.as_str() == name.trim().to_lowercase())
         });
         let found: Option<Features> = found.collect();
-        match found {
+        match found.filter(|_| says_something(&names, node)) {
             Some(features) => Some(Self(features)),
             None => {
                 let all = Feature::ALL.map(Feature::as_str).join(", ");
@@ -164,10 +171,8 @@ impl FromNode for FeaturesForm {
 
 impl Describe for FeaturesForm {
     fn shape() -> Shape {
-        Shape {
-            word: "list of features".to_owned(),
-            ..Names::shape()
-        }
+        const FEATURE: &str = r"^[\s,]*(tools|images|audio|json_schema|reasoning)";
+        fitting("list of features", FEATURE)
     }
 }
 
@@ -176,7 +181,7 @@ pub(super) struct ZoneForm(Zone);
 
 impl FromNode for ZoneForm {
     fn read(node: &ConfigNode<'_>, report: &mut Report) -> Option<Self> {
-        let name = String::read(node, report)?;
+        let name = node.text().unwrap_or_default();
         let Ok(zone) = jiff::tz::TimeZone::get(name.trim()) else {
             return node.wrong("a zone such as Europe/Berlin or UTC", report);
         };
@@ -193,7 +198,8 @@ impl FromNode for ZoneForm {
 
 impl Describe for ZoneForm {
     fn shape() -> Shape {
-        Shape::plain("zone of time", json!({"type": "string"}))
+        const ZONE: &str = r"^\s*([A-Za-z_]+/[A-Za-z0-9_+/-]+|[A-Z]{3})\s*$";
+        Shape::plain("zone of time", json!({"type": "string", "pattern": ZONE}))
     }
 }
 

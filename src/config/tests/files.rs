@@ -153,6 +153,9 @@ fn every_example_loads_without_a_warning() {
                     ("GROQ_API_KEY", "g"),
                     ("CEREBRAS_API_KEY", "c"),
                     ("OPENROUTER_API_KEY", "o"),
+                    ("OPENAI_API_KEY", "p"),
+                    ("ANTHROPIC_API_KEY", "n"),
+                    ("DEEPINFRA_API_KEY", "d"),
                     ("WEB_TOKEN", "0123456789abcdef"),
                 ],
             )
@@ -167,5 +170,5 @@ fn every_example_loads_without_a_warning() {
         assert!(!config.providers.is_empty());
         count += 1;
     }
-    assert_eq!(count, 8);
+    assert_eq!(count, 14);
 }

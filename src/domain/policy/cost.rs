@@ -144,8 +144,8 @@ mod tests {
         let order = |costs: &[Option<u64>]| ranked(CostPolicy::default(), costs);
         assert_eq!(order(&[Some(1010), Some(1000)]), [0, 1]);
         assert_eq!(order(&[Some(1011), Some(1000)]), [1, 0]);
-        // Not by steps: the third is 1.9 % above the first.
-        assert_eq!(order(&[Some(1019), Some(1009), Some(1000)]), [1, 0, 2]);
+        // Not by steps: the first is 1.9 % above the third.
+        assert_eq!(order(&[Some(1019), Some(1009), Some(1000)]), [1, 2, 0]);
         assert_eq!(
             order(&[Some(1), Some(0)]),
             [1, 0],
