@@ -217,7 +217,7 @@ section! {
         mock_latency: Span,
         /// The tier of its upstreams in virtual providers whose policy is not `ordered`: lower first. Default 100.
         priority: u32,
-        /// The factor of its scores under policy `score`. Default 1.
+        /// The factor of its scores under policy `score`. Default: 1.
         base_priority: Amount,
         /// What its models can do; what is not said here excludes nothing.
         capabilities: CapabilitiesSection,

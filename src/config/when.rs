@@ -20,7 +20,7 @@ section! {
         hours: HoursForm,
         /// Days of the week: `mon` to `sun`. Default: all.
         days: DaysForm,
-        /// Where these are times of day: a name such as `Europe/Berlin`. Default `UTC`.
+        /// Where these are times of day: a name such as `Europe/Berlin`. Default: `UTC`.
         timezone: ZoneForm,
         /// Clients by name, with `*` for any text. Default: all, and requests without a client.
         clients: Names,
