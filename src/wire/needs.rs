@@ -69,7 +69,6 @@ fn media(doc: &RequestDoc) -> (bool, bool) {
                 ControlFlow::Continue(())
             },
         );
-        drop(skip);
         images |= found.0;
         audio |= found.1;
     }
