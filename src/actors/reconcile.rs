@@ -24,7 +24,7 @@ use crate::domain::hash_map::HashMap;
 use crate::domain::ids::{KeyId, ProviderName};
 use crate::domain::key_state::KeyState;
 use crate::domain::provider_state::ProviderState;
-use crate::domain::rotation::Rotation;
+use crate::domain::rotation::{KeyHome, Rotation};
 use crate::domain::secret::ApiKey;
 use crate::runtime::clock::Clock;
 
@@ -153,8 +153,13 @@ fn stop(
             status: cell,
         };
         difference.table.providers.insert(name.clone(), slot);
+        let order = present(&keys);
         let new = KeyRing {
-            order: present(&keys),
+            homes: order
+                .iter()
+                .map(|place| KeyHome::new(*place, None))
+                .collect(),
+            order,
             keys,
             endpoint: ring.endpoint.clone(),
             ..**ring
@@ -319,21 +324,28 @@ impl<'a> Reconciling<'a> {
     fn ring(&self, keys: Vec<Option<KeySlot>>) -> KeyRing {
         let mut left = present(&keys);
         let mut order = Vec::with_capacity(left.len());
-        for material in &self.provider.keys {
+        let mut homes = Vec::with_capacity(left.len());
+        let accounts = &self.provider.accounts;
+        for (at, material) in self.provider.keys.iter().enumerate() {
+            let account = accounts.get(at).and_then(Option::as_deref);
             let is_it = |place: &usize| {
                 let slot = keys.get(*place).and_then(Option::as_ref);
                 slot.is_some_and(|slot| slot.until.is_none() && *slot.material == *material)
             };
             if let Some(at) = left.iter().position(is_it) {
-                order.push(left.remove(at));
+                let place = left.remove(at);
+                order.push(place);
+                homes.push(KeyHome::new(place, account));
             }
         }
+        homes.extend(left.iter().map(|place| KeyHome::new(*place, None)));
         order.extend(left);
         KeyRing {
             endpoint: self.provider.endpoint.clone(),
             fingerprint: self.restored().map(|recall| recall.fingerprint),
             keys,
             order,
+            homes,
             rotation: self.provider.rotation,
             longest_cooldown: self.provider.cooldown.max,
             breaker: self.provider.breaker,
@@ -393,6 +405,7 @@ impl<'a> Reconciling<'a> {
         ));
         let handle = Handle::vacant(&cell.mailbox);
         let material = Arc::new(material.clone());
+        let live = Arc::default();
         let actor = KeyActor {
             name: Arc::from(format!("key {}", cell.id)),
             place,
@@ -404,7 +417,9 @@ impl<'a> Reconciling<'a> {
                 status: Arc::clone(&cell),
                 handle: handle.clone(),
                 provider: provider.clone(),
+                live: Arc::clone(&live),
             }),
+            live: Arc::clone(&live),
             provider: provider.clone(),
             provider_status: Arc::clone(provider_status),
             router: self.common.router.clone(),
@@ -422,6 +437,7 @@ impl<'a> Reconciling<'a> {
         let core = KeyCore::new(state, Arc::clone(&cell));
         let slot = KeySlot {
             status: cell,
+            live,
             handle: handle.clone(),
             material,
             since: self.spec.generation,

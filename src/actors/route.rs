@@ -32,6 +32,8 @@ pub struct RouteRequest {
     pub tokens: u64,
     /// The configuration under which the request began: keys that came later are not for it.
     pub generation: u64,
+    /// The hash of what its conversation is known by, where keys are chosen by that.
+    pub session: Option<u64>,
     /// The client and class under which it waits, if it has to.
     pub standing: Requester,
     /// When the request must have ended.
@@ -104,6 +106,7 @@ impl RouteRequest {
             again: false,
             tokens,
             generation: u64::MAX,
+            session: None,
             standing: Requester::default(),
             deadline,
             may_wait: false,
@@ -160,6 +163,8 @@ pub struct PlanRequest {
     pub tokens: u64,
     /// The configuration that it begins under.
     pub generation: u64,
+    /// The hash of what its conversation is known by, where keys are chosen by that.
+    pub session: Option<u64>,
     /// The client and class under which it would wait.
     pub standing: Requester,
     /// What bounds its waiting.

@@ -1,6 +1,7 @@
 //! What the tree is made from: plain parameters, and nothing of the configuration's form.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::actors::fault_hook::FaultHook;
@@ -25,6 +26,9 @@ pub struct ProviderSpec {
     pub endpoint: String,
     /// Its keys in order; `None` for a provider that needs none.
     pub keys: Vec<Option<ApiKey>>,
+    /// The names of their accounts in the same order; keys of one account share a cache of prompts. Those that are
+    /// missing are accounts of their own.
+    pub accounts: Vec<Option<Arc<str>>>,
     /// The order in which they take their turns.
     pub rotation: KeyRotation,
     /// The models that the configuration names. Latencies of other models are not kept, because callers make up names.
@@ -48,6 +52,7 @@ impl ProviderSpec {
             name: name.into(),
             endpoint: String::new(),
             keys,
+            accounts: Vec::new(),
             rotation: KeyRotation::default(),
             models: Vec::new(),
             latency_decay: DECAY,

@@ -313,6 +313,11 @@ pub(super) fn tree_spec(
             .iter()
             .map(|key| key.material.clone())
             .collect(),
+        accounts: provider
+            .keys
+            .iter()
+            .map(|key| key.account.clone())
+            .collect(),
         rotation: provider.key_rotation,
         models: named(config, &provider.name),
         latency_decay: latency_decay(config),
@@ -360,7 +365,12 @@ pub(super) fn dispatch(
     let knows = all.any(|provider| !provider.capabilities.is_empty());
     let counted = before.map(|before| &before.routing);
     Dispatch {
-        routing: RoutingState::new(&config.targets, knows, counted),
+        routing: RoutingState::new(&config.targets, knows, counted).with_keys(
+            config
+                .providers
+                .iter()
+                .map(|it| (&it.name, it.key_rotation)),
+        ),
         generation,
         tree: dispatcher,
         targets: Arc::clone(&config.targets),

@@ -26,15 +26,9 @@ impl FromNode for AuthScheme {
 
 impl FromNode for KeyRotation {
     fn read(node: &ConfigNode<'_>, report: &mut Report) -> Option<Self> {
-        let all = [
-            Self::RoundRobin,
-            Self::Sticky,
-            Self::Sequential,
-            Self::LeastInFlight,
-        ];
         choice(
             node,
-            &all.map(|rotation| (rotation.as_str(), rotation)),
+            &Self::ALL.map(|rotation| (rotation.as_str(), rotation)),
             report,
         )
     }

@@ -131,6 +131,7 @@ impl CredentialSection {
             }
         }
         Some(KeyConfig {
+            account: None,
             material: Some(ApiKey::new(Value::Object(fields).to_string())),
             source: format!("file {}", report.place(path)),
         })
@@ -222,6 +223,7 @@ pub(super) fn from_env(
         value.filter(|value| !value.is_empty())
     };
     let key = |fields: Value, source: &str| KeyConfig {
+        account: None,
         material: Some(ApiKey::new(fields.to_string())),
         source: format!("env {source}"),
     };
@@ -239,6 +241,7 @@ pub(super) fn from_env(
                 return Some((
                     scheme,
                     KeyConfig {
+                        account: None,
                         material: Some(ApiKey::new(token)),
                         source: "env AZURE_OPENAI_AD_TOKEN".to_owned(),
                     },
@@ -261,6 +264,7 @@ pub(super) fn from_env(
             key(fields, "AZURE_CLIENT_ID")
         }
         AuthScheme::Google => KeyConfig {
+            account: None,
             material: Some(ApiKey::new(get("GOOGLE_APPLICATION_CREDENTIALS")?)),
             source: "env GOOGLE_APPLICATION_CREDENTIALS".to_owned(),
         },

@@ -86,6 +86,7 @@ fn read_one(path: &Path) -> Result<Read, String> {
         let odd = odd_keys::told(line, &source);
         read.warnings.extend(odd);
         read.keys.push(KeyConfig {
+            account: None,
             material: Some(ApiKey::new(key)),
             source,
         });

@@ -117,6 +117,7 @@ impl FoundKeys {
                 format!("env {variable}")
             };
             self.keys.push(KeyConfig {
+                account: None,
                 material: Some(ApiKey::new(word)),
                 source,
             });

@@ -447,6 +447,7 @@ fn or_none(keys: Vec<KeyConfig>, free: bool) -> Vec<KeyConfig> {
     }
     let source = if free { "none needed" } else { "none" };
     vec![KeyConfig {
+        account: None,
         material: None,
         source: source.to_owned(),
     }]

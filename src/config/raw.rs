@@ -16,6 +16,7 @@ use super::policies::{
     BreakerSection, CooldownForm, KeyLimitsSection, Pacing, RetrySection, TimeoutsSection,
 };
 use super::price::{PriceForm, PricesForm};
+use super::provider_keys::AccountKeys;
 use super::ranking::{AffinityForm, PolicyForm};
 use super::read::{ConfigNode, FromNode, Report, section};
 use super::resolved::LogFormat;
@@ -160,9 +161,10 @@ section! {
         /// An ordered pool of models that are tried in turn. When given, other models are refused.
         models: Names,
         /// A key; several with commas between them.
-        api_key: KeyTexts,
-        /// Several keys; they replace `api_key`.
-        api_keys: KeyTexts,
+        api_key: AccountKeys,
+        /// Several keys; they replace `api_key`. `{key, account}` says which of them belong to one account: those share a
+        /// cache of prompts, which `key_rotation: affinity` goes by.
+        api_keys: AccountKeys,
         /// The variable that holds the key; its plural and numbered forms are read too.
         api_key_env: Names,
         /// Files with one key per line, or directories of such files, relative to this file.
@@ -185,7 +187,8 @@ section! {
         proxy: ProxyForm,
         /// Whether it may be at a link-local address or at that of a cloud's metadata service. Default false.
         allow_link_local: bool,
-        /// `round_robin`, `sticky`, `sequential` or `least_in_flight`. Default `round_robin`.
+        /// `round_robin`, `sticky`, `sequential`, `least_in_flight`, or `affinity`: the requests of one conversation go to one
+        /// account and one key of it, where their prompt is cached. Default `round_robin`.
         key_rotation: KeyRotation,
         /// Extra request headers.
         headers | extra_headers: Headers,

@@ -315,6 +315,8 @@ pub struct KeyConfig {
     pub material: Option<ApiKey>,
     /// `env GROQ_API_KEYS[2]`, `file pointsman.yaml llm.providers[0].api_keys[1]`.
     pub source: String,
+    /// The account that it belongs to, if that is said: keys of one account share a cache of prompts.
+    pub account: Option<Arc<str>>,
 }
 
 /// Failures and delays that are made up, for tests and demonstrations.

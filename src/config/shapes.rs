@@ -245,7 +245,7 @@ impl Describe for AuthScheme {
 
 impl Describe for KeyRotation {
     fn shape() -> Shape {
-        Shape::choice(["round_robin", "sticky", "sequential", "least_in_flight"])
+        Shape::choice(Self::ALL.map(Self::as_str))
     }
 }
 

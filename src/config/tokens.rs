@@ -99,6 +99,7 @@ fn plain(
         .unwrap_or_default()
         .iter()
         .map(|(material, source)| KeyConfig {
+            account: None,
             material: Some(material.clone()),
             source: source.clone(),
         })

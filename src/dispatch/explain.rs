@@ -193,7 +193,11 @@ impl Dispatch {
             }
         };
         let mut steps = Vec::new();
-        let RankedChain { chain, ruled_out } = self.ranking(chain, question, seed, &mut steps);
+        let RankedChain {
+            chain,
+            ruled_out,
+            session,
+        } = self.ranking(chain, question, seed, &mut steps);
         let (now, policy) = (self.clock.now(), &self.policy);
         let deadline = now + policy.deadline;
         let candidates = self.candidates(&chain);
@@ -208,6 +212,7 @@ impl Dispatch {
             ask: attempts.ask(),
             tokens: reserve,
             generation: self.generation,
+            session,
             standing: standing.unwrap_or_default(),
             limits: WaitLimits {
                 may_wait: policy.await_cooldown > Duration::ZERO,

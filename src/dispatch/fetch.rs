@@ -60,6 +60,7 @@ impl RequestRun {
             dispatch,
             request,
             chain,
+            ..
         } = &mut self.context;
         let operation = request.operation;
         let caller = request.caller();

@@ -37,6 +37,7 @@ impl RequestRun {
             dispatch,
             request,
             chain,
+            session,
         } = &self.context;
         let limits = self.state.limits;
         let ask = self.state.attempts.ask();
@@ -52,6 +53,7 @@ impl RequestRun {
                 RouteRequest::new(Arc::clone(chain), ask.clone(), reserve, deadline, reply);
             route.operation = request.operation;
             route.generation = dispatch.generation;
+            route.session = *session;
             route.standing = request.standing();
             route.may_wait = may_wait;
             route.wait_until = asked_at + limits.wait;
@@ -87,6 +89,7 @@ impl RequestContext {
             let mut route = RouteRequest::new(chain, ask.clone(), reserve, deadline, reply);
             route.operation = self.request.operation;
             route.generation = self.dispatch.generation;
+            route.session = self.session;
             route.standing = self.request.standing();
             route
         });

@@ -9,7 +9,7 @@ use futures_util::StreamExt;
 use super::affinity_choice::AffinityChoice;
 use super::payload::{PassedBody, Payload};
 use super::request::Request;
-use super::request_run::RequestRun;
+use super::request_run::{RequestContext, RequestRun};
 use crate::actors::lease::Lease;
 use crate::domain::attempts::Pin;
 use crate::domain::dialect::{EventForm, Operation};
@@ -64,7 +64,8 @@ impl RequestRun {
             return;
         }
         if let Some(name) = request.session() {
-            self.state.prefers = dispatch.affinity.find(vec![name]).await;
+            let served = dispatch.affinity.find(vec![name]).await;
+            self.state.prefers = served.filter(|key| self.context.may_prefer(key));
         }
     }
 
@@ -169,6 +170,17 @@ async fn whole(spool: &Spool) -> Option<Vec<u8>> {
         all.extend_from_slice(&piece);
     }
     Some(all)
+}
+
+impl RequestContext {
+    /// Whether the key that served its session last comes before the others. Where its conversation decides where it
+    /// goes, that is so only at the upstream that comes first: else bounds would not hold, and nothing would come home.
+    fn may_prefer(&self, key: &KeyId) -> bool {
+        let routing = &self.dispatch.routing;
+        let first = self.chain.upstreams.first();
+        let is_first = first.is_some_and(|first| first.provider == key.provider);
+        self.session.is_none() || is_first && !routing.is_keyed(&key.provider)
+    }
 }
 
 impl Request {

@@ -14,6 +14,7 @@ use crate::domain::ids::{ProviderName, Upstream};
 use crate::domain::money::Pico;
 use crate::domain::pattern::matches;
 use crate::domain::policy::{Signal, UpstreamFigures};
+use crate::domain::session_affinity::AffinityBy;
 use crate::domain::target::{Inquiry, RankingStep};
 use crate::domain::unmet::{Features, Unmet};
 use crate::wire::needs;
@@ -78,12 +79,16 @@ impl UpstreamFigures for RequestFigures<'_> {
 impl Dispatch {
     /// The chain in the order of this request, which all its attempts follow.
     pub(super) fn ranked_for(&self, chain: Arc<Chain>, request: &Request) -> RankedChain {
-        if !self.targets.is_ranked(&chain.target) && !self.routing.reads_features {
+        let by_keys = self.routing.keeps_at_keys(&chain);
+        let is_plain = !self.targets.is_ranked(&chain.target) && !self.routing.reads_features;
+        if is_plain && !by_keys {
             return RankedChain::whole(chain);
         }
         let doc = &request.doc;
         let sessions = self.targets.sessions(&chain.target);
-        let session = sessions.and_then(|own| session::of(request, &chain.target, own.by));
+        let known_by = sessions.map(|own| own.by);
+        let known_by = known_by.or_else(|| by_keys.then(AffinityBy::default));
+        let session = known_by.and_then(|by| session::of(request, &chain.target, by));
         let ttl = sessions.map_or(Duration::ZERO, |own| own.ttl);
         let now = self.clock.now();
         let asked = RequestShape {
@@ -128,6 +133,7 @@ impl Dispatch {
             steps,
         };
         let mut ranked = self.targets.ranked(chain, &mut inquiry);
+        ranked.session = asked.session;
         if self.routing.reads_features {
             // Single upstreams that lack something, beside others of the same member.
             for (place, upstream) in ranked.chain.upstreams.iter().enumerate() {

@@ -36,6 +36,8 @@ pub(super) struct RequestContext {
     pub(super) request: Request,
     /// The upstreams that its target means.
     pub(super) chain: Arc<Chain>,
+    /// The hash of what its conversation is known by, where that decides where it goes.
+    pub(super) session: Option<u64>,
 }
 
 /// What each attempt changes.
@@ -65,7 +67,11 @@ impl RequestRun {
         admitted: Admitted,
         complete: Time,
     ) -> Self {
-        let RankedChain { chain, ruled_out } = admitted.chain;
+        let RankedChain {
+            chain,
+            ruled_out,
+            session,
+        } = admitted.chain;
         let policy = *dispatch.policies.of(&chain.target);
         request.unsupported = request.unsupported.or(policy.unsupported);
         let limits = RequestLimits::new(&dispatch.policy, policy, &request);
@@ -86,6 +92,7 @@ impl RequestRun {
                 dispatch: Arc::clone(dispatch),
                 request,
                 chain,
+                session,
             },
             state: RunState {
                 attempts,
@@ -106,6 +113,7 @@ impl RequestRun {
             dispatch,
             request,
             chain,
+            ..
         } = &self.context;
         let RunState {
             attempts, trace, ..
@@ -205,6 +213,7 @@ impl Drop for RequestRun {
             dispatch,
             request,
             chain,
+            ..
         } = &mut self.context;
         let trace = &mut self.state.trace;
         let now = dispatch.clock.now();

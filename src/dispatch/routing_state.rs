@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use crate::domain::chain::{Chain, Targets};
 use crate::domain::hash_map::HashMap;
-use crate::domain::ids::Upstream;
+use crate::domain::ids::{ProviderName, Upstream};
+use crate::domain::rotation::KeyRotation;
 use crate::domain::time::Time;
 
 /// Places for conversations: 32 KiB.
@@ -25,6 +26,8 @@ pub struct RoutingState {
     heard: Arc<[AtomicU32]>,
     /// Some condition or upstream speaks of what requests have.
     pub(super) reads_features: bool,
+    /// The providers that keep conversations at keys.
+    keyed: Vec<ProviderName>,
 }
 
 impl RoutingState {
@@ -50,7 +53,30 @@ impl RoutingState {
             },
             turns: all.iter().map(|_| AtomicU64::new(0)).collect(),
             reads_features: knows || whens.any(|when| when.has.each().next().is_some()),
+            keyed: Vec::new(),
         }
+    }
+
+    /// The same with these providers, by how their keys rotate.
+    #[must_use]
+    pub fn with_keys<'a>(
+        mut self,
+        providers: impl Iterator<Item = (&'a ProviderName, KeyRotation)>,
+    ) -> Self {
+        let keyed = providers.filter(|(_, rotation)| *rotation == KeyRotation::Affinity);
+        self.keyed = keyed.map(|(name, _)| name.clone()).collect();
+        self
+    }
+
+    /// Whether that provider keeps conversations at keys.
+    pub(super) fn is_keyed(&self, provider: &ProviderName) -> bool {
+        self.keyed.contains(provider)
+    }
+
+    /// Whether some provider of the chain keeps conversations at keys.
+    pub(super) fn keeps_at_keys(&self, chain: &Chain) -> bool {
+        let mut all = chain.upstreams.iter();
+        !self.keyed.is_empty() && all.any(|upstream| self.is_keyed(&upstream.provider))
     }
 
     /// Requests on their way to an upstream.

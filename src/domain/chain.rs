@@ -290,6 +290,7 @@ impl Targets {
         RankedChain {
             chain: Arc::new(Chain { target, upstreams }),
             ruled_out,
+            session: None,
         }
     }
 

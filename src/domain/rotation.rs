@@ -1,5 +1,7 @@
 //! The order in which a provider's keys take their turns. No I/O, no clock, no logging.
 
+use super::session_affinity::{self, BOUND, Seat};
+
 /// How a provider chooses among its ready keys.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum KeyRotation {
@@ -12,6 +14,78 @@ pub enum KeyRotation {
     Sequential,
     /// The key with the fewest requests in flight; ties in turn.
     LeastInFlight,
+    /// The account, and in it the key, of the request's conversation, where its prompt is cached; as for
+    /// [`LeastInFlight`](Self::LeastInFlight) where the request has none.
+    Affinity,
+}
+
+/// Where a key is as far as caches of prompts are concerned.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct KeyHome {
+    /// The hash of its account's name: keys of one account share a cache.
+    pub account: u64,
+    /// The hash of its own name.
+    pub key: u64,
+}
+
+impl KeyHome {
+    /// The home of the key at that place, from 0. A key without an account is one of its own.
+    pub fn new(place: usize, account: Option<&str>) -> Self {
+        let key = session_affinity::hash(format!("key {}", place + 1).as_bytes());
+        let account = account.map(|name| session_affinity::hash(name.as_bytes()));
+        Self {
+            account: account.unwrap_or(key),
+            key,
+        }
+    }
+}
+
+/// A request's conversation and the keys that it may go to.
+#[derive(Clone, Copy)]
+pub struct Conversation<'a> {
+    /// The hash of what it is known by.
+    pub session: u64,
+    /// The homes of all keys, by turn.
+    pub homes: &'a [KeyHome],
+}
+
+impl Conversation<'_> {
+    /// All turns in the conversation's order: its account first, and in each account its key first. An account, or a key
+    /// in it, that has more than its share of the requests in flight comes after those that have not.
+    fn order(&self, in_flight: impl Fn(usize) -> u32) -> Vec<usize> {
+        let home = |turn: &usize| self.homes.get(*turn);
+        let mut turns: Vec<usize> = (0..self.homes.len()).collect();
+        turns.sort_by_key(|turn| home(turn).map(|home| home.account));
+        let accounts: Vec<&[usize]> = turns
+            .chunk_by(|one, other| {
+                home(one).map(|it| it.account) == home(other).map(|it| it.account)
+            })
+            .collect();
+        let seats = accounts.iter().map(|turns| Seat {
+            name: turns.first().and_then(home).map_or(0, |home| home.account),
+            weight: u32::try_from(turns.len()).unwrap_or(u32::MAX),
+            load: turns
+                .iter()
+                .map(|turn| in_flight(*turn))
+                .fold(0, u32::saturating_add),
+        });
+        let accounts_in_order =
+            session_affinity::order(self.session, &seats.collect::<Vec<_>>(), BOUND);
+        let mut order = Vec::with_capacity(turns.len());
+        for turns in accounts_in_order
+            .into_iter()
+            .filter_map(|at| accounts.get(at))
+        {
+            let seats = turns.iter().map(|turn| Seat {
+                name: home(turn).map_or(0, |home| home.key),
+                weight: 1,
+                load: in_flight(*turn),
+            });
+            let places = session_affinity::order(self.session, &seats.collect::<Vec<_>>(), BOUND);
+            order.extend(places.into_iter().filter_map(|at| turns.get(at).copied()));
+        }
+        order
+    }
 }
 
 impl KeyRotation {
@@ -22,8 +96,18 @@ impl KeyRotation {
             Self::Sticky => "sticky",
             Self::Sequential => "sequential",
             Self::LeastInFlight => "least_in_flight",
+            Self::Affinity => "affinity",
         }
     }
+
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::RoundRobin,
+        Self::Sticky,
+        Self::Sequential,
+        Self::LeastInFlight,
+        Self::Affinity,
+    ];
 }
 
 /// The position of the rotation.
@@ -56,11 +140,13 @@ impl Rotation {
 
     /// The index of the next key among `count`, of those for which `ready` holds, and moves on.
     ///
-    /// `avoid` is taken only when no other key is ready. `in_flight` is asked for least-in-flight only.
+    /// `avoid` is taken only when no other key is ready. `in_flight` is asked for least-in-flight and affinity only,
+    /// `conversation` counts for affinity only.
     pub fn pick(
         &mut self,
         count: usize,
         avoid: Option<usize>,
+        conversation: Option<Conversation<'_>>,
         mut ready: impl FnMut(usize) -> bool,
         in_flight: impl Fn(usize) -> u32,
     ) -> Option<usize> {
@@ -69,14 +155,21 @@ impl Rotation {
         }
         let start = match self.kind {
             KeyRotation::Sequential => 0,
-            KeyRotation::RoundRobin | KeyRotation::Sticky | KeyRotation::LeastInFlight => {
-                self.cursor % count
-            }
+            KeyRotation::RoundRobin
+            | KeyRotation::Sticky
+            | KeyRotation::LeastInFlight
+            | KeyRotation::Affinity => self.cursor % count,
         };
         let mut in_turn = (0..count).map(|step| (start + step) % count);
         let mut usable = |index: &usize| Some(*index) != avoid && ready(*index);
+        let conversation = conversation.filter(|_| self.kind == KeyRotation::Affinity);
+        if let Some(conversation) = conversation {
+            let order = conversation.order(in_flight).into_iter();
+            let chosen = order.filter(|index| *index < count).find(&mut usable);
+            return chosen.or_else(|| avoid.filter(|index| *index < count && ready(*index)));
+        }
         let chosen = match self.kind {
-            KeyRotation::LeastInFlight => {
+            KeyRotation::LeastInFlight | KeyRotation::Affinity => {
                 in_turn.filter(usable).min_by_key(|index| in_flight(*index))
             }
             KeyRotation::RoundRobin | KeyRotation::Sticky | KeyRotation::Sequential => {
@@ -86,9 +179,10 @@ impl Rotation {
         let chosen = chosen.or_else(|| avoid.filter(|index| *index < count && ready(*index)))?;
         self.cursor = match self.kind {
             KeyRotation::Sticky => chosen,
-            KeyRotation::RoundRobin | KeyRotation::Sequential | KeyRotation::LeastInFlight => {
-                chosen + 1
-            }
+            KeyRotation::RoundRobin
+            | KeyRotation::Sequential
+            | KeyRotation::LeastInFlight
+            | KeyRotation::Affinity => chosen + 1,
         };
         Some(chosen)
     }
@@ -102,7 +196,15 @@ mod tests {
         let mut rotation = Rotation::new(kind);
         ready
             .iter()
-            .map(|set| rotation.pick(3, None, |key| set.contains(&key), |key| [4, 1, 1][key]))
+            .map(|set| {
+                rotation.pick(
+                    3,
+                    None,
+                    None,
+                    |key| set.contains(&key),
+                    |key| [4, 1, 1][key],
+                )
+            })
             .collect()
     }
 
@@ -132,12 +234,86 @@ mod tests {
         assert_eq!(seen, [1, 2, 1, 0].map(Some));
     }
 
+    /// Two accounts of two keys each, and a key of its own.
+    fn homes() -> Vec<KeyHome> {
+        let accounts = [Some("a"), Some("a"), Some("b"), Some("b"), None];
+        let homes = accounts.into_iter().enumerate();
+        homes
+            .map(|(place, account)| KeyHome::new(place, account))
+            .collect()
+    }
+
+    fn home_of(session: u64, loads: [u32; 5], out: &[usize]) -> usize {
+        let homes = homes();
+        let conversation = Conversation {
+            session,
+            homes: &homes,
+        };
+        let mut rotation = Rotation::new(KeyRotation::Affinity);
+        let ready = |key: usize| !out.contains(&key);
+        let picked = rotation.pick(5, None, Some(conversation), ready, |key| loads[key]);
+        picked.unwrap()
+    }
+
+    #[test]
+    fn a_conversation_has_a_key_and_keeps_it() {
+        let mut first = [0; 5];
+        for session in 0..5000u64 {
+            let session = session.wrapping_mul(0x1234_5678_9abc_def1);
+            let home = home_of(session, [0; 5], &[]);
+            assert_eq!(home, home_of(session, [0; 5], &[]));
+            first[home] += 1;
+        }
+        assert!(
+            first.iter().all(|count| (850..1150).contains(count)),
+            "{first:?}"
+        );
+    }
+
+    #[test]
+    fn while_its_key_is_out_it_goes_to_the_other_of_the_account_and_comes_home() {
+        for session in 0..200u64 {
+            let home = home_of(session, [0; 5], &[]);
+            let elsewhere = home_of(session, [0; 5], &[home]);
+            if home < 4 {
+                assert_eq!(elsewhere, home ^ 1);
+                let other_account = home_of(session, [0; 5], &[home, home ^ 1]);
+                assert_ne!(other_account / 2, home / 2);
+            }
+            assert_eq!(home_of(session, [0; 5], &[]), home);
+        }
+    }
+
+    #[test]
+    fn an_account_takes_no_more_than_its_bounded_share() {
+        let mut loads = [0u32; 5];
+        for _ in 0..20 {
+            loads[home_of(3, loads, &[])] += 1;
+        }
+        let account = [loads[0] + loads[1], loads[2] + loads[3], loads[4]];
+        // 1.25 times two fifths, and one fifth, of 20.
+        assert!(
+            account[0] <= 10 && account[1] <= 10 && account[2] <= 5,
+            "{loads:?}"
+        );
+    }
+
+    #[test]
+    fn without_a_conversation_affinity_takes_the_idlest_key() {
+        let mut rotation = Rotation::new(KeyRotation::Affinity);
+        let mut pick = || rotation.pick(3, None, None, |_| true, |key| [4, 1, 1][key]);
+        assert_eq!([pick(), pick(), pick()], [1, 2, 1].map(Some));
+    }
+
     #[test]
     fn the_key_to_avoid_is_taken_only_when_it_is_the_last_one() {
         let mut rotation = Rotation::new(KeyRotation::Sequential);
-        assert_eq!(rotation.pick(2, Some(0), |_| true, |_| 0), Some(1));
-        assert_eq!(rotation.pick(2, Some(0), |key| key == 0, |_| 0), Some(0));
-        assert_eq!(rotation.pick(2, None, |_| false, |_| 0), None);
-        assert_eq!(rotation.pick(0, None, |_| true, |_| 0), None);
+        assert_eq!(rotation.pick(2, Some(0), None, |_| true, |_| 0), Some(1));
+        assert_eq!(
+            rotation.pick(2, Some(0), None, |key| key == 0, |_| 0),
+            Some(0)
+        );
+        assert_eq!(rotation.pick(2, None, None, |_| false, |_| 0), None);
+        assert_eq!(rotation.pick(0, None, None, |_| true, |_| 0), None);
     }
 }

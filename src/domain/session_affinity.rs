@@ -34,6 +34,9 @@ impl AffinityBy {
     }
 }
 
+/// The usual bound.
+pub const BOUND: f64 = 1.25;
+
 /// How a target keeps conversations together.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct AffinityPolicy {
@@ -50,7 +53,7 @@ impl Default for AffinityPolicy {
     fn default() -> Self {
         Self {
             by: AffinityBy::default(),
-            bound: 1.25,
+            bound: BOUND,
             ttl: Duration::from_secs(60 * 60),
         }
     }

@@ -30,6 +30,8 @@ pub struct RankedChain {
     pub chain: Arc<Chain>,
     /// By place in the chain: what is not for the request, and why.
     pub ruled_out: Vec<(usize, Unmet)>,
+    /// The hash of what the request's conversation is known by, where that counts.
+    pub session: Option<u64>,
 }
 
 impl RankedChain {
@@ -38,6 +40,7 @@ impl RankedChain {
         Self {
             chain,
             ruled_out: Vec::new(),
+            session: None,
         }
     }
 }

@@ -75,6 +75,49 @@ async fn sequential_returns_to_the_first_key_as_soon_as_it_is_ready() {
     assert_eq!(keys.last().unwrap(), "k1");
 }
 
+const ACCOUNTS: &str = "
+llm:
+  providers:
+    - name: a
+      base_url: <a>
+      model: m
+      key_rotation: affinity
+      cooldown: {default: 150ms}
+      api_keys: [{key: k1, account: x}, {key: k2, account: x}, {key: k3, account: y}, k4]
+";
+
+#[tokio::test]
+async fn a_conversation_stays_with_its_key_and_comes_home() {
+    let a = ScriptedUpstream::start().await;
+    let gateway = Gateway::start(ACCOUNTS, &[("a", &a)]).await;
+    let talk = async |name: &str| {
+        let answer = gateway.chat("a").header("x-session-id", name);
+        assert_eq!(answer.send().await.status, 200);
+        a.keys().last().unwrap().clone()
+    };
+    let mut homes = Vec::new();
+    for n in 0..24 {
+        let name = format!("s{n}");
+        let home = talk(&name).await;
+        assert_eq!(talk(&name).await, home);
+        homes.push((home, name));
+    }
+    for key in ["k1", "k2", "k3", "k4"] {
+        assert!(homes.iter().any(|(home, _)| home == key), "{homes:?}");
+    }
+    // A key that is out hands its conversations to the other of its account, and has them back.
+    let (_, name) = homes.iter().find(|(home, _)| home == "k1").unwrap();
+    a.on(
+        Match::key("k1"),
+        [Behaviour::rate_limited(), Behaviour::says("back")],
+    );
+    assert_eq!(talk(name).await, "k2");
+    crate::support::until("the conversation's return", async || {
+        talk(name).await == "k1"
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn least_in_flight_takes_the_idlest_key() {
     let a = ScriptedUpstream::start().await;

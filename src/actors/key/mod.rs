@@ -7,6 +7,7 @@ pub(crate) mod published;
 mod renewed;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
@@ -96,6 +97,8 @@ pub(crate) struct KeyActor {
     pub(crate) handle: Handle<KeyMessage>,
     pub(crate) status: Arc<KeyStatus>,
     pub(crate) port: Arc<dyn SettlePort>,
+    /// Leases that have not ended.
+    pub(crate) live: Arc<AtomicU32>,
     pub(crate) provider: Handle<ProviderMessage>,
     pub(crate) provider_status: Arc<ProviderStatus>,
     pub(crate) router: Handle<RouterMessage>,
@@ -108,12 +111,15 @@ pub(crate) struct KeyPort {
     pub(crate) status: Arc<KeyStatus>,
     pub(crate) handle: Handle<KeyMessage>,
     pub(crate) provider: Handle<ProviderMessage>,
+    /// Leases that have not ended. One that ends leaves this count at once, not when the actor has heard of it.
+    pub(crate) live: Arc<AtomicU32>,
 }
 
 /// Key and provider get their reports at once, each directly: whatever the same task sends next comes after them in
 /// both mailboxes, so a request never meets a breaker that does not know of its own failure yet.
 impl SettlePort for KeyPort {
     fn settled(&self, record: Arc<LeaseRecord>) {
+        self.live.fetch_sub(1, Ordering::Relaxed);
         // A provider that is down misses one outcome of its breaker, no more.
         let report = ProviderMessage::Report(Arc::clone(&record));
         drop(self.provider.send(report));
@@ -318,6 +324,7 @@ impl KeyActor {
             record,
             port: Arc::clone(&self.port),
         };
+        self.live.fetch_add(1, Ordering::Relaxed);
         // If the task is gone the lease comes back in the error and settles itself.
         drop(route.reply.send(LeaseReply::Lease(lease)));
     }

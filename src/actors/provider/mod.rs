@@ -384,7 +384,7 @@ impl ProviderActor {
             }
             why_not.is_none()
         };
-        let in_flight = |place: usize| ring.seat(place).map_or(0, |seat| seat.status.in_flight());
+        let in_flight = |place: usize| ring.seat(place).map_or(0, KeySlot::in_flight);
         // The key that refused this request last is asked first: only its actor knows when it will be ready.
         let latest = refused.last().copied();
         if let Some(latest) = latest.filter(|place| {
@@ -405,7 +405,9 @@ impl ProviderActor {
             move |turn: usize| fresh(place(turn))
         };
         let busy = |turn: usize| in_flight(place(turn));
-        let next = core.rotation.pick(ring.order.len(), avoid, fresh, busy);
+        let conversation = ring.conversation(route.session, &upstream.provider);
+        let count = ring.order.len();
+        let next = core.rotation.pick(count, avoid, conversation, fresh, busy);
         self.status.publish_turn(core.rotation.turn());
         next.map(place)
     }

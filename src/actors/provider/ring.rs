@@ -1,18 +1,21 @@
 //! A provider's keys as of one configuration, and which of them are worth asking by what they have published.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use crate::actors::handle::Handle;
 use crate::actors::message::key::KeyMessage;
+use crate::actors::route::PlanRequest;
 use crate::actors::status::{KeyStatus, Life};
 use crate::domain::breaker::BreakerPolicy;
-use crate::domain::ids::{KeyId, ModelName};
+use crate::domain::ids::{KeyId, ModelName, ProviderName, Upstream};
 use crate::domain::limits::RetryBudgetPolicy;
 use crate::domain::persisted::Fingerprint;
 use crate::domain::refusal::{Reason, Refusal};
-use crate::domain::rotation::{KeyRotation, Rotation};
+use crate::domain::rotation::{Conversation, KeyHome, KeyRotation, Rotation};
 use crate::domain::secret::ApiKey;
+use crate::domain::session_affinity;
 use crate::domain::time::Time;
 
 /// When to look again at a key or a provider whose actor is being restarted.
@@ -28,6 +31,8 @@ pub(crate) struct KeyRing {
     pub(crate) keys: Vec<Option<KeySlot>>,
     /// The places in the configured order of the keys; last those that only earlier requests may use.
     pub(crate) order: Vec<usize>,
+    /// Where they keep prompts, in the same order.
+    pub(crate) homes: Vec<KeyHome>,
     pub(crate) rotation: KeyRotation,
     /// For a rate limit.
     pub(crate) longest_cooldown: Duration,
@@ -41,21 +46,20 @@ impl KeyRing {
     pub(crate) fn in_turn(
         &self,
         turn: usize,
-        model: &ModelName,
-        tokens: u64,
-        generation: u64,
+        upstream: &Upstream,
+        request: &PlanRequest,
         now: Time,
     ) -> Vec<(KeyId, Option<Refusal>)> {
         let slots = self.order.iter().map(|place| {
             let seat = self.seat(*place)?;
-            seat.is_for(generation)
-                .then(|| (seat, seat.why_not(model, tokens, now)))
+            seat.is_for(request.generation)
+                .then(|| (seat, seat.why_not(&upstream.model, request.tokens, now)))
         });
         let slots: Vec<_> = slots.collect();
         let mut met = Vec::with_capacity(slots.len());
         let mut rotation = Rotation::at(self.rotation, turn);
         let busy = |turn: usize| match slots.get(turn) {
-            Some(Some((seat, _))) => seat.status.in_flight(),
+            Some(Some((seat, _))) => seat.in_flight(),
             Some(None) | None => 0,
         };
         loop {
@@ -70,13 +74,27 @@ impl KeyRing {
                 }
                 is_new && why_not.is_none()
             };
-            let next = rotation.pick(slots.len(), None, &mut ready, busy);
+            let conversation = self.conversation(request.session, &upstream.provider);
+            let next = rotation.pick(slots.len(), None, conversation, &mut ready, busy);
             let Some(next) = next else { break };
             met.push(next);
         }
         let told = met.into_iter().filter_map(|turn| slots.get(turn)?.as_ref());
         told.map(|(seat, why_not)| (seat.status.id.clone(), *why_not))
             .collect()
+    }
+
+    /// The conversation of that hash, as far as this provider is concerned.
+    pub(super) fn conversation(
+        &self,
+        session: Option<u64>,
+        provider: &ProviderName,
+    ) -> Option<Conversation<'_>> {
+        Some(Conversation {
+            // Else the first keys of all providers would have the same conversations.
+            session: session? ^ session_affinity::hash(provider.as_str().as_bytes()),
+            homes: &self.homes,
+        })
     }
 
     pub(super) fn seat(&self, place: usize) -> Option<&KeySlot> {
@@ -88,6 +106,8 @@ impl KeyRing {
 #[derive(Clone, Debug)]
 pub(crate) struct KeySlot {
     pub(crate) status: Arc<KeyStatus>,
+    /// Leases that have not ended.
+    pub(crate) live: Arc<AtomicU32>,
     pub(crate) handle: Handle<KeyMessage>,
     pub(crate) material: Arc<Option<ApiKey>>,
     /// The configuration that brought it. A request that began under an earlier one never gets it.
@@ -100,6 +120,11 @@ impl KeySlot {
     /// Whether it may serve a request that began under that configuration.
     pub(super) fn is_for(&self, generation: u64) -> bool {
         self.since <= generation && self.until.is_none_or(|until| generation < until)
+    }
+
+    /// Its leases that have not ended.
+    pub(super) fn in_flight(&self) -> u32 {
+        self.live.load(Ordering::Relaxed)
     }
 
     /// Why the key is not worth asking, as far as it is published.

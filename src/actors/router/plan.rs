@@ -85,12 +85,6 @@ fn published(
         gate,
         not_offered,
         recovery,
-        keys: ring.in_turn(
-            seat.status.turn(),
-            model,
-            request.tokens,
-            request.generation,
-            now,
-        ),
+        keys: ring.in_turn(seat.status.turn(), upstream, request, now),
     }
 }

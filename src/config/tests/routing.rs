@@ -132,6 +132,37 @@ fn what_models_can_do_is_read() {
 }
 
 #[test]
+fn keys_may_say_their_account() {
+    let provider = |keys: &str| {
+        format!(
+            "llm: {{providers: [{{name: a, base_url: 'http://localhost:1/v1', model: m, key_rotation: affinity, {keys}}}]}}"
+        )
+    };
+    let text = provider("api_keys: [{key: 'k1, ${K2}', account: x}, k3, {key: k4, account: y}]");
+    let config = yaml(&text, &[("K2", "k2")]).unwrap();
+    let keys = config.providers[0].keys.iter();
+    let keys = keys.map(|key| {
+        let material = key.material.as_ref().unwrap().expose().to_owned();
+        (
+            material,
+            key.account.clone().unwrap_or_default().to_string(),
+        )
+    });
+    let expected = [("k1", "x"), ("k2", "x"), ("k3", ""), ("k4", "y")];
+    let expected = expected.map(|(key, account)| (key.to_owned(), account.to_owned()));
+    assert_eq!(keys.collect::<Vec<_>>(), expected);
+    let one = yaml(&provider("api_key: {key: k1, account: x}"), &[]).unwrap();
+    assert_eq!(one.providers[0].keys[0].account.as_deref(), Some("x"));
+    let wrong = yaml(&provider("api_keys: [{account: x}]"), &[]).unwrap_err();
+    assert!(
+        wrong.to_string().contains("api_keys[0]: has no key"),
+        "{wrong}"
+    );
+    let odd = yaml(&provider("api_keys: [{key: k1, acount: x}]"), &[]).unwrap_err();
+    assert!(odd.to_string().contains("did you mean `account`"), "{odd}");
+}
+
+#[test]
 fn the_examples_are_valid() {
     for text in [
         include_str!("../../../config/examples/cheapest.yaml"),

@@ -57,6 +57,7 @@ async fn planned(bench: &Bench) -> String {
         },
         tokens: 0,
         generation: u64::MAX,
+        session: None,
         standing: Requester::default(),
         limits: WaitLimits {
             may_wait: false,
