@@ -315,6 +315,9 @@ pub async fn play(setup: Setup) -> Figures {
         tokens: Default::default(),
         passthrough: false,
         fetch: None,
+        prices: Default::default(),
+        base_priority: 1.0,
+        capabilities: Default::default(),
     };
     let dispatch = Arc::new(Dispatch {
         generation: 0,
@@ -327,6 +330,7 @@ pub async fn play(setup: Setup) -> Figures {
         policy,
         clock,
         abort: pointsman::runtime::abort::Abort::default(),
+        routing: Default::default(),
         recorder: Arc::new(pointsman::telemetry::recorder::Recorder::new(0)),
         affinity: pointsman::affinity::Affinity::start(),
         buffers: pointsman::runtime::buffers::Buffers::default(),

@@ -88,6 +88,45 @@ fn one_failing_attempt_in_ten_and_an_outage_are_hidden() {
     }
 }
 
+/// Cheap ones first, and only as dear as health makes it (law L11).
+#[test]
+fn no_request_pays_more_than_the_cheapest_healthy_upstream_asks_for() {
+    let named = |seed| Setup {
+        scenario: Scenario::Cheapest,
+        ..setup(seed)
+    };
+    let total = hold((1..=8).map(named));
+    let figures = report::figures(&total);
+    assert!(total.regret() <= 0.001, "{figures}");
+}
+
+/// What is not known yet has to be tried, and what is slow has to be tried again: that costs something, but little.
+#[test]
+fn the_policy_latency_stays_near_an_oracle() {
+    let scenarios = [
+        (Scenario::OneSlow, 0.8),
+        (Scenario::Degrading, 0.8),
+        (Scenario::Recovering, 0.8),
+    ];
+    for (scenario, most) in scenarios {
+        let named = |seed| Setup {
+            scenario,
+            ..setup(seed)
+        };
+        let total = hold((1..=8).map(named));
+        println!(
+            "{}: regret {:.3}",
+            scenario.as_str(),
+            total.latency_regret()
+        );
+        assert!(
+            total.latency_regret() <= most,
+            "{}",
+            report::figures(&total)
+        );
+    }
+}
+
 #[test]
 fn a_key_in_the_log_would_be_heard() {
     let listener = Listener::default();

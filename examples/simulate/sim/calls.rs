@@ -96,7 +96,7 @@ impl State {
             stream,
             fault,
             back_in,
-            latency: world.latency(spot.maker, u64::from(request)),
+            latency: world.latency(spot.maker, u64::from(request), now.since(Time::ZERO)),
             gap: Duration::from_millis(maker.gap),
             idle: maker.timeouts.idle,
             wall: self.clock.wall(),

@@ -23,6 +23,7 @@ pub mod listen;
 mod model;
 mod oracle;
 mod plan;
+mod ranking;
 mod refusals;
 mod reload;
 pub mod report;

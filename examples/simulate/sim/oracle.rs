@@ -36,7 +36,10 @@ fn serves_at(state: &State, number: u32, at: Time) -> bool {
     asked.slots.iter().any(|slot| {
         let maker = &state.world.makers[slot.maker];
         let parts = Duration::from_millis(maker.gap) * MOST_PARTS;
-        let takes = state.world.latency(slot.maker, u64::from(number)) + parts;
+        let takes = state
+            .world
+            .latency(slot.maker, u64::from(number), at.since(Time::ZERO))
+            + parts;
         if at + takes >= asked.deadline {
             return false;
         }

@@ -70,6 +70,10 @@ pub fn figures(tally: &Tally) -> String {
         );
     }
     line("regret", format!("{:.4} %", tally.regret() * 100.0));
+    if tally.fastest > 0 {
+        let regret = tally.latency_regret() * 100.0;
+        line("regret of latency", format!("{regret:.1} %"));
+    }
     line("amplification", format!("{:.4}", tally.amplification()));
     if tally.requests_in_outages > 0 {
         let during = tally.amplification_in_outages();

@@ -8,8 +8,9 @@ use std::time::{Duration, SystemTime};
 use http::HeaderMap;
 use pointsman::actors::fault_hook::FaultHook;
 use pointsman::actors::tree::{ProviderSpec, Tree, TreeSpec};
-use pointsman::dispatch::{Continuation, Dispatch, Endpoint, HedgeController};
+use pointsman::dispatch::{Continuation, Dispatch, Endpoint, HedgeController, RoutingState};
 use pointsman::domain::hash_map::HashMap;
+use pointsman::domain::price::Prices;
 use pointsman::domain::profile::{ExplicitSettings, TargetPolicies, TargetPolicy};
 use pointsman::domain::restart::RestartPolicy;
 use pointsman::domain::secret::ApiKey;
@@ -23,6 +24,7 @@ use super::client::{self, End};
 use super::flood::{MAX_ANSWER, MAX_EVENT};
 use super::listen::Listener;
 use super::plan::Plan;
+use super::ranking;
 use super::reload::Reloads;
 use super::scenario::Scenario;
 use super::state::{Shared, State, Violation};
@@ -144,6 +146,7 @@ async fn play(world: Arc<World>, listener: Option<Listener>) -> Outcome {
     if setup.scenario != Scenario::Swarm {
         tally.back = back(&state);
     }
+    ranking::judge(&mut state, &mut tally);
     tally.seeds = 1;
     tally.simulated = clock.now().since(Time::ZERO);
     tally.failed_attempts = state
@@ -249,7 +252,9 @@ fn tree_spec(world: &World, clock: Clock, chaos: FaultHook) -> TreeSpec {
         keys: (0..maker.keys)
             .map(|key| Some(ApiKey::new(format!("{PLANTED}{number}-{key}"))))
             .collect(),
+        accounts: Vec::new(),
         rotation: maker.rotation,
+        latency_decay: Duration::from_secs(10),
         models: maker.models.clone(),
         limits: maker.limits,
         cooldown: maker.cooldown,
@@ -303,6 +308,12 @@ pub fn dispatch(
             tokens: Default::default(),
             passthrough: false,
             fetch: None,
+            prices: Prices {
+                usual: maker.price,
+                models: Vec::new(),
+            },
+            base_priority: 1.0,
+            capabilities: Default::default(),
             prefill: maker.prefill.map(|form| Continuation {
                 form,
                 transport: None,
@@ -323,8 +334,12 @@ pub fn dispatch(
         fetch: None,
     };
     let policy = TargetPolicy::new(None, said);
+    let keys = world.makers.iter();
+    let keys = keys.map(|maker| (&maker.name, maker.rotation));
+    let counted = before.map(|before| &before.routing);
     Dispatch {
         generation,
+        routing: RoutingState::new(&world.targets, false, counted).with_keys(keys),
         hedge_controller: hedger,
         cache: None,
         policies: TargetPolicies::new(policy, BTreeMap::new()),

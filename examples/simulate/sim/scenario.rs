@@ -8,6 +8,8 @@ use pointsman::domain::chain::VirtualEntry;
 use pointsman::domain::cooldown::CooldownPolicy;
 use pointsman::domain::ids::{ModelName, ProviderName};
 use pointsman::domain::limits::{DispatchPolicy, KeyLimits, RetryPolicy, Timeouts};
+use pointsman::domain::policy::Policy;
+use pointsman::domain::price::Price;
 use pointsman::domain::rotation::KeyRotation;
 
 use super::fault::Fault;
@@ -24,14 +26,26 @@ pub enum Scenario {
     Outage,
     /// The same, and it says nothing at all: each attempt there costs its whole timeout.
     SilentOutage,
+    /// Policy `cost`, and the cheapest is out for a third of the time.
+    Cheapest,
+    /// Policy `latency`; one of three upstreams is ten times slower than the others.
+    OneSlow,
+    /// The same; the fastest becomes the slowest.
+    Degrading,
+    /// The same; the slowest becomes the fastest.
+    Recovering,
 }
 
 impl Scenario {
-    pub const ALL: [(Self, &'static str); 4] = [
+    pub const ALL: [(Self, &'static str); 8] = [
         (Self::Swarm, "swarm"),
         (Self::TenPercent, "ten-percent"),
         (Self::Outage, "outage"),
         (Self::SilentOutage, "silent-outage"),
+        (Self::Cheapest, "cheapest"),
+        (Self::OneSlow, "one-slow"),
+        (Self::Degrading, "degrading"),
+        (Self::Recovering, "recovering"),
     ];
 
     pub fn as_str(self) -> &'static str {
@@ -39,6 +53,11 @@ impl Scenario {
             .iter()
             .find(|(scenario, _)| *scenario == self)
             .map_or("swarm", |(_, name)| name)
+    }
+
+    /// Whether it asks how well latencies are known.
+    pub fn is_about_latency(self) -> bool {
+        matches!(self, Self::OneSlow | Self::Degrading | Self::Recovering)
     }
 }
 
@@ -75,11 +94,46 @@ pub fn world(setup: Setup, scenario: Scenario) -> World {
                 fault,
             });
         }
+        Scenario::Cheapest => {
+            // The last two are within the band of each other.
+            for (maker, input) in makers.iter_mut().zip([3.0, 1.005, 1.0]) {
+                maker.price = Some(Price {
+                    input,
+                    output: input * 4.0,
+                    cached_input: input,
+                });
+            }
+            makers[1].troubles.push(Trouble {
+                place: Place::Everywhere,
+                from: horizon / 3,
+                to: horizon * 2 / 3,
+                period: None,
+                fault: Fault::Unavailable,
+            });
+        }
+        Scenario::OneSlow => makers[0].latency = (1500, 2500),
+        Scenario::Degrading => {
+            makers[0].latency = (40, 80);
+            makers[0].drift.push((horizon / 3, (2000, 3000)));
+        }
+        Scenario::Recovering => {
+            makers[0].latency = (2000, 3000);
+            makers[0].drift.push((horizon / 3, (40, 80)));
+        }
         Scenario::Swarm => {}
     }
     let entries: Vec<_> = makers.iter().map(world::entry).collect();
     let upstreams = makers.iter().map(|maker| maker.name.to_string());
-    let chain = VirtualEntry::ordered("smart", upstreams);
+    let named = |name: &str| Policy::all().find(|policy| policy.name() == name);
+    let policy = match scenario {
+        Scenario::Cheapest => named("cost"),
+        other if other.is_about_latency() => named("latency"),
+        _ => None,
+    };
+    let chain = VirtualEntry {
+        policy: policy.unwrap_or_default(),
+        ..VirtualEntry::ordered("smart", upstreams)
+    };
     World {
         setup,
         targets: world::built(&entries, &[chain]),
@@ -125,6 +179,8 @@ fn maker(n: u64) -> Maker {
         },
         latency: (100, 600),
         gap: 20,
+        drift: Vec::new(),
+        price: None,
         troubles: Vec::new(),
         prefill: None,
         goes_on: true,

@@ -12,8 +12,11 @@ use pointsman::domain::ids::{ModelName, ProviderName};
 use pointsman::domain::limits::{
     DispatchPolicy, KeyLimits, RetryBudgetPolicy, RetryPolicy, Timeouts,
 };
+use pointsman::domain::policy::Policy;
+use pointsman::domain::price::Price;
 use pointsman::domain::rescue::{Prefill, RescueMode, RescuePolicy};
 use pointsman::domain::rotation::KeyRotation;
+use pointsman::domain::session_affinity::AffinityPolicy;
 
 use super::dice::Dice;
 use super::fault::Fault;
@@ -25,10 +28,16 @@ pub fn draw(setup: Setup) -> World {
     let dice = &mut dice;
     let pause = dice.pick(&[20u64, 60, 150, 400]);
     let horizon = Duration::from_millis(pause * 300);
-    let makers: Vec<Maker> = (0..dice.between(1, 6))
+    let mut makers: Vec<Maker> = (0..dice.between(1, 6))
         .map(|n| maker(n, horizon, dice))
         .collect();
-    let (targets, names) = targets(&makers, dice);
+    // With dice of its own, so that a seed's world is otherwise the same.
+    let ranking = &mut Dice::of(&[setup.seed, 12]);
+    let ranks = ranking.chance(0.4);
+    for maker in makers.iter_mut().filter(|_| ranks) {
+        rank_keys(maker, ranking);
+    }
+    let (targets, names) = targets(&makers, dice, ranks.then_some(ranking));
     let noise = dice.pick(&[0.0, 0.02, 0.1, 0.3]);
     let crash = |dice: &mut Dice, p: f64| {
         if dice.chance(p) {
@@ -218,6 +227,8 @@ fn maker(n: u64, horizon: Duration, dice: &mut Dice) -> Maker {
         },
         latency: (dice.between(1, 50), dice.between(51, 900)),
         gap: dice.between(1, 120),
+        drift: Vec::new(),
+        price: None,
         troubles: Vec::new(),
         prefill: dice
             .chance(0.5)
@@ -288,8 +299,40 @@ fn trouble(maker: &Maker, horizon: Duration, dice: &mut Dice) -> Trouble {
     }
 }
 
-/// The makers' own names, and chains of them, nested up to three deep.
-pub fn targets(makers: &[Maker], dice: &mut Dice) -> (Arc<Targets>, Vec<String>) {
+/// Prices, and the rotation of keys that goes by conversations.
+fn rank_keys(maker: &mut Maker, dice: &mut Dice) {
+    let input = dice.pick(&[0.0, 0.1, 0.101, 2.0]);
+    maker.price = dice.chance(0.8).then_some(Price {
+        input,
+        output: input * 4.0,
+        cached_input: input,
+    });
+    if dice.chance(0.4) {
+        maker.rotation = KeyRotation::Affinity;
+    }
+}
+
+/// A policy that leaves nothing out, and now and then affinity.
+fn rank(entry: &mut VirtualEntry, dice: &mut Dice) {
+    let policies: Vec<Policy> = Policy::all()
+        .filter(|policy| policy.name() != "score")
+        .collect();
+    entry.policy = dice.pick(&policies);
+    if dice.chance(0.3) {
+        entry.affinity = Some(AffinityPolicy::default());
+    }
+    for member in &mut entry.upstreams {
+        member.weight = dice.pick(&[0, 1, 1, 5]);
+        member.priority = dice.pick(&[100, 100, 100, 50]);
+    }
+}
+
+/// The makers' own names, and chains of them, nested up to three deep; ranked by policies if there are dice for that.
+pub fn targets(
+    makers: &[Maker],
+    dice: &mut Dice,
+    mut ranking: Option<&mut Dice>,
+) -> (Arc<Targets>, Vec<String>) {
     let entries: Vec<ProviderEntry> = makers.iter().map(entry).collect();
     let mut names: Vec<String> = Vec::new();
     for maker in makers {
@@ -306,7 +349,11 @@ pub fn targets(makers: &[Maker], dice: &mut Dice) -> (Arc<Targets>, Vec<String>)
         let name = format!("v{n}");
         let upstreams: Vec<String> = (0..dice.between(1, 4)).map(|_| dice.pick(&names)).collect();
         names.push(name.clone());
-        virtuals.push(VirtualEntry::ordered(name, upstreams));
+        let mut chain = VirtualEntry::ordered(name, upstreams);
+        if let Some(dice) = ranking.as_deref_mut() {
+            rank(&mut chain, dice);
+        }
+        virtuals.push(chain);
     }
     // Chains are asked for more often than single upstreams.
     let chains: Vec<String> = names[single as usize..].to_vec();

@@ -44,6 +44,9 @@ pub struct Tally {
     pub missed_by: BTreeMap<&'static str, u64>,
     /// Requests that nobody could have served.
     pub hopeless: u64,
+    /// Milliseconds that good answers took to begin where requests went first, and would have taken at the fastest.
+    pub waited: u64,
+    pub fastest: u64,
     /// Attempts at good upstreams and at bad ones.
     pub failed_attempts: u64,
     pub violations: u64,
@@ -73,6 +76,8 @@ impl Tally {
         self.served += other.served;
         self.missed += other.missed;
         self.hopeless += other.hopeless;
+        self.waited += other.waited;
+        self.fastest += other.fastest;
         self.failed_attempts += other.failed_attempts;
         self.violations += other.violations;
         for (fault, count) in &other.faults {
@@ -100,6 +105,11 @@ impl Tally {
     /// Failed by us, of all that could have been served.
     pub fn regret(&self) -> f64 {
         self.missed as f64 / (self.served + self.missed).max(1) as f64
+    }
+
+    /// How much longer requests waited than at the fastest upstream, as a share of that.
+    pub fn latency_regret(&self) -> f64 {
+        self.waited as f64 / self.fastest.max(1) as f64 - 1.0
     }
 
     /// Attempts per request.

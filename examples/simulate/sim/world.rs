@@ -11,6 +11,7 @@ use pointsman::domain::chain::{ProviderEntry, Targets, VirtualEntry};
 use pointsman::domain::cooldown::CooldownPolicy;
 use pointsman::domain::ids::{ModelName, ProviderName};
 use pointsman::domain::limits::{DispatchPolicy, KeyLimits, RetryPolicy, Timeouts};
+use pointsman::domain::price::Price;
 use pointsman::domain::rescue::{Prefill, RescuePolicy};
 use pointsman::domain::rotation::KeyRotation;
 
@@ -100,6 +101,10 @@ pub struct Maker {
     pub timeouts: Timeouts,
     /// Of a good answer: until it begins, and between its parts.
     pub latency: (u64, u64),
+    /// The same from that moment on, in order of time.
+    pub drift: Vec<(Duration, (u64, u64))>,
+    /// What its tokens cost.
+    pub price: Option<Price>,
     pub gap: u64,
     pub troubles: Vec<Trouble>,
     /// How it is asked to go on from the beginning of an answer, if it can be.
@@ -214,9 +219,11 @@ impl World {
         (Fault::Good, None)
     }
 
-    /// How long a good answer of `maker` takes to begin.
-    pub fn latency(&self, maker: usize, request: u64) -> Duration {
-        let (low, high) = self.makers[maker].latency;
+    /// How long a good answer of `maker` takes to begin, if it is asked `at` that moment.
+    pub fn latency(&self, maker: usize, request: u64, at: Duration) -> Duration {
+        let drift = self.makers[maker].drift.iter().rev();
+        let now = drift.clone().find(|(from, _)| *from <= at);
+        let (low, high) = now.map_or(self.makers[maker].latency, |(_, span)| *span);
         let hash = mix(&[self.setup.seed, 2, maker as u64, request]);
         Duration::from_millis(low + hash % (high - low + 1))
     }
