@@ -143,32 +143,32 @@ mod tests {
 
     use super::*;
 
-    fn needs(body: Value) -> Vec<&'static str> {
+    fn needs(body: &Value) -> Vec<&'static str> {
         let doc = RequestDoc::parse(body.to_string().into()).unwrap();
         of(&doc).each().map(Feature::as_str).collect()
     }
 
-    fn said(content: Value) -> Value {
+    fn said(content: &Value) -> Value {
         json!({"messages": [{"role": "user", "content": content}]})
     }
 
     #[test]
     fn each_dialect_says_in_its_own_way_what_it_needs() {
         let none: Vec<&str> = Vec::new();
-        assert_eq!(needs(said(json!("an image of audio tools"))), none);
+        assert_eq!(needs(&said(&json!("an image of audio tools"))), none);
         assert_eq!(
-            needs(json!({"tools": [], "response_format": {"type": "json_object"}})),
+            needs(&json!({"tools": [], "response_format": {"type": "json_object"}})),
             none
         );
         for (body, needed) in [
             (json!({"tools": [{"type": "function"}]}), "tools"),
             (json!({"tools": [{"functionDeclarations": []}]}), "tools"),
             (
-                said(json!([{"type": "image_url", "image_url": {"url": "https://x/y.png"}}])),
+                said(&json!([{"type": "image_url", "image_url": {"url": "https://x/y.png"}}])),
                 "images",
             ),
             (
-                said(json!([{"type": "image", "source": {"type": "url", "url": "u"}}])),
+                said(&json!([{"type": "image", "source": {"type": "url", "url": "u"}}])),
                 "images",
             ),
             (
@@ -185,7 +185,7 @@ mod tests {
             ),
             (
                 said(
-                    json!([{"type": "input_audio", "input_audio": {"data": "AA", "format": "wav"}}]),
+                    &json!([{"type": "input_audio", "input_audio": {"data": "AA", "format": "wav"}}]),
                 ),
                 "audio",
             ),
@@ -218,7 +218,7 @@ mod tests {
             ),
             (json!({"think": true}), "reasoning"),
         ] {
-            assert_eq!(needs(body.clone()), [needed], "{body}");
+            assert_eq!(needs(&body), [needed], "{body}");
         }
         for body in [
             json!({"reasoning_effort": "none"}),
@@ -227,7 +227,7 @@ mod tests {
             json!({"think": false}),
             json!({"text": {"format": {"type": "text"}}}),
         ] {
-            assert_eq!(needs(body.clone()), none, "{body}");
+            assert_eq!(needs(&body), none, "{body}");
         }
     }
 }

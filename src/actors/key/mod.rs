@@ -303,8 +303,7 @@ impl KeyActor {
         if core.state.is_trial(record.id) {
             self.publish(core, now);
         }
-        self.status.publish_attempt();
-        self.status.publish_in_flight(core.state.in_flight());
+        self.count(core);
         self.status.used.put(core.state.used_shares(now), now);
         // The next one like this need not ask.
         self.status
@@ -324,9 +323,15 @@ impl KeyActor {
             record,
             port: Arc::clone(&self.port),
         };
-        self.live.fetch_add(1, Ordering::Relaxed);
         // If the task is gone the lease comes back in the error and settles itself.
         drop(route.reply.send(LeaseReply::Lease(lease)));
+    }
+
+    /// Counts a lease that is about to be given.
+    fn count(&self, core: &KeyCore) {
+        self.live.fetch_add(1, Ordering::Relaxed);
+        self.status.publish_attempt();
+        self.status.publish_in_flight(core.state.in_flight());
     }
 
     /// Whether the provider would still let the route pass, by what it published: the route may have waited here while
