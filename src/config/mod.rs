@@ -3,6 +3,7 @@
 //! Everything comes in through [`LoadRequest`]: nothing here reads the process's environment. All mistakes
 //! are reported at once, each with its place and what to write instead; none shows key material.
 
+mod account_keys;
 mod addresses;
 mod admin;
 pub mod catalog;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use config::ValueKind;
 
+use super::account_keys::AccountKeys;
 use super::admin::AdminListen;
 use super::clients::RawClient;
 use super::credentials::CredentialList;
@@ -16,7 +17,6 @@ use super::policies::{
     BreakerSection, CooldownForm, KeyLimitsSection, Pacing, RetrySection, TimeoutsSection,
 };
 use super::price::{PriceForm, PricesForm};
-use super::provider_keys::AccountKeys;
 use super::ranking::{AffinityForm, PolicyForm};
 use super::read::{ConfigNode, FromNode, Report, section};
 use super::resolved::LogFormat;

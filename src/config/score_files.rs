@@ -13,7 +13,7 @@ use super::read::Report;
 use crate::domain::policy::{Adjust, Policy};
 
 /// One group of patterns: a model gets its points once, whichever of them fits.
-struct Group {
+struct PointsGroup {
     points: f64,
     patterns: Vec<Regex>,
 }
@@ -78,7 +78,11 @@ fn leaderboard(
 }
 
 /// `adjustments: {group: {priority: points, regex: [patterns]}}`, or the groups alone.
-fn adjustments(mut all: BTreeMap<String, Value>, path: &str, report: &mut Report) -> Vec<Group> {
+fn adjustments(
+    mut all: BTreeMap<String, Value>,
+    path: &str,
+    report: &mut Report,
+) -> Vec<PointsGroup> {
     let groups = match all.remove("adjustments") {
         Some(groups) => groups
             .into_table()
@@ -116,7 +120,7 @@ fn adjustments(mut all: BTreeMap<String, Value>, path: &str, report: &mut Report
                 Err(_) => report.warn(path, format!("`{pattern}` is no pattern, and fits nothing")),
             }
         }
-        read.push(Group {
+        read.push(PointsGroup {
             points,
             patterns: compiled,
         });
@@ -124,9 +128,9 @@ fn adjustments(mut all: BTreeMap<String, Value>, path: &str, report: &mut Report
     read
 }
 
-fn adjust(groups: Vec<Group>) -> Adjust {
+fn adjust(groups: Vec<PointsGroup>) -> Adjust {
     Arc::new(move |model: &str| {
-        let fits = |group: &&Group| group.patterns.iter().any(|it| it.is_match(model));
+        let fits = |group: &&PointsGroup| group.patterns.iter().any(|it| it.is_match(model));
         groups.iter().filter(fits).map(|group| group.points).sum()
     })
 }

@@ -42,14 +42,14 @@ impl KeyHome {
 
 /// A request's conversation and the keys that it may go to.
 #[derive(Clone, Copy)]
-pub struct Conversation<'a> {
+pub struct KeyConversation<'a> {
     /// The hash of what it is known by.
     pub session: u64,
     /// The homes of all keys, by turn.
     pub homes: &'a [KeyHome],
 }
 
-impl Conversation<'_> {
+impl KeyConversation<'_> {
     /// All turns in the conversation's order: its account first, and in each account its key first. An account, or a key
     /// in it, that has more than its share of the requests in flight comes after those that have not.
     fn order(&self, in_flight: impl Fn(usize) -> u32) -> Vec<usize> {
@@ -146,7 +146,7 @@ impl Rotation {
         &mut self,
         count: usize,
         avoid: Option<usize>,
-        conversation: Option<Conversation<'_>>,
+        conversation: Option<KeyConversation<'_>>,
         mut ready: impl FnMut(usize) -> bool,
         in_flight: impl Fn(usize) -> u32,
     ) -> Option<usize> {
@@ -245,7 +245,7 @@ mod tests {
 
     fn home_of(session: u64, loads: [u32; 5], out: &[usize]) -> usize {
         let homes = homes();
-        let conversation = Conversation {
+        let conversation = KeyConversation {
             session,
             homes: &homes,
         };

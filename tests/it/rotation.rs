@@ -83,7 +83,11 @@ llm:
       model: m
       key_rotation: affinity
       cooldown: {default: 150ms}
-      api_keys: [{key: k1, account: x}, {key: k2, account: x}, {key: k3, account: y}, k4]
+      api_keys:
+        - {key: sk-planted-k1, account: x}
+        - {key: sk-planted-k2, account: x}
+        - {key: sk-planted-k3, account: y}
+        - sk-planted-k4
 ";
 
 #[tokio::test]

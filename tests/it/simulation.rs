@@ -105,8 +105,8 @@ fn no_request_pays_more_than_the_cheapest_healthy_upstream_asks_for() {
 fn the_policy_latency_stays_near_an_oracle() {
     let scenarios = [
         (Scenario::OneSlow, 0.8),
-        (Scenario::Degrading, 0.8),
-        (Scenario::Recovering, 0.8),
+        (Scenario::Degrading, 1.0),
+        (Scenario::Recovering, 1.5),
     ];
     for (scenario, most) in scenarios {
         let named = |seed| Setup {

@@ -37,7 +37,7 @@ fn judge_costs(state: &mut State) {
         let well = (0..world.makers.len()).filter(|maker| is_well(maker, at));
         let cheapest = well.map(price).fold(f64::MAX, f64::min);
         let paid = price(attempt.spot.maker);
-        (paid > cheapest * BAND).then(|| (number as u32, paid, cheapest))
+        (paid > cheapest * BAND).then_some((number as u32, paid, cheapest))
     });
     if let Some((number, paid, cheapest)) = broken {
         let what = format!("pays {paid} where {cheapest} would do");

@@ -13,7 +13,7 @@ use crate::domain::ids::{KeyId, ModelName, ProviderName, Upstream};
 use crate::domain::limits::RetryBudgetPolicy;
 use crate::domain::persisted::Fingerprint;
 use crate::domain::refusal::{Reason, Refusal};
-use crate::domain::rotation::{Conversation, KeyHome, KeyRotation, Rotation};
+use crate::domain::rotation::{KeyConversation, KeyHome, KeyRotation, Rotation};
 use crate::domain::secret::ApiKey;
 use crate::domain::session_affinity;
 use crate::domain::time::Time;
@@ -89,8 +89,8 @@ impl KeyRing {
         &self,
         session: Option<u64>,
         provider: &ProviderName,
-    ) -> Option<Conversation<'_>> {
-        Some(Conversation {
+    ) -> Option<KeyConversation<'_>> {
+        Some(KeyConversation {
             // Else the first keys of all providers would have the same conversations.
             session: session? ^ session_affinity::hash(provider.as_str().as_bytes()),
             homes: &self.homes,

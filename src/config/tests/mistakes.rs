@@ -52,7 +52,7 @@ log: {format: xml, level: loud}
             "llm.providers[0].pacing.lern: unknown key; did you mean `learn`?",
             "llm.providers[0].pacing.adaptive_concurrency: expected",
             "llm.providers[0].mock_failure_rate: expected a number from 0 to 1",
-            "llm.providers[0].key_rotation: expected one of round_robin, sticky, sequential, least_in_flight; did you mean `round_robin`?",
+            "llm.providers[0].key_rotation: expected one of round_robin, sticky, sequential, least_in_flight, affinity; did you mean `round_robin`?",
             "llm.providers[0].retry.waits.factor: is below 1",
             "llm.providers[0].cooldown: default is longer than max",
             "llm.providers[1]: provider custom has no base_url, and is no built-in provider; add `base_url:`",
