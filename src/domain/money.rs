@@ -98,7 +98,7 @@ fn decimal(text: &str, places: usize) -> Option<u64> {
     let power = 10_u128.checked_pow(u32::try_from(shift.unsigned_abs()).ok()?)?;
     let value = if shift >= 0 {
         value.checked_mul(power)?
-    } else if value % power == 0 {
+    } else if value.is_multiple_of(power) {
         value / power
     } else {
         return None;
