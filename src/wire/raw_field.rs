@@ -33,7 +33,7 @@ pub(in crate::wire) fn says(raw: Option<&RawValue>) -> bool {
     raw.is_some_and(|raw| !matches!(raw.get(), "null" | "false" | "\"\"" | "[]" | "{}"))
 }
 
-/// The tokens of a prompt, where those that a cache gave or took stand beside the others; `None` where nothing is said of any.
+/// The tokens of a prompt, where those that a cache gave or took stand beside the others; `None` where nothing is told.
 pub(in crate::wire) fn prompt_tokens(parts: [Option<u64>; 3]) -> Option<u64> {
     let told = parts.iter().any(Option::is_some);
     told.then(|| parts.into_iter().flatten().fold(0, u64::saturating_add))

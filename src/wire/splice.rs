@@ -5,14 +5,10 @@ use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
 use super::overlap::Overlap;
-use super::transcript::{IDENTITY, Transcript, filled};
+use super::transcript::{IDENTITY, REASONING, Transcript, filled};
 use crate::domain::usage::Usage;
 use crate::wire::json;
 use crate::wire::sse::{RawEvent, data_event};
-
-/// Parts of the names of fields that hold a model's reasoning. Reasoning about the continuation is no part of an answer
-/// that began without any.
-pub(super) const REASONING: [&str; 3] = ["reasoning", "thinking", "thought"];
 
 /// What becomes of an event.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -3,7 +3,6 @@
 
 use serde_json::{Map, Value};
 
-use super::splice::REASONING;
 use crate::domain::dialect::Operation;
 use crate::domain::rescue::RescueObstacle;
 use crate::wire::dialect::{EventEncoder, SentEvents};
@@ -21,6 +20,10 @@ const LONGEST_TOKEN: u64 = 16;
 const BYTES_PER_TOKEN: u64 = 4;
 /// The fields by which a chunk says whose it is.
 pub(super) const IDENTITY: [&str; 4] = ["id", "created", "model", "system_fingerprint"];
+
+/// Parts of the names of fields that hold a model's reasoning. Reasoning about the continuation is no part of an answer
+/// that began without any.
+pub(super) const REASONING: [&str; 3] = ["reasoning", "thinking", "thought"];
 
 /// Everything that was sent of one answer.
 #[derive(Debug, Default)]

@@ -71,6 +71,7 @@ async fn a_restart_says_only_what_is_new() {
     let text = asked(&three, json!({})).await;
     assert_eq!(said(&text), "Hello world", "{text}");
     assert_eq!(three.b.requests()[0].json()["prompt"], "Say: ");
+    let three = self::three("restart", "off", "").await;
     three.b_says(completion(&["Help"]));
     let text = asked(&three, json!({})).await;
     assert_eq!(

@@ -161,13 +161,7 @@ fn beside(dialect: &str, what: Beside) -> Vec<u8> {
             ]
             .concat()
         }
-        "ollama" => {
-            let call = json!({"function": {"name": "f", "arguments": {}}});
-            line(&match thinks {
-                true => json!({"role": "assistant", "content": "", "thinking": "hm"}),
-                false => json!({"role": "assistant", "content": "", "tool_calls": [call]}),
-            })
-        }
+        "ollama" => beside_ollama(thinks),
         _ => {
             let (name, payload) = match thinks {
                 true => (
@@ -384,6 +378,14 @@ fn bedrock(words: &[&str]) -> Script {
 fn line(message: &Value) -> Vec<u8> {
     let line = json!({"model": "qwen3:8b", "created_at": "2026-01-01T00:00:00Z", "message": message, "done": false});
     format!("{line}\n").into_bytes()
+}
+
+fn beside_ollama(thinks: bool) -> Vec<u8> {
+    let call = json!({"function": {"name": "f", "arguments": {}}});
+    line(&match thinks {
+        true => json!({"role": "assistant", "content": "", "thinking": "hm"}),
+        false => json!({"role": "assistant", "content": "", "tool_calls": [call]}),
+    })
 }
 
 fn ollama(words: &[&str]) -> Script {
