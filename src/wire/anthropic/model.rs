@@ -106,7 +106,7 @@ impl ModelRules {
                 "fable" => version >= (5, 0),
                 "haiku" => false,
                 // Without a number it is nobody knows which.
-                _ => version >= (5, 5) && version < (u32::MAX, 0),
+                _ => ((5, 5)..(u32::MAX, 0)).contains(&version),
             },
             sampling: match version {
                 version if version >= (4, 7) => Sampling::None,
