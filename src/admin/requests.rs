@@ -18,6 +18,7 @@ use crate::domain::attempt_record::AttemptRecord;
 use crate::domain::attempts;
 use crate::domain::chain::Chain;
 use crate::domain::refusal::Refusal;
+use crate::domain::rescue::RescueNote;
 use crate::domain::time::Time;
 use crate::telemetry::recent::NumberedRequest;
 use crate::telemetry::request_record::RequestRecord;
@@ -137,6 +138,7 @@ fn attempts_of(request: &RequestRecord, look: ClockReading) -> Map<String, Value
     object(json!({
         "chain": request.chain.as_deref().map(names),
         "tries": tries.collect::<Vec<_>>(),
+        "rescue_obstacles": request.rescue_obstacles.iter().map(|note| obstacle(request, note)).collect::<Vec<_>>(),
         "refused": request.refused.as_ref().map(|(at, refused)| refusal(request, *at, refused, look)),
     }))
 }
@@ -156,6 +158,16 @@ fn attempt(request: &RequestRecord, record: &AttemptRecord, look: ClockReading) 
         "outcome": record.class.as_str(),
         "status": record.status,
         "detail": record.detail.as_deref(),
+    })
+}
+
+/// What kept its answer from being rescued.
+fn obstacle(request: &RequestRecord, note: &RescueNote) -> Value {
+    json!({
+        "at_ms": since(request, Some(note.at)),
+        "reason": note.obstacle.as_str(),
+        "upstream": note.upstream.as_ref().map(ToString::to_string),
+        "detail": note.obstacle.words(),
     })
 }
 

@@ -395,10 +395,6 @@ pub(super) fn clients(config: &Config, before: Option<&Clients>) -> Option<Clien
     (!config.clients.is_empty()).then(|| Clients::new(clients, before))
 }
 
-/// Bytes in memory that an upload takes beside what is kept of it, by measurement (`cargo bench --bench memory`, 2,000
-/// forms): what its connection reads into, a piece on its way to the disk, and the request itself.
-const MOVING: usize = 256 * 1024;
-
 /// What the data listener needs to know of this configuration.
 pub(super) fn serving(config: &Config, dispatch: Dispatch, clients: Option<Clients>) -> Serving {
     let keepalive = config.server.stream_keepalive;
@@ -410,7 +406,7 @@ pub(super) fn serving(config: &Config, dispatch: Dispatch, clients: Option<Clien
         spool: SpoolLimits {
             memory: config.server.spool,
             whole: u64::try_from(config.server.max_upload).unwrap_or(u64::MAX),
-            moving: MOVING,
+            moving: SpoolLimits::MOVING,
         },
         body_timeout: config.server.listeners.connections.body,
         stream_keepalive: Some(keepalive).filter(|every| !every.is_zero()),

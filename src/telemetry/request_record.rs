@@ -8,6 +8,7 @@ use crate::domain::attempt_record::{AttemptReason, AttemptRecord, CacheLookup};
 use crate::domain::attempts::LeaseRefused;
 use crate::domain::chain::Chain;
 use crate::domain::dialect::Operation;
+use crate::domain::rescue::RescueNote;
 use crate::domain::time::Time;
 use crate::domain::trace::TraceContext;
 use crate::domain::usage::Usage;
@@ -37,6 +38,8 @@ pub struct RequestRecord {
     pub refused: Option<(Time, LeaseRefused)>,
     /// Whether an answer was there before any upstream was asked.
     pub lookup: CacheLookup,
+    /// What kept an answer that broke off from being finished by another attempt, or from being continued where it stopped.
+    pub rescue_obstacles: Vec<RescueNote>,
     /// When it arrived.
     pub started: Time,
     /// When all of it was there.

@@ -38,6 +38,7 @@ pub mod passing_usage;
 pub mod progress;
 pub mod providers;
 pub mod ratelimit;
+mod raw_field;
 pub mod readable;
 pub mod reasoning;
 pub mod redact;

@@ -11,11 +11,9 @@ use crate::domain::attempt_record::ResponseMeta;
 use crate::domain::dialect::Operation;
 use crate::domain::usage::Usage;
 use crate::wire::inspection::{ErrorDoc, Inspection, StreamEvent};
+use crate::wire::raw_field::{inner, name, object, prompt_tokens, says};
 use crate::wire::readable::looks_like_events;
 use crate::wire::sse::{EventSplitter, RawEvent};
-
-/// Longer texts are no names.
-const LONGEST: usize = 256;
 
 /// The fields of a body, or of an event's data.
 #[derive(Default, Deserialize)]
@@ -44,19 +42,6 @@ struct Fields<'a> {
     content_block: Option<&'a RawValue>,
 }
 
-impl<'a> Fields<'a> {
-    fn read(json: &'a [u8]) -> Option<Self> {
-        // A list would fill a struct too.
-        let object = json.trim_ascii_start().first() == Some(&b'{');
-        object.then(|| serde_json::from_slice(json).ok()).flatten()
-    }
-
-    fn of(raw: Option<&'a RawValue>) -> Self {
-        raw.and_then(|raw| Self::read(raw.get().as_bytes()))
-            .unwrap_or_default()
-    }
-}
-
 /// Token counts: what was read from a cache or written to it stands beside the input.
 #[derive(Default, Deserialize)]
 struct Counts {
@@ -79,19 +64,13 @@ struct OutputDetails {
 }
 
 fn usage(raw: Option<&RawValue>) -> Option<Usage> {
-    let raw = raw?.get();
-    let counts: Counts = serde_json::from_str(raw)
-        .ok()
-        .filter(|_| raw.starts_with('{'))?;
-    let prompt = [
-        counts.input_tokens,
-        counts.cache_read_input_tokens,
-        counts.cache_creation_input_tokens,
-    ];
-    let told = prompt.iter().any(Option::is_some);
-    let sum = prompt.into_iter().flatten().fold(0, u64::saturating_add);
+    let counts: Counts = object(raw?.get().as_bytes())?;
     Some(Usage {
-        prompt_tokens: told.then_some(sum),
+        prompt_tokens: prompt_tokens([
+            counts.input_tokens,
+            counts.cache_read_input_tokens,
+            counts.cache_creation_input_tokens,
+        ]),
         completion_tokens: counts.output_tokens,
         cached_tokens: counts.cache_read_input_tokens,
         reasoning_tokens: counts
@@ -100,28 +79,13 @@ fn usage(raw: Option<&RawValue>) -> Option<Usage> {
     })
 }
 
-/// A short text in JSON.
-fn name(raw: Option<&RawValue>) -> Option<Box<str>> {
-    let raw = raw?.get();
-    if raw.len() > LONGEST {
-        return None;
-    }
-    let text: Box<str> = serde_json::from_str(raw).ok()?;
-    (!text.is_empty()).then_some(text)
-}
-
 fn is(raw: Option<&RawValue>, word: &str) -> bool {
     name(raw).is_some_and(|name| &*name == word)
 }
 
-/// Whether something is there that is not null or empty.
-fn says(raw: Option<&RawValue>) -> bool {
-    raw.is_some_and(|raw| !matches!(raw.get(), "null" | "\"\"" | "[]" | "{}"))
-}
-
 /// An error, wherever its type says what status it would have had.
 fn error_doc(body: &[u8], error: Option<&RawValue>) -> ErrorDoc {
-    let kind = name(Fields::of(error).kind);
+    let kind = name(inner::<Fields<'_>>(error).kind);
     let status = kind.and_then(|kind| status_of(&kind));
     ErrorDoc::of_json(body, status)
 }
@@ -138,7 +102,7 @@ pub(super) fn whole(
 
 fn look(operation: Operation, body: &[u8], answered: Option<&mut ResponseMeta>) -> Inspection {
     let body = body.trim_ascii();
-    let Some(fields) = Fields::read(body) else {
+    let Some(fields) = object::<Fields<'_>>(body) else {
         return match looks_like_events(body) {
             Some(true) => events(body),
             _ => Inspection::Malformed("the answer is not a JSON object"),
@@ -195,7 +159,7 @@ pub(super) fn event_of(event: &RawEvent) -> StreamEvent {
     let named_error = sse.name == Some(b"error");
     if data.is_empty() {
         return match last_words(event, sse.others) {
-            Some(words) => foreign(ErrorDoc::of_words(&words)),
+            Some(words) => StreamEvent::foreign(ErrorDoc::of_words(&words)),
             None => StreamEvent::default(),
         };
     }
@@ -206,17 +170,14 @@ pub(super) fn event_of(event: &RawEvent) -> StreamEvent {
             ..StreamEvent::default()
         };
     }
-    let Some(fields) = Fields::read(data) else {
+    let Some(fields) = object::<Fields<'_>>(data) else {
         return match (named_error, sse.name) {
-            (true, _) => foreign(ErrorDoc::of_words(&String::from_utf8_lossy(data))),
+            (true, _) => StreamEvent::foreign(ErrorDoc::of_words(&String::from_utf8_lossy(data))),
             (false, Some(b"ping")) => StreamEvent {
                 ping: true,
                 ..StreamEvent::default()
             },
-            _ => StreamEvent {
-                malformed: true,
-                ..StreamEvent::default()
-            },
+            _ => StreamEvent::malformed(),
         };
     };
     let kind = name(fields.kind).unwrap_or_default();
@@ -235,7 +196,7 @@ pub(super) fn event_of(event: &RawEvent) -> StreamEvent {
         "ping" => StreamEvent::default(),
         "message_start" => StreamEvent {
             // What is told of the answer here is a placeholder.
-            usage: usage(Fields::of(fields.message).usage).map(|usage| Usage {
+            usage: usage(inner::<Fields<'_>>(fields.message).usage).map(|usage| Usage {
                 completion_tokens: None,
                 ..usage
             }),
@@ -250,7 +211,7 @@ pub(super) fn event_of(event: &RawEvent) -> StreamEvent {
             ..quiet
         },
         "message_delta" => StreamEvent {
-            finished: u128::from(name(Fields::of(fields.delta).stop_reason).is_some()),
+            finished: u128::from(name(inner::<Fields<'_>>(fields.delta).stop_reason).is_some()),
             usage: usage(fields.usage),
             ..quiet
         },
@@ -259,14 +220,6 @@ pub(super) fn event_of(event: &RawEvent) -> StreamEvent {
             ..quiet
         },
         _ => quiet,
-    }
-}
-
-fn foreign(error: ErrorDoc) -> StreamEvent {
-    StreamEvent {
-        error: Some(error),
-        foreign: true,
-        ..StreamEvent::default()
     }
 }
 
@@ -317,13 +270,13 @@ fn adds(delta: Option<&RawValue>) -> bool {
 /// Adds what an event says of its answer.
 pub(super) fn note(answered: &mut ResponseMeta, event: &RawEvent) {
     let data = event.data();
-    let Some(fields) = Fields::read(&data) else {
+    let Some(fields) = object::<Fields<'_>>(&data) else {
         return;
     };
-    let message = Fields::of(fields.message);
+    let message = inner::<Fields<'_>>(fields.message);
     answered.id = answered.id.take().or_else(|| name(message.id));
     answered.model = answered.model.take().or_else(|| name(message.model));
-    let reason = name(Fields::of(fields.delta).stop_reason);
+    let reason = name(inner::<Fields<'_>>(fields.delta).stop_reason);
     if let Some(reason) = reason.filter(|_| answered.finish_reasons.is_empty()) {
         answered.finish_reasons.push(reason);
     }
