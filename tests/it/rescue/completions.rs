@@ -2,15 +2,15 @@
 
 use super::*;
 
-fn piece(text: &str, finish: Value) -> String {
+fn piece(text: &str, finish: Option<&str>) -> String {
     let choice = json!({"index": 0, "text": text, "logprobs": null, "finish_reason": finish});
     let chunk = json!({"id": "cmpl-1", "object": "text_completion", "created": 1, "model": "m", "choices": [choice]});
     event(&chunk.to_string())
 }
 
 fn completion(words: &[&str]) -> Behaviour {
-    let words = words.iter().map(|word| piece(word, Value::Null));
-    let end = [piece("", json!("stop")), DONE.to_owned()];
+    let words = words.iter().map(|word| piece(word, None));
+    let end = [piece("", Some("stop")), DONE.to_owned()];
     Behaviour::pieces(
         "text/event-stream",
         words.chain(end).map(String::into_bytes).collect(),
