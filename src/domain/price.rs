@@ -68,6 +68,7 @@ mod tests {
             completion_tokens: completion,
             cached_tokens: cached,
             reasoning_tokens: Some(1_000_000),
+            ..Usage::default()
         };
         PRICE.of(&usage)
     }

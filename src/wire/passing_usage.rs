@@ -248,6 +248,7 @@ fn read(counts: &Map<String, Value>) -> Option<Usage> {
                 &["reasoning_tokens", "thinking_tokens"],
             )
         }),
+        ..Usage::default()
     };
     usage.total().map(|_| usage)
 }

@@ -46,6 +46,7 @@ impl From<RawUsage> for Usage {
                 .completion_tokens_details
                 .or(raw.output_tokens_details)
                 .and_then(|details| details.reasoning_tokens),
+            ..Self::default()
         }
     }
 }

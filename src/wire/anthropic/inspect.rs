@@ -97,6 +97,7 @@ fn usage(raw: Option<&RawValue>) -> Option<Usage> {
         reasoning_tokens: counts
             .output_tokens_details
             .and_then(|details| details.thinking_tokens),
+        ..Usage::default()
     })
 }
 

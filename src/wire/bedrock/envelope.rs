@@ -89,7 +89,7 @@ fn usage_of(raw: Option<&RawValue>) -> Option<Usage> {
         prompt_tokens: told.then_some(sum),
         completion_tokens: counts.output_tokens,
         cached_tokens: counts.cache_read_input_tokens,
-        reasoning_tokens: None,
+        ..Usage::default()
     })
 }
 

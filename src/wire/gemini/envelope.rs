@@ -123,6 +123,7 @@ impl From<UsageMetadata> for Usage {
             completion_tokens: answer.or(rest.filter(|rest| *rest > 0)),
             cached_tokens: counts.cached_content_token_count,
             reasoning_tokens: counts.thoughts_token_count,
+            ..Self::default()
         }
     }
 }
