@@ -369,7 +369,7 @@ fn an_upstreams_own_figure_counts_unless_it_is_nothing() {
 #[test]
 fn what_is_expected_turns_with_the_shape_of_the_request() {
     let (a, b) = (plain("0.15", "0.60"), plain("0.10", "1.00"));
-    let expected = |sheet, prompt, answer| {
+    let expected = |sheet: &PriceSheet, prompt, answer| {
         expected_cost(sheet, prompt, answer, at(0, 0)).map(|amount| amount.to_string())
     };
     for (prompt, answer, of_a, of_b) in [
