@@ -37,6 +37,7 @@ pub mod model_method;
 pub mod money;
 pub mod near;
 pub mod outcome;
+pub mod output_average;
 pub mod pace;
 pub mod persisted;
 pub mod plan;

@@ -13,6 +13,7 @@ use crate::domain::usage::Usage;
 use crate::wire::inspection::{ErrorDoc, Inspection, StreamEvent};
 use crate::wire::readable::looks_like_events;
 use crate::wire::sse::{EventSplitter, RawEvent};
+use crate::wire::usage;
 
 /// Longer texts are no names.
 const LONGEST: usize = 256;
@@ -55,50 +56,6 @@ impl<'a> Fields<'a> {
         raw.and_then(|raw| Self::read(raw.get().as_bytes()))
             .unwrap_or_default()
     }
-}
-
-/// Token counts: what was read from a cache or written to it stands beside the input.
-#[derive(Default, Deserialize)]
-struct Counts {
-    #[serde(default)]
-    input_tokens: Option<u64>,
-    #[serde(default)]
-    output_tokens: Option<u64>,
-    #[serde(default)]
-    cache_read_input_tokens: Option<u64>,
-    #[serde(default)]
-    cache_creation_input_tokens: Option<u64>,
-    #[serde(default)]
-    output_tokens_details: Option<OutputDetails>,
-}
-
-#[derive(Default, Deserialize)]
-struct OutputDetails {
-    #[serde(default)]
-    thinking_tokens: Option<u64>,
-}
-
-fn usage(raw: Option<&RawValue>) -> Option<Usage> {
-    let raw = raw?.get();
-    let counts: Counts = serde_json::from_str(raw)
-        .ok()
-        .filter(|_| raw.starts_with('{'))?;
-    let prompt = [
-        counts.input_tokens,
-        counts.cache_read_input_tokens,
-        counts.cache_creation_input_tokens,
-    ];
-    let told = prompt.iter().any(Option::is_some);
-    let sum = prompt.into_iter().flatten().fold(0, u64::saturating_add);
-    Some(Usage {
-        prompt_tokens: told.then_some(sum),
-        completion_tokens: counts.output_tokens,
-        cached_tokens: counts.cache_read_input_tokens,
-        reasoning_tokens: counts
-            .output_tokens_details
-            .and_then(|details| details.thinking_tokens),
-        ..Usage::default()
-    })
 }
 
 /// A short text in JSON.
@@ -170,7 +127,7 @@ fn look(operation: Operation, body: &[u8], answered: Option<&mut ResponseMeta>) 
             finish_reasons: name(fields.stop_reason).into_iter().collect(),
         };
     }
-    Inspection::Good(usage(fields.usage))
+    Inspection::Good(usage::read_field(fields.usage))
 }
 
 /// An event stream in place of a whole answer: the error that it tells, if it tells one.
@@ -236,7 +193,7 @@ pub(super) fn event_of(event: &RawEvent) -> StreamEvent {
         "ping" => StreamEvent::default(),
         "message_start" => StreamEvent {
             // What is told of the answer here is a placeholder.
-            usage: usage(Fields::of(fields.message).usage).map(|usage| Usage {
+            usage: usage::read_field(Fields::of(fields.message).usage).map(|usage| Usage {
                 completion_tokens: None,
                 ..usage
             }),
@@ -252,7 +209,7 @@ pub(super) fn event_of(event: &RawEvent) -> StreamEvent {
         },
         "message_delta" => StreamEvent {
             finished: u128::from(name(Fields::of(fields.delta).stop_reason).is_some()),
-            usage: usage(fields.usage),
+            usage: usage::read_field(fields.usage),
             ..quiet
         },
         "message_stop" => StreamEvent {

@@ -5,6 +5,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::domain::usage::Usage;
+use crate::wire::usage;
 
 /// Longer texts are no names.
 const LONGEST: usize = 256;
@@ -19,6 +20,8 @@ pub(super) struct Answer<'a> {
     stop_reason: Option<&'a RawValue>,
     #[serde(default, borrow)]
     usage: Option<&'a RawValue>,
+    #[serde(default, borrow)]
+    service_tier: Option<&'a RawValue>,
     #[serde(default, borrow)]
     input_tokens: Option<&'a RawValue>,
     /// AWS's words for a failure, in either spelling.
@@ -46,20 +49,6 @@ pub(super) struct Event<'a> {
     pub(super) exception: Option<&'a RawValue>,
 }
 
-/// Token counts: what was read from a cache or written to it stands beside the input.
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct ConverseCounts {
-    #[serde(default)]
-    input_tokens: Option<u64>,
-    #[serde(default)]
-    output_tokens: Option<u64>,
-    #[serde(default)]
-    cache_read_input_tokens: Option<u64>,
-    #[serde(default)]
-    cache_write_input_tokens: Option<u64>,
-}
-
 /// An object, read into the fields of one of these; a list would fill a struct too.
 fn read<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Option<T> {
     let object = json.trim_ascii_start().first() == Some(&b'{');
@@ -74,23 +63,6 @@ fn name(raw: Option<&RawValue>) -> Option<Box<str>> {
     }
     let text: Box<str> = serde_json::from_str(raw).ok()?;
     (!text.is_empty()).then_some(text)
-}
-
-fn usage_of(raw: Option<&RawValue>) -> Option<Usage> {
-    let counts: ConverseCounts = read(raw?.get().as_bytes())?;
-    let prompt = [
-        counts.input_tokens,
-        counts.cache_read_input_tokens,
-        counts.cache_write_input_tokens,
-    ];
-    let told = prompt.iter().any(Option::is_some);
-    let sum = prompt.into_iter().flatten().fold(0, u64::saturating_add);
-    Some(Usage {
-        prompt_tokens: told.then_some(sum),
-        completion_tokens: counts.output_tokens,
-        cached_tokens: counts.cache_read_input_tokens,
-        ..Usage::default()
-    })
 }
 
 impl<'a> Answer<'a> {
@@ -125,7 +97,14 @@ impl<'a> Answer<'a> {
     }
 
     pub(super) fn usage(&self) -> Option<Usage> {
-        usage_of(self.usage)
+        #[derive(Deserialize)]
+        struct ServiceTier<'a> {
+            #[serde(borrow, rename = "type")]
+            kind: &'a RawValue,
+        }
+        let tier = self.service_tier.map(|raw| raw.get().as_bytes());
+        let tier: Option<ServiceTier<'_>> = tier.and_then(read);
+        usage::with_tier(usage::read_field(self.usage), tier.map(|tier| tier.kind))
     }
 
     /// The count, in an answer to a request for one.
