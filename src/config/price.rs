@@ -10,11 +10,8 @@ use super::read::{ConfigNode, FromNode, Report, section};
 use super::values::Names;
 use crate::domain::cost;
 use crate::domain::ids::ModelName;
-use crate::domain::near::near;
 use crate::domain::price::Prices;
-use crate::domain::price_sheet::{
-    LongPrompt, OffPeak, PiecePrices, PriceSheet, Rates, TierRates,
-};
+use crate::domain::price_sheet::{LongPrompt, OffPeak, PiecePrices, PriceSheet, Rates, TierRates};
 
 /// Days of the week as they are written, by their first three letters.
 const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
@@ -77,12 +74,12 @@ rated! {
     /// `llm.providers[].price`
     PriceTable {
         /// Other rates of the whole request where its prompt is long; a rate that is missing is the usual one.
-        above: Vec<AboveTable>,
+        above: Vec<AboveForm>,
         /// Other rates of service tiers, by the word that answers have for one (`priority`, `flex`, `batch`): a map of maps like
         /// this one; a rate that is missing is the usual one.
         tiers: TiersForm,
         /// Other rates of some hours of the day; the first that holds counts.
-        off_peak: Vec<OffPeakTable>,
+        off_peak: Vec<OffPeakForm>,
         /// Factors by what an answer says of itself, such as `{"geo:us": 1.1, "speed:fast": 2}`.
         multiply: FactorsForm,
         /// A request.
@@ -114,7 +111,7 @@ rated! {
     /// `llm.providers[].price.tiers`: by service tier
     TierTable {
         /// Other rates of this tier where the prompt is long.
-        above: Vec<AboveTable>,
+        above: Vec<AboveForm>,
     }
 }
 
@@ -222,7 +219,9 @@ impl FromNode for FactorsForm {
         for (name, node, Factor(factor)) in given {
             let kind = name.split_once(':').filter(|(_, word)| !word.is_empty());
             match kind {
-                Some((kind, _)) if CONDITIONS.contains(&kind) => factors.push((name.into(), factor)),
+                Some((kind, _)) if CONDITIONS.contains(&kind) => {
+                    factors.push((name.into(), factor))
+                }
                 _ => {
                     let message = "is no condition: answers are asked for their `geo` and `speed`";
                     node.reject::<()>(message, "write geo:us or speed:fast", report);
@@ -239,17 +238,38 @@ impl Describe for FactorsForm {
     }
 }
 
-fn long_prompts(above: Option<Vec<AboveTable>>) -> Vec<LongPrompt> {
-    let tables = above.into_iter().flatten();
-    let mut steps: Vec<LongPrompt> = tables
-        .filter_map(|table| {
-            Some(LongPrompt {
-                tokens: table.tokens?,
-                inclusive: table.inclusive.unwrap_or(false),
-                rates: table.rates(),
-            })
-        })
-        .collect();
+/// A member of `above`.
+pub(super) struct AboveForm(LongPrompt);
+
+impl FromNode for AboveForm {
+    fn read(node: &ConfigNode<'_>, report: &mut Report) -> Option<Self> {
+        let before = report.problems.len();
+        let table = AboveTable::read(node, report)?;
+        let Some(tokens) = table.tokens else {
+            if report.problems.len() == before {
+                let hint = "write the length of the prompt above which these rates hold";
+                node.reject::<()>("needs tokens", hint, report);
+            }
+            return None;
+        };
+        Some(Self(LongPrompt {
+            tokens,
+            inclusive: table.inclusive.unwrap_or(false),
+            rates: table.rates(),
+        }))
+    }
+}
+
+impl Describe for AboveForm {
+    fn shape() -> Shape {
+        AboveTable::shape()
+    }
+}
+
+/// The shortest first.
+fn long_prompts(above: Option<Vec<AboveForm>>) -> Vec<LongPrompt> {
+    let steps = above.into_iter().flatten();
+    let mut steps: Vec<LongPrompt> = steps.map(|AboveForm(step)| step).collect();
     steps.sort_by_key(|step| step.tokens);
     steps
 }
@@ -287,40 +307,42 @@ fn days(names: Option<Names>) -> Result<[bool; 7], String> {
     Ok(days)
 }
 
-fn off_peak(
-    tables: Option<Vec<OffPeakTable>>,
-    node: &ConfigNode<'_>,
-    report: &mut Report,
-) -> Vec<OffPeak> {
-    let mut all = Vec::new();
-    for mut table in tables.into_iter().flatten() {
+/// A member of `off_peak`.
+pub(super) struct OffPeakForm(OffPeak);
+
+impl FromNode for OffPeakForm {
+    fn read(node: &ConfigNode<'_>, report: &mut Report) -> Option<Self> {
+        let before = report.problems.len();
+        let mut table = OffPeakTable::read(node, report)?;
+        if report.problems.len() > before {
+            return None;
+        }
         let rates = table.rates();
-        // One that lacks its hours has been reported.
-        let Some(text) = table.hours.take() else {
-            let message = "off_peak needs hours";
-            node.reject::<()>(message, "write hours: 16:30-00:30, in UTC", report);
-            continue;
-        };
-        let Some(minutes) = hours(&text) else {
-            let message = format!("`{text}` are no hours of off_peak");
-            node.reject::<()>(message, "write them like 16:30-00:30, in UTC", report);
-            continue;
+        let Some(minutes) = table.hours.as_deref().and_then(hours) else {
+            let message = match &table.hours {
+                Some(text) => format!("`{text}` are no hours"),
+                None => "needs hours".to_owned(),
+            };
+            return node.reject(message, "write hours: 16:30-00:30, in UTC", report);
         };
         match days(table.days.take()) {
-            Ok(days) => all.push(OffPeak {
+            Ok(days) => Some(Self(OffPeak {
                 minutes,
                 days,
                 rates,
-            }),
+            })),
             Err(name) => {
-                let near = near(&name, DAYS.into_iter());
-                let hint = near.first().map(|day| format!("did you mean `{day}`?"));
-                let hint = hint.unwrap_or_else(|| format!("days are {}", DAYS.join(", ")));
-                node.reject::<()>(format!("`{name}` is no day of off_peak"), &hint, report);
+                let hint = format!("days are {}", DAYS.join(", "));
+                node.reject(format!("`{name}` is no day"), &hint, report)
             }
         }
     }
-    all
+}
+
+impl Describe for OffPeakForm {
+    fn shape() -> Shape {
+        OffPeakTable::shape()
+    }
 }
 
 /// `llm.providers[].price`, complete.
@@ -346,8 +368,16 @@ impl FromNode for PriceForm {
         let sheet = PriceSheet {
             rates,
             above: long_prompts(table.above.take()),
-            tiers: table.tiers.map(|TiersForm(tiers)| tiers).unwrap_or_default(),
-            off_peak: off_peak(table.off_peak.take(), node, report),
+            tiers: table
+                .tiers
+                .map(|TiersForm(tiers)| tiers)
+                .unwrap_or_default(),
+            off_peak: table
+                .off_peak
+                .into_iter()
+                .flatten()
+                .map(|OffPeakForm(hours)| hours)
+                .collect(),
             multiply: table
                 .multiply
                 .map(|FactorsForm(factors)| factors)

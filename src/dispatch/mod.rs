@@ -11,6 +11,7 @@ mod attempt;
 #[cfg(test)]
 mod bench;
 mod call_headers;
+mod costs;
 mod counting;
 mod drain;
 mod events;
@@ -47,6 +48,7 @@ mod verdict;
 
 pub use affinity_choice::AffinityChoice;
 pub use answer::{AnswerBody, ProxyResponse};
+pub use costs::CostWatch;
 pub use counting::Counted;
 pub use explain::{
     CandidateStanding, Explanation, Fate, KeyExplanation, KeyTurn, NoAnswer, Question,

@@ -30,6 +30,15 @@ impl Pico {
         self.0
     }
 
+    /// In units, for what takes nothing else, such as a metric.
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "exact up to 2^53, which is 9,007 units"
+    )]
+    pub fn to_f64(self) -> f64 {
+        self.0 as f64 / PER_UNIT as f64
+    }
+
     /// A sum; the largest amount when it is larger.
     #[must_use]
     pub const fn plus(self, other: Self) -> Self {

@@ -21,6 +21,16 @@ impl Default for OutputAverage {
 }
 
 impl OutputAverage {
+    /// As a plain number, for [`from_parts`](Self::from_parts).
+    pub fn parts(self) -> u64 {
+        self.0
+    }
+
+    /// From what [`parts`](Self::parts) gave.
+    pub fn from_parts(parts: u64) -> Self {
+        Self(parts.min(LONGEST * PARTS))
+    }
+
     /// An answer had so many tokens.
     pub fn add(&mut self, tokens: u64) {
         let answer = tokens.min(LONGEST) * PARTS;

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::ids::ModelName;
+use super::hash_map::HashMap;
+use super::ids::{ModelName, ProviderName, Upstream};
 use super::price_sheet::PriceSheet;
 
 /// Where a sheet comes from.
@@ -41,6 +42,36 @@ impl Prices {
     }
 }
 
+/// What is known of prices: all sources, the strongest first.
+#[derive(Clone, Debug, Default)]
+pub struct PriceBook {
+    configured: HashMap<ProviderName, Prices>,
+}
+
+impl PriceBook {
+    /// With what is configured of each provider.
+    pub fn new(configured: impl IntoIterator<Item = (ProviderName, Prices)>) -> Self {
+        let configured = configured.into_iter();
+        Self {
+            configured: configured
+                .filter(|(_, prices)| *prices != Prices::default())
+                .collect(),
+        }
+    }
+
+    /// Whether no price is known at all.
+    pub fn is_empty(&self) -> bool {
+        self.configured.is_empty()
+    }
+
+    /// The sheet of an upstream and its source, if there is one.
+    pub fn sheet_of(&self, upstream: &Upstream) -> Option<(Arc<PriceSheet>, PriceSource)> {
+        let configured = self.configured.get(&upstream.provider)?;
+        let sheet = configured.of(&upstream.model)?;
+        Some((Arc::clone(sheet), PriceSource::Configuration))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -65,5 +96,10 @@ mod tests {
         assert_eq!(prices.of(&"small".into()), Some(&of(0)));
         assert_eq!(prices.of(&"large".into()), Some(&of(4)));
         assert_eq!(Prices::default().of(&"large".into()), None);
+        let book = PriceBook::new([("p".into(), prices), ("q".into(), Prices::default())]);
+        let source = |provider: &str| book.sheet_of(&Upstream::new(provider, "small"));
+        assert_eq!(source("p"), Some((of(0), PriceSource::Configuration)));
+        assert_eq!(source("q"), None);
+        assert!(!book.is_empty() && PriceBook::default().is_empty());
     }
 }

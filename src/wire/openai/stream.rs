@@ -278,7 +278,10 @@ mod tests {
             r#"{"choices":[],"service_tier":"flex","x_groq":{"id":"r","usage":{"prompt_tokens":3,"completion_tokens":4}}}"#,
         );
         let told = groq.usage.unwrap();
-        assert_eq!((told.total(), told.details.tier.as_str()), (Some(7), "flex"));
+        assert_eq!(
+            (told.total(), told.details.tier.as_str()),
+            (Some(7), "flex")
+        );
         let usage = chat(r#"{"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":4}}"#);
         assert!(usage.finished == 0 && usage.usage.is_some());
     }
