@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::costs::CostWatch;
+use super::cost_watch::CostWatch;
 use super::hedge_controller::HedgeController;
 use super::request::Endpoint;
 use super::response_cache::ResponseCache;

@@ -15,7 +15,7 @@ const LONGEST: usize = 64;
 
 #[derive(Clone, Copy, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Fields<'a> {
+pub(super) struct CountFields<'a> {
     /// Cohere's object around its counts.
     #[serde(borrow)]
     pub(super) tokens: Raw<'a>,
@@ -206,7 +206,7 @@ struct Kept<'a> {
     input_tokens: Raw<'a>,
 }
 
-impl<'a> Fields<'a> {
+impl<'a> CountFields<'a> {
     pub(super) fn prompt_details(&self) -> Option<PromptDetails<'a>> {
         inner(self.prompt_tokens_details).or_else(|| inner(self.input_tokens_details))
     }
