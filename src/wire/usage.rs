@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 
 use crate::domain::money::Pico;
 use crate::domain::usage::{Usage, UsageDetails};
-use crate::domain::word::Word;
+use crate::domain::word::ShortWord;
 
 /// The usage in these bytes, if that is what they are; upstreams put odd things there, which is no error.
 pub(super) fn read(raw: &[u8]) -> Option<Usage> {
@@ -46,7 +46,7 @@ pub(super) fn in_x_groq(raw: &RawValue) -> Option<Usage> {
 /// The usage with the service tier that stands beside it.
 pub(super) fn with_tier(usage: Option<Usage>, tier: Raw<'_>) -> Option<Usage> {
     let mut usage = usage?;
-    let beside = Word::of(&text(tier).unwrap_or_default());
+    let beside = ShortWord::of(&text(tier).unwrap_or_default());
     usage.details.tier = usage.details.tier.or(beside);
     Some(usage)
 }
@@ -219,8 +219,8 @@ fn written(fields: &CountFields<'_>, detail: Raw<'_>) -> (u32, u32) {
     (whole.max(minutes.saturating_add(hour)), hour)
 }
 
-fn word(raw: Raw<'_>) -> Word {
-    Word::of(&text(raw).unwrap_or_default())
+fn word(raw: Raw<'_>) -> ShortWord {
+    ShortWord::of(&text(raw).unwrap_or_default())
 }
 
 /// Begun seconds are charged.

@@ -199,7 +199,7 @@ struct Modality<'a> {
 
 #[derive(Clone, Copy, Default, Deserialize)]
 #[serde(default)]
-struct Kept<'a> {
+struct WrittenFor<'a> {
     #[serde(borrow)]
     ttl: Raw<'a>,
     #[serde(borrow, rename = "inputTokens")]
@@ -245,7 +245,7 @@ impl<'a> CountFields<'a> {
 
     /// Bedrock's tokens that were written for an hour.
     pub(super) fn written_for_an_hour(&self) -> u32 {
-        each(self.cache_details, |kept: Kept<'_>| {
+        each(self.cache_details, |kept: WrittenFor<'_>| {
             (text(kept.ttl).as_deref() == Some("1h")).then(|| small(kept.input_tokens))
         })
     }
