@@ -131,7 +131,6 @@ fn main() {
         let provider = ProviderLabels {
             name: Arc::from(name.as_str()),
             address: Some(Arc::from(format!("{name}.example.com"))),
-            prices: Default::default(),
         };
         (name, provider)
     });

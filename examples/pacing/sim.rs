@@ -328,6 +328,8 @@ pub async fn play(setup: Setup) -> Figures {
         clock,
         abort: pointsman::runtime::abort::Abort::default(),
         recorder: Arc::new(pointsman::telemetry::recorder::Recorder::new(0)),
+        prices: Default::default(),
+        cost_watch: Default::default(),
         affinity: pointsman::affinity::Affinity::start(),
         buffers: pointsman::runtime::buffers::Buffers::default(),
     });

@@ -16,6 +16,7 @@ pub mod lease;
 mod life_status;
 pub mod mailbox;
 pub mod message;
+pub mod output_status;
 pub mod provider;
 mod reconcile;
 pub mod route;

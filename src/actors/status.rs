@@ -9,6 +9,7 @@ use arc_swap::ArcSwap;
 use super::latency_status::LatencyStatus;
 pub use super::life_status::LifeStatus;
 use super::mailbox::Mailbox;
+use super::output_status::OutputStatus;
 use crate::domain::breaker::BreakerGate;
 pub use crate::domain::condition::Life;
 use crate::domain::condition::{BreakerCondition, KeyCondition};
@@ -429,6 +430,8 @@ pub struct ProviderStatus {
     pub mailbox: Arc<Mailbox>,
     /// How its upstreams answered of late.
     pub latency: LatencyStatus,
+    /// How long its upstreams' answers are.
+    pub output: OutputStatus,
     view: ArcSwap<ProviderSnapshot>,
     /// The position of the key rotation.
     turn: AtomicUsize,

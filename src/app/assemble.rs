@@ -23,6 +23,7 @@ use crate::domain::dialect::Operation;
 use crate::domain::hash_map::HashMap;
 use crate::domain::ids::{ModelName, ProviderName};
 use crate::domain::limits::RetryBudgetPolicy;
+use crate::domain::price::PriceBook;
 use crate::domain::restart::RestartPolicy;
 use crate::domain::secret::ApiKey;
 use crate::runtime::abort::Abort;
@@ -349,6 +350,8 @@ pub(super) fn dispatch(
         recorder,
     } = process;
     let known = before.and_then(|before| before.hedge_controller.as_ref());
+    let providers = config.providers.iter();
+    let priced = providers.map(|provider| (provider.name.clone(), provider.prices.clone()));
     Dispatch {
         generation,
         tree: dispatcher,
@@ -368,6 +371,8 @@ pub(super) fn dispatch(
             Some(before) => before.affinity.clone(),
             None => Affinity::start(),
         },
+        prices: PriceBook::new(priced),
+        cost_watch: before.map_or_else(Default::default, |before| Arc::clone(&before.cost_watch)),
         buffers: match before {
             Some(before) => before.buffers.clone(),
             None => {

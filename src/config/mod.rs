@@ -32,6 +32,7 @@ mod outbound;
 mod pages;
 mod policies;
 mod price;
+mod price_values;
 mod provider;
 mod provider_access;
 mod provider_address;

@@ -214,7 +214,7 @@ section! {
         mock_latency: Span,
         /// Lower first, where a policy asks for tiers. Default 100.
         priority: u32,
-        /// The price of its tokens, per million and in any one currency: the metric `pointsman_cost_total` counts it.
+        /// The prices of its tokens, per million, and of what else is paid for, in any one currency (`docs/prices.md`).
         price: PriceForm,
         /// The same for each model that has a price of its own.
         prices: PricesForm,

@@ -68,6 +68,8 @@ pub(super) async fn dispatch(model: &str, endpoint: Endpoint) -> (Tree, Dispatch
         abort: Abort::default(),
         recorder: Arc::new(Recorder::new(8)),
         affinity: crate::affinity::Affinity::start(),
+        prices: Default::default(),
+        cost_watch: Default::default(),
         buffers: Buffers::default(),
     };
     (tree, dispatch)

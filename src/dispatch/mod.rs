@@ -6,11 +6,14 @@ mod active_stream;
 mod admission;
 mod affinity_choice;
 mod answer;
+mod answer_cost;
 mod asked_call;
 mod attempt;
 #[cfg(test)]
 mod bench;
 mod call_headers;
+mod cost_watch;
+mod costs;
 mod counting;
 mod drain;
 mod events;
@@ -47,6 +50,7 @@ mod verdict;
 
 pub use affinity_choice::AffinityChoice;
 pub use answer::{AnswerBody, ProxyResponse};
+pub use cost_watch::CostWatch;
 pub use counting::Counted;
 pub use explain::{
     CandidateStanding, Explanation, Fate, KeyExplanation, KeyTurn, NoAnswer, Question,

@@ -229,6 +229,7 @@ impl Relay {
                     _ => counts = attempts.failed_finally(live.index(), record, how),
                 }
             }
+            run.note_tier();
             // A slow reader of the last bytes needs no request any more.
             run.context.request.release();
         }

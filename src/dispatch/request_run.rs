@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::admission::Admitted;
 use super::attempt::FullResponse;
+use super::costs;
 use super::failed::Failed;
 use super::limits::RequestLimits;
 use super::open_attempt::OpenAttempt;
@@ -208,9 +209,12 @@ impl Drop for RequestRun {
         for under_way in trace.current.iter_mut().filter_map(Option::take) {
             records.push(AttemptRecord {
                 ended: now,
+                // Told so far by an answer that passes as it comes; others are recorded with their own.
+                usage: trace.usage,
                 ..Arc::unwrap_or_clone(under_way)
             });
         }
+        costs::price(dispatch, request, trace, &mut records);
         let halted = dispatch.abort.is_on();
         if !halted {
             trace.ending = trace.ending.or_else(|| trace.overdue(request, now));

@@ -46,6 +46,8 @@ pub(super) struct RequestTrace {
     pub(super) obstacles: Vec<RescueNote>,
     pub(super) first_token: Option<Time>,
     pub(super) usage: Option<Usage>,
+    /// The service tier that was asked for, once the request itself may be gone.
+    pub(super) tier: Option<Box<str>>,
     /// The texts of the request, where traces contain them.
     pub(super) content: Option<Box<RequestContent>>,
     pub(super) ending: Option<RequestEnd>,
@@ -78,6 +80,7 @@ impl RequestTrace {
             obstacles: Vec::new(),
             first_token: None,
             usage: None,
+            tier: None,
             content,
             ending: None,
         }

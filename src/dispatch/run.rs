@@ -228,14 +228,17 @@ impl RequestRun {
     ) -> ProxyResponse {
         self.learn(&lease.key, &whole.body);
         self.state.trace.usage = usage;
+        lease.answered(usage.and_then(|usage| usage.completion_tokens));
         settle(
             &lease,
             Class::Success,
             usage.and_then(|usage| usage.total()),
         );
         let record = tried.record(Class::Success, Some(whole.status), self.context.now());
+        let said = self.said_by(&whole, usage);
         self.state.attempts.ended(AttemptRecord {
             usage,
+            said,
             answered: whole.answered.take().map(Arc::from),
             dropped: whole.dropped.clone(),
             ..record
@@ -262,9 +265,11 @@ impl RequestRun {
             content.answer = Some(readable(&whole.headers, &whole.body));
         }
         let attempts = self.state.attempts.records().len();
+        let mut headers = forwarded(&self.context.request.id, tried, &whole.headers);
+        self.add_cost(&mut headers);
         ProxyResponse {
             status: whole.status,
-            headers: forwarded(&self.context.request.id, tried, &whole.headers),
+            headers,
             body: AnswerBody::Full(whole.body),
             upstream: tried.begun().upstream.clone(),
             key: tried.begun().key.clone(),

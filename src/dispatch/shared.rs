@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::cost_watch::CostWatch;
 use super::hedge_controller::HedgeController;
 use super::request::Endpoint;
 use super::response_cache::ResponseCache;
@@ -12,6 +13,7 @@ use crate::domain::chain::{Chain, Targets};
 use crate::domain::hash_map::HashMap;
 use crate::domain::ids::ProviderName;
 use crate::domain::limits::DispatchPolicy;
+use crate::domain::price::PriceBook;
 use crate::domain::profile::TargetPolicies;
 use crate::runtime::abort::Abort;
 use crate::runtime::buffers::Buffers;
@@ -44,6 +46,10 @@ pub struct Dispatch {
     pub recorder: Arc<Recorder>,
     /// Which key holds what providers keep.
     pub affinity: Affinity,
+    /// What upstreams cost.
+    pub prices: PriceBook,
+    /// Upstreams whose own figures differ from that.
+    pub cost_watch: Arc<CostWatch>,
     /// How many bytes of bodies and answers are held.
     pub buffers: Buffers,
 }

@@ -141,6 +141,11 @@ impl Attempts {
         &self.records
     }
 
+    /// The same, for what is found out of them later.
+    pub fn records_mut(&mut self) -> &mut [AttemptRecord] {
+        &mut self.records
+    }
+
     /// The same, taken out, once the request is over.
     pub fn take_records(&mut self) -> Vec<AttemptRecord> {
         std::mem::take(&mut self.records)

@@ -1,5 +1,6 @@
 //! Amounts of the configuration's currency, as integers. No f64 takes part: sums of many small costs stay exact.
 
+use std::cmp::Ordering;
 use std::fmt;
 
 /// Amounts are counted in this fraction of the currency's unit: a price of 1 per million tokens is 1,000,000 per token.
@@ -29,6 +30,15 @@ impl Pico {
         self.0
     }
 
+    /// In units, for what takes nothing else, such as a metric.
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "exact up to 2^53, which is 9,007 units"
+    )]
+    pub fn to_f64(self) -> f64 {
+        self.0 as f64 / PER_UNIT as f64
+    }
+
     /// A sum; the largest amount when it is larger.
     #[must_use]
     pub const fn plus(self, other: Self) -> Self {
@@ -53,6 +63,12 @@ impl Pico {
         decimal(text, PLACES).map(Self)
     }
 
+    /// The same of what an upstream writes, which may have come through a floating-point number: digits beyond the 12th place
+    /// are rounded half to even.
+    pub fn rounded(text: &str) -> Option<Self> {
+        rounded(text, PLACES).map(Self)
+    }
+
     /// A price in units per million tokens, as an amount per token. `None` as for [`parse`](Self::parse); digits beyond the
     /// 6th place are lost, which is refused too.
     pub fn per_token_of_million(text: &str) -> Option<Self> {
@@ -74,6 +90,28 @@ impl fmt::Display for Pico {
 
 /// A written number times ten to the power of `places`, if that is a whole number that can be held.
 fn decimal(text: &str, places: usize) -> Option<u64> {
+    let (whole, rest) = scaled(text, places)?;
+    (rest == Remainder::Nothing).then_some(whole)
+}
+
+/// The same, rounded half to even.
+fn rounded(text: &str, places: usize) -> Option<u64> {
+    let (whole, rest) = scaled(text, places)?;
+    let up = rest == Remainder::More || (rest == Remainder::Half && whole % 2 == 1);
+    whole.checked_add(u64::from(up))
+}
+
+/// What is left of a number behind its whole part.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Remainder {
+    Nothing,
+    Less,
+    Half,
+    More,
+}
+
+/// A written number times ten to the power of `places`, as its whole part and the rest.
+fn scaled(text: &str, places: usize) -> Option<(u64, Remainder)> {
     let text = text.trim();
     let (mantissa, exponent) = match text.find(['e', 'E']) {
         Some(at) => (text.get(..at)?, text.get(at + 1..)?.parse::<i32>().ok()?),
@@ -93,17 +131,25 @@ fn decimal(text: &str, places: usize) -> Option<u64> {
     let places = i64::try_from(places).ok()?;
     let shift = i64::from(exponent) + places - i64::try_from(part.len()).ok()?;
     if value == 0 {
-        return Some(0);
+        return Some((0, Remainder::Nothing));
     }
-    let power = 10_u128.checked_pow(u32::try_from(shift.unsigned_abs()).ok()?)?;
-    let value = if shift >= 0 {
-        value.checked_mul(power)?
-    } else if value.is_multiple_of(power) {
-        value / power
-    } else {
-        return None;
+    let power = 10_u128.checked_pow(u32::try_from(shift.unsigned_abs()).ok()?);
+    let (whole, rest) = match (shift >= 0, power) {
+        (true, power) => (value.checked_mul(power?)?, Remainder::Nothing),
+        // So small that it is nothing at any number of places.
+        (false, None) => (0, Remainder::Less),
+        (false, Some(power)) => {
+            let rest = value % power;
+            let rest = match (rest, rest.cmp(&(power - rest))) {
+                (0, _) => Remainder::Nothing,
+                (_, Ordering::Less) => Remainder::Less,
+                (_, Ordering::Equal) => Remainder::Half,
+                (_, Ordering::Greater) => Remainder::More,
+            };
+            (value / power, rest)
+        }
     };
-    u64::try_from(value).ok()
+    Some((u64::try_from(whole).ok()?, rest))
 }
 
 #[cfg(test)]
@@ -137,6 +183,24 @@ mod tests {
     }
 
     #[test]
+    fn what_an_upstream_writes_is_rounded_half_to_even() {
+        for (text, picos) in [
+            ("0.00014", 140_000_000),
+            ("0.000037349999999999997", 37_350_000),
+            ("1.5e-12", 2),
+            ("2.5e-12", 2),
+            ("2.51e-12", 3),
+            ("4e-13", 0),
+            ("1e-400", 0),
+        ] {
+            assert_eq!(Pico::rounded(text), Some(Pico::new(picos)), "{text}");
+        }
+        for text in ["-0.1", "", "x", "1e400"] {
+            assert_eq!(Pico::rounded(text), None, "{text}");
+        }
+    }
+
+    #[test]
     fn amounts_are_shown_with_as_many_places_as_they_need() {
         for (picos, shown) in [
             (0, "0.000000"),
@@ -162,6 +226,7 @@ mod tests {
         fn no_text_is_too_much(text in "[0-9.eE+-]{0,40}") {
             let _ = Pico::parse(&text);
             let _ = Pico::per_token_of_million(&text);
+            let _ = Pico::rounded(&text);
         }
     }
 }

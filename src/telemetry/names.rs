@@ -51,6 +51,8 @@ names! {
     // Our own.
     REQUEST_ID = "pointsman.request.id",
     TARGET = "pointsman.target",
+    COST = "pointsman.cost",
+    COST_KIND = "pointsman.cost.kind",
     CLIENT = "pointsman.client",
     OUTCOME = "pointsman.outcome",
     ATTEMPTS = "pointsman.attempts",

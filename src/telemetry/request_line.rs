@@ -29,6 +29,7 @@ pub fn emit(line: &RequestRecord) {
     let obstacles = line.obstacles();
     let upstream = line.attempts.last().map(|record| &record.upstream);
     let usage = line.usage.unwrap_or_default();
+    let cost = line.cost();
     let trace = line.trace.as_deref();
     let flags = trace.map(|trace| format!("{:02x}", trace.flags()));
     macro_rules! line {
@@ -50,6 +51,8 @@ pub fn emit(line: &RequestRecord) {
                 rescue_obstacles = obstacles.as_deref(),
                 prompt_tokens = usage.prompt_tokens,
                 completion_tokens = usage.completion_tokens,
+                cost = cost.map(|(amount, _)| tracing::field::display(amount)),
+                cost_kind = cost.map(|(_, kind)| kind.as_str()),
                 total_ms = millis(line.total()),
                 first_token_ms = line.since(line.first_token).map(millis),
                 "request"
@@ -122,6 +125,10 @@ impl RequestRecord {
         }
         if let Some(tokens) = usage.completion_tokens {
             field!("completion_tokens", &tokens);
+        }
+        if let Some((amount, kind)) = self.cost() {
+            field!("cost", &amount.to_string());
+            field!("cost_kind", &kind.as_str());
         }
         field!("total_ms", &millis(self.total()));
         if let Some(first) = self.since(self.first_token) {

@@ -459,6 +459,9 @@ fn add_answer(record: &AttemptRecord, add: &mut impl FnMut(&'static str, Option<
     add(names::GEN_AI_CACHED_TOKENS, tokens(usage.cached_tokens));
     let reasoning = tokens(usage.reasoning_tokens);
     add(names::GEN_AI_REASONING_TOKENS, reasoning);
+    let cost = record.cost;
+    add(names::COST, cost.map(|cost| cost.amount.to_string().into()));
+    add(names::COST_KIND, cost.map(|cost| cost.kind.as_str().into()));
 }
 
 #[cfg(test)]

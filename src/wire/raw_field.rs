@@ -33,12 +33,6 @@ pub(in crate::wire) fn says(raw: Option<&RawValue>) -> bool {
     raw.is_some_and(|raw| !matches!(raw.get(), "null" | "false" | "\"\"" | "[]" | "{}"))
 }
 
-/// The tokens of a prompt, where those that a cache gave or took stand beside the others; `None` where nothing is told.
-pub(in crate::wire) fn prompt_tokens(parts: [Option<u64>; 3]) -> Option<u64> {
-    let told = parts.iter().any(Option::is_some);
-    told.then(|| parts.into_iter().flatten().fold(0, u64::saturating_add))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -80,15 +74,5 @@ mod tests {
             assert!(!says(raw(json).as_deref()), "{json}");
         }
         assert!(says(raw("0").as_deref()) && !says(None));
-    }
-
-    #[test]
-    fn what_a_cache_gave_counts() {
-        assert_eq!(prompt_tokens([None; 3]), None);
-        assert_eq!(prompt_tokens([Some(1), None, Some(2)]), Some(3));
-        assert_eq!(
-            prompt_tokens([Some(u64::MAX), Some(2), None]),
-            Some(u64::MAX)
-        );
     }
 }

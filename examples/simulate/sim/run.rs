@@ -336,6 +336,8 @@ pub fn dispatch(
         abort: pointsman::runtime::abort::Abort::default(),
         recorder: Arc::new(pointsman::telemetry::recorder::Recorder::new(0)),
         affinity: pointsman::affinity::Affinity::start(),
+        prices: Default::default(),
+        cost_watch: Default::default(),
         buffers: shared.lock().buffers.clone(),
     }
 }

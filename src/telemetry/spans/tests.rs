@@ -117,6 +117,7 @@ fn a_plain_request_is_two_spans_with_the_conventions_names() {
         completion_tokens: Some(4),
         cached_tokens: Some(8),
         reasoning_tokens: Some(1),
+        ..Usage::default()
     });
     one.answered = Some(Arc::new(ResponseMeta {
         id: Some("c1".into()),

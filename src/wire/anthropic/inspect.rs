@@ -11,9 +11,10 @@ use crate::domain::attempt_record::ResponseMeta;
 use crate::domain::dialect::Operation;
 use crate::domain::usage::Usage;
 use crate::wire::inspection::{ErrorDoc, Inspection, StreamEvent};
-use crate::wire::raw_field::{inner, name, object, prompt_tokens, says};
+use crate::wire::raw_field::{inner, name, object, says};
 use crate::wire::readable::looks_like_events;
 use crate::wire::sse::{EventSplitter, RawEvent};
+use crate::wire::usage;
 
 /// The fields of a body, or of an event's data.
 #[derive(Default, Deserialize)]
@@ -40,43 +41,6 @@ struct Fields<'a> {
     delta: Option<&'a RawValue>,
     #[serde(default, borrow)]
     content_block: Option<&'a RawValue>,
-}
-
-/// Token counts: what was read from a cache or written to it stands beside the input.
-#[derive(Default, Deserialize)]
-struct Counts {
-    #[serde(default)]
-    input_tokens: Option<u64>,
-    #[serde(default)]
-    output_tokens: Option<u64>,
-    #[serde(default)]
-    cache_read_input_tokens: Option<u64>,
-    #[serde(default)]
-    cache_creation_input_tokens: Option<u64>,
-    #[serde(default)]
-    output_tokens_details: Option<OutputDetails>,
-}
-
-#[derive(Default, Deserialize)]
-struct OutputDetails {
-    #[serde(default)]
-    thinking_tokens: Option<u64>,
-}
-
-fn usage(raw: Option<&RawValue>) -> Option<Usage> {
-    let counts: Counts = object(raw?.get().as_bytes())?;
-    Some(Usage {
-        prompt_tokens: prompt_tokens([
-            counts.input_tokens,
-            counts.cache_read_input_tokens,
-            counts.cache_creation_input_tokens,
-        ]),
-        completion_tokens: counts.output_tokens,
-        cached_tokens: counts.cache_read_input_tokens,
-        reasoning_tokens: counts
-            .output_tokens_details
-            .and_then(|details| details.thinking_tokens),
-    })
 }
 
 fn is(raw: Option<&RawValue>, word: &str) -> bool {
@@ -133,7 +97,7 @@ fn look(operation: Operation, body: &[u8], answered: Option<&mut ResponseMeta>) 
             finish_reasons: name(fields.stop_reason).into_iter().collect(),
         };
     }
-    Inspection::Good(usage(fields.usage))
+    Inspection::Good(usage::read_field(fields.usage))
 }
 
 /// An event stream in place of a whole answer: the error that it tells, if it tells one.
@@ -196,9 +160,11 @@ pub(super) fn event_of(event: &RawEvent) -> StreamEvent {
         "ping" => StreamEvent::default(),
         "message_start" => StreamEvent {
             // What is told of the answer here is a placeholder.
-            usage: usage(inner::<Fields<'_>>(fields.message).usage).map(|usage| Usage {
-                completion_tokens: None,
-                ..usage
+            usage: usage::read_field(inner::<Fields<'_>>(fields.message).usage).map(|usage| {
+                Usage {
+                    completion_tokens: None,
+                    ..usage
+                }
             }),
             ..quiet
         },
@@ -212,7 +178,7 @@ pub(super) fn event_of(event: &RawEvent) -> StreamEvent {
         },
         "message_delta" => StreamEvent {
             finished: u128::from(name(inner::<Fields<'_>>(fields.delta).stop_reason).is_some()),
-            usage: usage(fields.usage),
+            usage: usage::read_field(fields.usage),
             ..quiet
         },
         "message_stop" => StreamEvent {

@@ -5,7 +5,8 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::domain::usage::Usage;
-use crate::wire::raw_field::{name, object, prompt_tokens};
+use crate::wire::raw_field::{name, object};
+use crate::wire::usage;
 
 /// A whole answer, or a count of tokens.
 #[derive(Default, Deserialize)]
@@ -17,6 +18,8 @@ pub(super) struct Answer<'a> {
     stop_reason: Option<&'a RawValue>,
     #[serde(default, borrow)]
     usage: Option<&'a RawValue>,
+    #[serde(default, borrow)]
+    service_tier: Option<&'a RawValue>,
     #[serde(default, borrow)]
     input_tokens: Option<&'a RawValue>,
     /// AWS's words for a failure, in either spelling.
@@ -42,34 +45,6 @@ pub(super) struct Event<'a> {
     pub(super) metadata: Option<&'a RawValue>,
     #[serde(default, borrow)]
     pub(super) exception: Option<&'a RawValue>,
-}
-
-/// Token counts: what was read from a cache or written to it stands beside the input.
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct ConverseCounts {
-    #[serde(default)]
-    input_tokens: Option<u64>,
-    #[serde(default)]
-    output_tokens: Option<u64>,
-    #[serde(default)]
-    cache_read_input_tokens: Option<u64>,
-    #[serde(default)]
-    cache_write_input_tokens: Option<u64>,
-}
-
-fn usage_of(raw: Option<&RawValue>) -> Option<Usage> {
-    let counts: ConverseCounts = object(raw?.get().as_bytes())?;
-    Some(Usage {
-        prompt_tokens: prompt_tokens([
-            counts.input_tokens,
-            counts.cache_read_input_tokens,
-            counts.cache_write_input_tokens,
-        ]),
-        completion_tokens: counts.output_tokens,
-        cached_tokens: counts.cache_read_input_tokens,
-        reasoning_tokens: None,
-    })
 }
 
 impl<'a> Answer<'a> {
@@ -104,7 +79,14 @@ impl<'a> Answer<'a> {
     }
 
     pub(super) fn usage(&self) -> Option<Usage> {
-        usage_of(self.usage)
+        #[derive(Deserialize)]
+        struct ServiceTier<'a> {
+            #[serde(borrow, rename = "type")]
+            kind: &'a RawValue,
+        }
+        let tier = self.service_tier.map(|raw| raw.get().as_bytes());
+        let tier: Option<ServiceTier<'_>> = tier.and_then(object);
+        usage::with_tier(usage::read_field(self.usage), tier.map(|tier| tier.kind))
     }
 
     /// The count, in an answer to a request for one.

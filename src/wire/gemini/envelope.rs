@@ -6,6 +6,7 @@ use serde_json::value::RawValue;
 use crate::domain::attempt_record::ResponseMeta;
 use crate::domain::usage::Usage;
 use crate::wire::raw_field::{LONGEST_NAME, object, says};
+use crate::wire::usage;
 
 /// So many reasons are told.
 const REASONS: usize = 8;
@@ -87,45 +88,6 @@ fn word(raw: Option<&RawValue>) -> &str {
         .unwrap_or_default()
 }
 
-#[derive(Deserialize, Default, Clone, Copy)]
-#[serde(rename_all = "camelCase", default)]
-struct UsageMetadata {
-    #[serde(alias = "prompt_token_count")]
-    prompt_token_count: Option<u64>,
-    #[serde(alias = "tool_use_prompt_token_count")]
-    tool_use_prompt_token_count: Option<u64>,
-    #[serde(alias = "candidates_token_count")]
-    candidates_token_count: Option<u64>,
-    #[serde(alias = "thoughts_token_count")]
-    thoughts_token_count: Option<u64>,
-    #[serde(alias = "cached_content_token_count")]
-    cached_content_token_count: Option<u64>,
-    #[serde(alias = "total_token_count")]
-    total_token_count: Option<u64>,
-}
-
-impl From<UsageMetadata> for Usage {
-    fn from(counts: UsageMetadata) -> Self {
-        let sum = |one: Option<u64>, other: Option<u64>| match (one, other) {
-            (None, None) => None,
-            (one, other) => Some(one.unwrap_or(0).saturating_add(other.unwrap_or(0))),
-        };
-        let prompt = sum(
-            counts.prompt_token_count,
-            counts.tool_use_prompt_token_count,
-        );
-        let rest = counts.total_token_count.zip(prompt);
-        let rest = rest.map(|(total, prompt)| total.saturating_sub(prompt));
-        let answer = sum(counts.candidates_token_count, counts.thoughts_token_count);
-        Self {
-            prompt_tokens: prompt,
-            completion_tokens: answer.or(rest.filter(|rest| *rest > 0)),
-            cached_tokens: counts.cached_content_token_count,
-            reasoning_tokens: counts.thoughts_token_count,
-        }
-    }
-}
-
 impl PartSummary<'_> {
     /// Whether the model produced something in it. A signature by itself is nothing.
     pub(super) fn says(&self) -> bool {
@@ -191,8 +153,7 @@ impl<'a> AnswerEnvelope<'a> {
     }
 
     pub(super) fn usage(&self) -> Option<Usage> {
-        let counts: UsageMetadata = serde_json::from_str(self.usage_metadata?.get()).ok()?;
-        Some(Usage::from(counts)).filter(|usage| *usage != Usage::default())
+        usage::read_field(self.usage_metadata).filter(|usage| *usage != Usage::default())
     }
 
     pub(super) fn candidates(&self) -> impl Iterator<Item = &CandidateSummary<'a>> {

@@ -112,8 +112,7 @@ impl<'a> OllamaAnswer<'a> {
         (prompt.is_some() || answer.is_some()).then_some(Usage {
             prompt_tokens: prompt,
             completion_tokens: answer,
-            cached_tokens: None,
-            reasoning_tokens: None,
+            ..Usage::default()
         })
     }
 }

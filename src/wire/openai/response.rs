@@ -93,8 +93,8 @@ fn look(operation: Operation, body: &[u8], answered: Option<&mut ResponseMeta>) 
             finish_reasons: answered::reasons(text),
         };
     }
-    let usage = envelope.usage.map(|raw| raw.get().as_bytes());
-    Inspection::Good(usage.and_then(usage::read))
+    let usage = usage::read_field(envelope.usage);
+    Inspection::Good(usage::with_tier(usage, envelope.service_tier))
 }
 
 /// An event stream in place of a whole answer: its error event, if it has one.
