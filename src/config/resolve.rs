@@ -13,6 +13,8 @@ use super::error::ConfigErrors;
 use super::keys;
 use super::listen::Listen;
 use super::listeners;
+use super::model_lists::{self, Discovery};
+use super::offering::{self, FetchedLists, Offering};
 use super::outbound;
 use super::pages;
 use super::policies;
@@ -48,6 +50,7 @@ pub(super) fn resolve(
     let log = log(raw.log.unwrap_or_default(), &mut report);
     let state_path = state::path(raw.state, context);
     let telemetry = telemetry_policy(raw.telemetry, context, &mut report);
+    let catalog = model_lists::resolve(raw.catalog.unwrap_or_default(), context, &mut report);
 
     // Providers, before the chains that name them.
     let cooldowns = llm
@@ -83,10 +86,22 @@ pub(super) fn resolve(
 
     // The graph of targets; what is wrong in it is reported with everything else.
     outbound::settle(&mut placed, llm.proxy, &mut report);
-    let entries: Vec<ProviderEntry> = placed.iter().map(entry).collect();
-    let targets = Targets::build(&entries, &chains, default_model.as_deref());
-    let targets = targets.map(|targets| targets.with_aliases(known.aliases()));
-    let targets = targets.unwrap_or_else(|errors| {
+    for placed in placed
+        .iter_mut()
+        .filter(|placed| placed.builtin && context.discover)
+    {
+        placed.provider.discover = Some(Discovery::default());
+    }
+    let offering = Offering {
+        entries: placed.iter().map(entry).collect(),
+        chains: chains.clone(),
+        aliases: known.aliases(),
+        default_model: default_model.clone(),
+    };
+    let providers: Vec<_> = placed.into_iter().map(|placed| placed.provider).collect();
+    let lists = offering::lists(&providers, &catalog, &FetchedLists::default());
+    let offered = offering.offered(&providers, &catalog, &lists);
+    let targets = offered.targets.unwrap_or_else(|errors| {
         let report = &mut report;
         let errors = errors.into_iter();
         errors.for_each(|error| virtuals::report_chain_error(&error, &virtuals, report));
@@ -94,6 +109,9 @@ pub(super) fn resolve(
     });
     if !report.problems.is_empty() {
         return Err(report.into_errors());
+    }
+    for warning in &offered.warnings {
+        report.warn("catalog", warning);
     }
     clients::check_targets(&clients, &targets, &mut report);
     Ok(Config {
@@ -103,8 +121,11 @@ pub(super) fn resolve(
         state_path,
         telemetry,
         dispatch,
+        catalog,
+        known: offered.known,
+        offering,
         targets: Arc::new(targets),
-        providers: placed.into_iter().map(|placed| placed.provider).collect(),
+        providers,
         policies: virtuals::policies(&virtuals, profile, said),
         virtuals: chains,
         default_model,

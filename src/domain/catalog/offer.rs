@@ -51,9 +51,11 @@ pub enum LeftOut {
         /// The types that the index lacks.
         types: Vec<String>,
     },
-    /// Only free ones are offered.
-    #[error("`{group}` is not offered at {provider}: `{model}` is not known to be free")]
-    NotFree {
+    /// No configured provider may be asked for it, or only free ones are offered.
+    #[error(
+        "`{group}` is not offered at {provider}: no such provider is there for `{model}`, or it is not known to be free"
+    )]
+    NotUsable {
         /// The model.
         group: Box<str>,
         /// The provider.
@@ -108,7 +110,7 @@ pub fn offer(
             if may_be_used(member) {
                 members.push(member);
             } else {
-                offer.left_out.push(LeftOut::NotFree {
+                offer.left_out.push(LeftOut::NotUsable {
                     group: group.name.clone(),
                     provider: member.provider.clone(),
                     model: member.model.clone(),
