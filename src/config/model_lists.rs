@@ -1,6 +1,7 @@
 //! `catalog`: lists of models, and what they come to. Files are read with the configuration; what is fetched comes later
 //! ([`Config::with_lists`]).
 
+use std::fmt;
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -87,12 +88,28 @@ impl Describe for ListFormat {
 pub(super) struct DiscoverForm(Option<Discovery>);
 
 /// Where a provider's own list of models is, and how long it holds.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Discovery {
     /// `None`: at its API's root.
     pub url: Option<String>,
     /// Between two fetches.
     pub ttl: Duration,
+}
+
+impl fmt::Debug for Discovery {
+    /// Without the query, which may hold a credential.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let url = self.url.as_deref().map(shown_url);
+        f.debug_struct("Discovery")
+            .field("url", &url)
+            .field("ttl", &self.ttl)
+            .finish()
+    }
+}
+
+/// A URL without its query, which may hold a credential.
+pub fn shown_url(url: &str) -> &str {
+    url.split(['?', '#']).next().unwrap_or_default()
 }
 
 impl Default for Discovery {
@@ -163,12 +180,21 @@ pub(super) fn discovery(own: Option<DiscoverForm>, all: bool) -> Option<Discover
 }
 
 /// Where a list of the operator's is.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum ListPlace {
     /// A file, which has been read.
     File(Arc<ModelList>),
     /// A URL, which may hold a credential in its query.
     Url(String),
+}
+
+impl fmt::Debug for ListPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(list) => write!(f, "File({})", list.origin.name),
+            Self::Url(url) => write!(f, "Url({})", shown_url(url)),
+        }
+    }
 }
 
 /// One list of the operator's.

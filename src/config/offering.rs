@@ -8,7 +8,7 @@ use super::catalog;
 use super::hosts;
 use super::model_lists::{CatalogConfig, ListPlace};
 use super::resolved::{Config, ProviderConfig};
-use crate::domain::catalog::entry::ModelList;
+use crate::domain::catalog::entry::{ModelList, Status};
 use crate::domain::catalog::facts::Configured;
 use crate::domain::catalog::lists::{Catalog, KnownProvider};
 use crate::domain::catalog::names::provider_key;
@@ -303,7 +303,11 @@ impl Usable<'_> {
         let all = providers.iter().filter_map(|provider| {
             let own = |list: &&Arc<ModelList>| list.of.as_deref() == Some(provider.name.as_str());
             let list = lists.iter().find(own)?;
-            let models = list.entries.iter().map(|entry| ModelName::from(&*entry.id));
+            let served = list
+                .entries
+                .iter()
+                .filter(|entry| entry.status != Some(Status::Offline));
+            let models = served.map(|entry| ModelName::from(&*entry.id));
             let models = models.filter(|model| self.may_ask(&provider.name, model));
             Some((provider.name.clone(), models.collect()))
         });

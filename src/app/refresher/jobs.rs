@@ -11,7 +11,7 @@ use super::kept_file::Saved;
 use crate::app::access;
 use crate::config::{
     CatalogConfig, Config, Discovery, FetchedLists, ListKey, ListPlace, ProviderConfig, hosts,
-    shown_notes,
+    shown_notes, shown_url,
 };
 use crate::domain::catalog::entry::{Entry, ModelList, Origin};
 use crate::domain::catalog::offer::Group;
@@ -166,11 +166,6 @@ fn place(key: &ListKey) -> (String, bool) {
     }
 }
 
-/// A URL without its query, which may hold a credential.
-fn shown(url: &str) -> &str {
-    url.split(['?', '#']).next().unwrap_or_default()
-}
-
 /// What is to be fetched, by key: how it is called in messages, how it is read, and how often.
 fn named(config: &Config) -> Vec<(ListKey, String, Reader, Duration)> {
     let own = config.providers.iter().filter_map(|provider| {
@@ -197,7 +192,7 @@ fn named(config: &Config) -> Vec<(ListKey, String, Reader, Duration)> {
                 let reader = Reader::Named(source.format);
                 Some((
                     ListKey::Url(url.clone()),
-                    shown(url).to_owned(),
+                    shown_url(url).to_owned(),
                     reader,
                     source.ttl,
                 ))
