@@ -17,7 +17,7 @@ use std::time::Instant;
 use pointsman::domain::catalog::entry::{ModelList, Origin};
 use pointsman::domain::catalog::facts::Configured;
 use pointsman::domain::catalog::lists::{Catalog, KnownProvider};
-use pointsman::wire::catalog::{Format, read};
+use pointsman::wire::catalog::{CatalogFormat, read};
 
 const MODELS: usize = 5_000;
 const PROVIDERS: usize = 10;
@@ -66,7 +66,7 @@ fn main() {
     let mut best = u128::MAX;
     for _ in 0..ROUNDS {
         let start = Instant::now();
-        let read = read(black_box(&text), Some(Format::LiteLlm)).expect("a map");
+        let read = read(black_box(&text), Some(CatalogFormat::LiteLlm)).expect("a map");
         best = best.min(start.elapsed().as_millis());
         black_box(read);
     }

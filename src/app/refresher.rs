@@ -3,7 +3,6 @@
 
 mod fetch;
 mod jobs;
-mod kept_file;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,10 +12,11 @@ use futures_util::future::join_all;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use self::jobs::Job;
+use self::jobs::ListJob;
 use crate::config::{Config, FetchedLists};
 use crate::runtime::clock::Clock;
 use crate::runtime::task::{self, TaskGuard};
+use crate::store::kept_lists::{self, SavedList};
 
 /// Without anything to fetch the task sleeps so long.
 const IDLE: Duration = Duration::from_secs(3600);
@@ -26,7 +26,7 @@ pub(super) struct Refresher {
     lists: watch::Receiver<Arc<FetchedLists>>,
     publish: watch::Sender<Arc<FetchedLists>>,
     /// What the jobs begin with.
-    saved: Vec<kept_file::Saved>,
+    saved: Vec<SavedList>,
     task: Option<TaskGuard>,
     /// What the task was started for.
     started: Option<jobs::Wanted>,
@@ -36,7 +36,7 @@ impl Refresher {
     /// What the last process kept.
     pub(super) async fn restored(config: &Config) -> Self {
         let saved = match config.catalog.state.clone() {
-            Some(path) => kept_file::read(path).await,
+            Some(path) => read(path).await,
             None => Vec::new(),
         };
         let config = config.clone();
@@ -86,7 +86,7 @@ impl Refresher {
 }
 
 async fn run(
-    mut jobs: Vec<Job>,
+    mut jobs: Vec<ListJob>,
     state: Option<PathBuf>,
     publish: watch::Sender<Arc<FetchedLists>>,
     clock: Clock,
@@ -105,8 +105,29 @@ async fn run(
             .filter_map(|job| Some((job.key.clone(), job.list()?)));
         publish.send_replace(Arc::new(lists.collect()));
         if let Some(path) = &state {
-            let saved = jobs.iter().filter_map(Job::saved).collect();
-            kept_file::write(path.clone(), saved).await;
+            let saved = jobs.iter().filter_map(ListJob::saved).collect();
+            write(path.clone(), saved).await;
         }
+    }
+}
+
+/// What was kept; nothing, with a warning, where it cannot be read.
+async fn read(path: PathBuf) -> Vec<SavedList> {
+    let shown = path.display().to_string();
+    match tokio::task::spawn_blocking(move || kept_lists::read(&path)).await {
+        Ok(Ok(lists)) => lists,
+        Ok(Err(error)) => {
+            tracing::warn!(file = shown, %error, "the kept lists of models cannot be read: they are fetched anew");
+            Vec::new()
+        }
+        Err(_) => Vec::new(),
+    }
+}
+
+async fn write(path: PathBuf, lists: Vec<SavedList>) {
+    let shown = path.display().to_string();
+    let written = tokio::task::spawn_blocking(move || kept_lists::write(&path, lists)).await;
+    if let Ok(Err(error)) = written {
+        tracing::warn!(file = shown, %error, "the lists of models cannot be kept");
     }
 }

@@ -63,8 +63,10 @@ pub use listen::Listen;
 pub use listeners::{Listeners, TlsSettings, UnixFileMode};
 pub use load::{load, load_text};
 pub use mask::shown as masked;
-pub use model_lists::{CatalogConfig, Discovery, ListPlace, ListSource, shown_notes, shown_url};
-pub use offering::{FetchedLists, ListKey, Offering};
+pub use model_lists::{
+    CatalogConfig, Discovery, FetchedLists, ListKey, ListPlace, ListSource, Offering, shown_notes,
+    shown_url,
+};
 pub use otlp::{Compression, OtlpPolicy, OtlpTarget};
 pub use pages::Pages;
 pub use reference::{reference, schema};

@@ -1,6 +1,7 @@
 //! `catalog`: lists of models, and what they come to. Files are read with the configuration; what is fetched comes later
 //! ([`Config::with_lists`]).
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
 use std::path::PathBuf;
@@ -17,8 +18,9 @@ use super::state::StateFile;
 use super::values::{Names, PositiveSpan, Texts};
 use crate::domain::catalog::entry::{ModelList, Origin};
 use crate::domain::catalog::refresh;
-use crate::domain::ids::ModelName;
-use crate::wire::catalog::{self as lists, Format, Notes};
+use crate::domain::chain::{ProviderEntry, VirtualEntry};
+use crate::domain::ids::{ModelName, ProviderName};
+use crate::wire::catalog::{self as lists, CatalogFormat, Notes};
 
 section! {
     /// `catalog`
@@ -64,10 +66,10 @@ section! {
 }
 
 /// `catalog.sources[].format`
-pub(super) struct ListFormat(Option<Format>);
+pub(super) struct ListFormat(Option<CatalogFormat>);
 
-fn formats() -> Vec<(&'static str, Option<Format>)> {
-    let named = Format::all().map(|format| (format.name(), Some(format)));
+fn formats() -> Vec<(&'static str, Option<CatalogFormat>)> {
+    let named = CatalogFormat::all().map(|format| (format.name(), Some(format)));
     named.chain([("auto", None)]).collect()
 }
 
@@ -203,7 +205,7 @@ pub struct ListSource {
     /// Where it is.
     pub place: ListPlace,
     /// What it is; `None`: it is known by its shape.
-    pub format: Option<Format>,
+    pub format: Option<CatalogFormat>,
     /// Between two fetches.
     pub ttl: Duration,
 }
@@ -228,6 +230,31 @@ impl CatalogConfig {
     pub fn has_sources(&self) -> bool {
         !self.sources.is_empty()
     }
+}
+
+/// What a fetched list is known by.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum ListKey {
+    /// A provider's own.
+    Provider(ProviderName),
+    /// The operator's, at this URL.
+    Url(String),
+}
+
+/// What was fetched.
+pub type FetchedLists = BTreeMap<ListKey, Arc<ModelList>>;
+
+/// What the targets are made of, lists of models aside.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Offering {
+    /// The providers.
+    pub entries: Vec<ProviderEntry>,
+    /// The virtual providers.
+    pub chains: Vec<VirtualEntry>,
+    /// Other names of providers.
+    pub aliases: Vec<(String, ProviderName)>,
+    /// What a request without a model means.
+    pub default_model: Option<String>,
 }
 
 /// Reads the section, and the files that it names.
@@ -286,7 +313,7 @@ fn source(
 
 fn read_file(
     file: &std::path::Path,
-    format: Option<Format>,
+    format: Option<CatalogFormat>,
     path: &str,
     report: &mut Report,
 ) -> Option<Arc<ModelList>> {

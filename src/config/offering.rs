@@ -1,19 +1,19 @@
 //! What may be asked for once lists of models are known: the configuration's own targets, the models of an index, those
 //! that providers list, and `priority-auto`, all of them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::catalog;
 use super::hosts;
-use super::model_lists::{CatalogConfig, ListPlace};
+use super::model_lists::{CatalogConfig, FetchedLists, ListKey, ListPlace, Offering};
 use super::resolved::{Config, ProviderConfig};
 use crate::domain::catalog::entry::{ModelList, Status};
 use crate::domain::catalog::facts::Configured;
 use crate::domain::catalog::lists::{Catalog, KnownProvider};
 use crate::domain::catalog::names::provider_key;
 use crate::domain::catalog::offer::{
-    Group, GroupMember, LeftOut, Offer, Offered as Upstream, offer,
+    GroupMember, LeftOut, ModelGroup, Offer, Offered as Upstream, offer,
 };
 use crate::domain::chain::{ChainError, MemberEntry, ProviderEntry, Targets, VirtualEntry};
 use crate::domain::ids::{ModelName, ProviderName};
@@ -29,33 +29,8 @@ const ITS_POLICY: &str = "score";
 /// The most upstreams that it has.
 const MOST: usize = 1_000;
 
-/// What a fetched list is known by.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum ListKey {
-    /// A provider's own.
-    Provider(ProviderName),
-    /// The operator's, at this URL.
-    Url(String),
-}
-
-/// What was fetched.
-pub type FetchedLists = BTreeMap<ListKey, Arc<ModelList>>;
-
-/// What the targets are made of, lists of models aside.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Offering {
-    /// The providers.
-    pub entries: Vec<ProviderEntry>,
-    /// The virtual providers.
-    pub chains: Vec<VirtualEntry>,
-    /// Other names of providers.
-    pub aliases: Vec<(String, ProviderName)>,
-    /// What a request without a model means.
-    pub default_model: Option<String>,
-}
-
 /// What configuration and lists come to.
-pub(super) struct Offered {
+pub(super) struct OfferedTargets {
     pub targets: Result<Targets, Vec<ChainError>>,
     pub known: Option<Arc<Catalog>>,
     pub warnings: Vec<String>,
@@ -115,14 +90,14 @@ impl Offering {
         providers: &[ProviderConfig],
         catalog: &CatalogConfig,
         lists: &[Arc<ModelList>],
-    ) -> Offered {
+    ) -> OfferedTargets {
         let own = || {
             let targets =
                 Targets::build(&self.entries, &self.chains, self.default_model.as_deref());
             targets.map(|targets| targets.with_aliases(self.aliases.clone()))
         };
         if lists.is_empty() {
-            return Offered {
+            return OfferedTargets {
                 targets: own(),
                 known: None,
                 warnings: Vec::new(),
@@ -162,7 +137,7 @@ impl Offering {
             let targets = targets.with_aliases(self.aliases.clone());
             targets.with_discovered(&discovered)
         });
-        Offered {
+        OfferedTargets {
             targets,
             known: Some(Arc::new(known)),
             warnings,
@@ -181,7 +156,7 @@ impl Offering {
     fn groups(
         &self,
         offer: &Offer,
-        groups: &[Group],
+        groups: &[ModelGroup],
         usable: &Usable<'_>,
         warnings: &mut Vec<String>,
     ) -> Vec<VirtualEntry> {

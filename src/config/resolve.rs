@@ -13,20 +13,20 @@ use super::error::ConfigErrors;
 use super::keys;
 use super::listen::Listen;
 use super::listeners;
-use super::model_lists::{self, Discovery};
-use super::offering::{self, FetchedLists, Offering};
+use super::model_lists::{self, Discovery, FetchedLists, Offering};
+use super::offering;
 use super::outbound;
 use super::pages;
 use super::policies;
 use super::provider;
 use super::raw::{self, Root};
 use super::read::Report;
-use super::resolved::{Config, LogConfig, ServerConfig};
+use super::resolved::{Config, LogConfig, ProviderConfig, ServerConfig};
 use super::tokens::TokenKeys;
 use super::values::Span;
 use super::virtuals::{self, NameTable};
 use super::{state, telemetry};
-use crate::domain::chain::{ProviderEntry, Targets};
+use crate::domain::chain::{ChainError, ProviderEntry, Targets};
 use crate::domain::profile::{ExplicitSettings, Profile};
 
 /// Builds the configuration.
@@ -53,10 +53,7 @@ pub(super) fn resolve(
     let catalog = model_lists::resolve(raw.catalog.unwrap_or_default(), context, &mut report);
 
     // Providers, before the chains that name them.
-    let cooldowns = llm
-        .cooldown
-        .map(|cooldowns| cooldowns.0)
-        .unwrap_or_default();
+    let cooldowns = llm.cooldown.map_or_else(Vec::new, |cooldowns| cooldowns.0);
     let named = llm.providers.unwrap_or_default();
     let mut placed = providers(named, &cooldowns, context, &mut report);
     if placed.is_empty() && context.bare && report.problems.is_empty() {
@@ -86,32 +83,19 @@ pub(super) fn resolve(
 
     // The graph of targets; what is wrong in it is reported with everything else.
     outbound::settle(&mut placed, llm.proxy, &mut report);
-    for placed in placed
-        .iter_mut()
-        .filter(|placed| placed.builtin && context.discover)
-    {
-        placed.provider.discover = Some(Discovery::default());
-    }
+    let entries = placed.iter().map(entry).collect();
+    let providers = discovering(placed, context);
     let offering = Offering {
-        entries: placed.iter().map(entry).collect(),
+        entries,
         chains: chains.clone(),
         aliases: known.aliases(),
         default_model: default_model.clone(),
     };
-    let providers: Vec<_> = placed.into_iter().map(|placed| placed.provider).collect();
-    let lists = offering::lists(&providers, &catalog, &FetchedLists::default());
+    let lists = offering::lists(&providers, &catalog, &FetchedLists::new());
     let offered = offering.offered(&providers, &catalog, &lists);
-    let targets = offered.targets.unwrap_or_else(|errors| {
-        let report = &mut report;
-        let errors = errors.into_iter();
-        errors.for_each(|error| virtuals::report_chain_error(&error, &virtuals, report));
-        Targets::default()
-    });
+    let targets = built(offered.targets, &offered.warnings, &virtuals, &mut report);
     if !report.problems.is_empty() {
         return Err(report.into_errors());
-    }
-    for warning in &offered.warnings {
-        report.warn("catalog", warning);
     }
     clients::check_targets(&clients, &targets, &mut report);
     Ok(Config {
@@ -132,6 +116,35 @@ pub(super) fn resolve(
         warnings: report.take_warnings(),
         sources,
         files: report.files,
+    })
+}
+
+/// The providers, those that the file does not name with what holds for all.
+fn discovering(placed: Vec<Placed>, context: &Context<'_>) -> Vec<ProviderConfig> {
+    let providers = placed.into_iter().map(|mut placed| {
+        if placed.builtin && context.discover {
+            placed.provider.discover = Some(Discovery::default());
+        }
+        placed.provider
+    });
+    providers.collect()
+}
+
+/// The targets, or none and why; and what is odd in lists of models.
+fn built(
+    targets: Result<Targets, Vec<ChainError>>,
+    warnings: &[String],
+    virtuals: &[raw::Virtual],
+    report: &mut Report,
+) -> Targets {
+    for warning in warnings {
+        report.warn("catalog", warning);
+    }
+    targets.unwrap_or_else(|errors| {
+        for error in &errors {
+            virtuals::report_chain_error(error, virtuals, report);
+        }
+        Targets::default()
     })
 }
 

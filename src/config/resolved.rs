@@ -9,8 +9,7 @@ use serde_json::{Map, Value};
 
 use super::listen::Listen;
 use super::listeners::Listeners;
-use super::model_lists::{CatalogConfig, Discovery};
-use super::offering::Offering;
+use super::model_lists::{CatalogConfig, Discovery, Offering};
 use super::pages::Pages;
 use super::telemetry::TelemetryPolicy;
 use crate::domain::breaker::BreakerPolicy;

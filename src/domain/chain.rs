@@ -324,8 +324,8 @@ impl Targets {
         if let Some(chain) = self.known.get(name) {
             return Ok(Arc::clone(chain));
         }
-        if let Some(parts) = inline::parts(name) {
-            return self.inline(name, &parts);
+        if let Some(chain) = self.inline(name) {
+            return chain;
         }
         if let Some(prefix) = self.prefixes.get(name) {
             return Err(ResolveError::NoModel {

@@ -3,15 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures_util::StreamExt;
 use http::{HeaderMap, HeaderValue, Method, header};
 
 use crate::domain::ids::ModelName;
 use crate::domain::secret::ApiKey;
-use crate::upstream::{SendError, Transport, UpstreamRequest};
+use crate::upstream::{CallBody, SendError, Transport, UpstreamRequest};
 use crate::wire::auth;
-use crate::wire::catalog::{self, Format, ListError, MOST_BYTES, MOST_PAGES, NextPage, Page};
+use crate::wire::catalog::{
+    self, CatalogFormat, ListError, MOST_BYTES, MOST_PAGES, NextPage, Page,
+};
 use crate::wire::segment;
 
 /// How long all pages of a list may take.
@@ -19,14 +20,14 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How a list is read.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) enum Reader {
+pub(super) enum ListReader {
     /// As the own list of a provider of this kind.
     Own(String),
     /// As this list, or the one that its shape says.
-    Named(Option<Format>),
+    Named(Option<CatalogFormat>),
 }
 
-impl Reader {
+impl ListReader {
     pub(super) fn read(&self, text: &str) -> Result<Page, ListError> {
         match self {
             Self::Own(kind) => catalog::read_own(text, kind),
@@ -49,7 +50,7 @@ impl Reader {
 
 /// Where a list is, and how it is asked for.
 #[derive(Clone)]
-pub(super) struct Source {
+pub(super) struct ListRequest {
     pub transport: Arc<dyn Transport>,
     /// Behind the transport's root, without a query.
     pub path: String,
@@ -58,11 +59,11 @@ pub(super) struct Source {
     pub headers: HeaderMap,
     /// A key in the query.
     pub query_key: Option<ApiKey>,
-    pub reader: Reader,
+    pub reader: ListReader,
 }
 
 /// What came.
-pub(super) enum Fetched {
+pub(super) enum FetchedList {
     /// It is what it was.
     Unchanged,
     /// All of it.
@@ -89,14 +90,17 @@ pub(super) enum FetchError {
 }
 
 /// Fetches a list, unless it is still of version `etag`.
-pub(super) async fn fetch(source: &Source, etag: Option<&str>) -> Result<Fetched, FetchError> {
+pub(super) async fn fetch(
+    source: &ListRequest,
+    etag: Option<&str>,
+) -> Result<FetchedList, FetchError> {
     match tokio::time::timeout(PATIENCE, pages(source, etag)).await {
         Ok(fetched) => fetched,
         Err(_) => Err(FetchError::Late),
     }
 }
 
-async fn pages(source: &Source, etag: Option<&str>) -> Result<Fetched, FetchError> {
+async fn pages(source: &ListRequest, etag: Option<&str>) -> Result<FetchedList, FetchError> {
     let mut all = Page::default();
     let mut texts = Vec::new();
     let mut version = None;
@@ -105,7 +109,7 @@ async fn pages(source: &Source, etag: Option<&str>) -> Result<Fetched, FetchErro
         let etag = etag.filter(|_| at == 0);
         let answer = source.transport.send(request(source, &query, etag)).await?;
         match answer.status {
-            304 if at == 0 && etag.is_some() => return Ok(Fetched::Unchanged),
+            304 if at == 0 && etag.is_some() => return Ok(FetchedList::Unchanged),
             200 => {}
             status => return Err(FetchError::Status(status)),
         }
@@ -141,14 +145,14 @@ async fn pages(source: &Source, etag: Option<&str>) -> Result<Fetched, FetchErro
             }
         }
     }
-    Ok(Fetched::New {
+    Ok(FetchedList::New {
         page: all,
         pages: texts,
         etag: version,
     })
 }
 
-fn request(source: &Source, query: &str, etag: Option<&str>) -> UpstreamRequest {
+fn request(source: &ListRequest, query: &str, etag: Option<&str>) -> UpstreamRequest {
     let mut path = source.path.clone();
     if !query.is_empty() {
         path.push('?');
@@ -172,7 +176,7 @@ fn request(source: &Source, query: &str, etag: Option<&str>) -> UpstreamRequest 
         passed: false,
         model: ModelName::from(""),
         headers,
-        body: Bytes::new().into(),
+        body: CallBody::Bytes(Default::default()),
         signing: None,
     }
 }

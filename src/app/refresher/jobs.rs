@@ -6,18 +6,18 @@ use std::time::{Duration, UNIX_EPOCH};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use tokio::time::Instant;
 
-use super::fetch::{self, Fetched, Reader, Source};
-use super::kept_file::Saved;
+use super::fetch::{self, FetchedList, ListReader, ListRequest};
 use crate::app::access;
 use crate::config::{
     CatalogConfig, Config, Discovery, FetchedLists, ListKey, ListPlace, ProviderConfig, hosts,
     shown_notes, shown_url,
 };
 use crate::domain::catalog::entry::{Entry, ModelList, Origin};
-use crate::domain::catalog::offer::Group;
-use crate::domain::catalog::refresh::{Kept, Verdict, next_read};
+use crate::domain::catalog::offer::ModelGroup;
+use crate::domain::catalog::refresh::{KeptList, Verdict, next_read};
 use crate::domain::ids::ProviderName;
 use crate::runtime::clock::Clock;
+use crate::store::kept_lists::SavedList;
 use crate::upstream::dns::{DnsCache, DnsPolicy};
 use crate::upstream::http_client::{ClientOptions, HttpUpstream, ProxySetting};
 use crate::wire::auth::AuthScheme;
@@ -50,20 +50,20 @@ pub(super) fn wanted(config: &Config) -> Wanted {
 }
 
 /// One list and its state.
-pub(super) struct Job {
+pub(super) struct ListJob {
     pub key: ListKey,
     name: String,
-    source: Source,
+    source: ListRequest,
     ttl: Duration,
     pub due: Instant,
     etag: Option<String>,
-    kept: Kept,
-    groups: Vec<Group>,
+    kept: KeptList,
+    groups: Vec<ModelGroup>,
     read_at: Option<u64>,
     pages: Vec<String>,
 }
 
-impl Job {
+impl ListJob {
     /// Fetches the list; says whether there is anything new to publish, if only its age.
     pub(super) async fn refresh(&mut self, clock: Clock) -> bool {
         let fetched = fetch::fetch(&self.source, self.etag.as_deref()).await;
@@ -74,11 +74,11 @@ impl Job {
             .unwrap_or_default()
             .as_secs();
         let new = match fetched {
-            Ok(Fetched::Unchanged) => {
+            Ok(FetchedList::Unchanged) => {
                 self.read_at = Some(now);
                 true
             }
-            Ok(Fetched::New { page, pages, etag }) => {
+            Ok(FetchedList::New { page, pages, etag }) => {
                 let models = page.entries.len();
                 match self.kept.take(page.entries) {
                     Verdict::HeldBack { before, now } => {
@@ -125,9 +125,9 @@ impl Job {
     }
 
     /// The list as it is kept for the next process.
-    pub(super) fn saved(&self) -> Option<Saved> {
+    pub(super) fn saved(&self) -> Option<SavedList> {
         let (place, own) = place(&self.key);
-        Some(Saved {
+        Some(SavedList {
             place,
             own,
             read_at: self.read_at?,
@@ -143,7 +143,7 @@ fn list_of(
     name: &str,
     read_at: u64,
     entries: Vec<Entry>,
-    groups: Vec<Group>,
+    groups: Vec<ModelGroup>,
 ) -> Arc<ModelList> {
     Arc::new(ModelList {
         origin: Arc::new(Origin {
@@ -167,14 +167,14 @@ fn place(key: &ListKey) -> (String, bool) {
 }
 
 /// What is to be fetched, by key: how it is called in messages, how it is read, and how often.
-fn named(config: &Config) -> Vec<(ListKey, String, Reader, Duration)> {
+fn named(config: &Config) -> Vec<(ListKey, String, ListReader, Duration)> {
     let own = config.providers.iter().filter_map(|provider| {
         let discovery = provider
             .discover
             .as_ref()
             .filter(|_| provider.dialect.is_remote())?;
         let name = format!("{} {}", provider.name, catalog::own_path(kind_of(provider)));
-        let reader = Reader::Own(kind_of(provider).to_owned());
+        let reader = ListReader::Own(kind_of(provider).to_owned());
         Some((
             ListKey::Provider(provider.name.clone()),
             name,
@@ -189,7 +189,7 @@ fn named(config: &Config) -> Vec<(ListKey, String, Reader, Duration)> {
         .filter_map(|source| match &source.place {
             ListPlace::File(_) => None,
             ListPlace::Url(url) => {
-                let reader = Reader::Named(source.format);
+                let reader = ListReader::Named(source.format);
                 Some((
                     ListKey::Url(url.clone()),
                     shown_url(url).to_owned(),
@@ -205,7 +205,7 @@ fn kind_of(provider: &ProviderConfig) -> &str {
     hosts::kind_of(&provider.kind, provider.name.as_str(), &provider.base_url)
 }
 
-fn find<'a>(saved: &'a [Saved], key: &ListKey) -> Option<&'a Saved> {
+fn find<'a>(saved: &'a [SavedList], key: &ListKey) -> Option<&'a SavedList> {
     let (place, own) = place(key);
     saved
         .iter()
@@ -213,7 +213,7 @@ fn find<'a>(saved: &'a [Saved], key: &ListKey) -> Option<&'a Saved> {
 }
 
 /// The lists of a file, as far as they are still named and can be read.
-pub(super) fn restore(config: &Config, saved: &[Saved]) -> FetchedLists {
+pub(super) fn restore(config: &Config, saved: &[SavedList]) -> FetchedLists {
     let lists = named(config)
         .into_iter()
         .filter_map(|(key, name, reader, _)| {
@@ -228,10 +228,10 @@ pub(super) fn restore(config: &Config, saved: &[Saved]) -> FetchedLists {
 /// The jobs of a configuration. A list that is known already is fetched when its time is over.
 pub(super) fn jobs(
     config: &Config,
-    saved: &[Saved],
+    saved: &[SavedList],
     known: &FetchedLists,
     clock: Clock,
-) -> Vec<Job> {
+) -> Vec<ListJob> {
     let now = clock
         .wall()
         .duration_since(UNIX_EPOCH)
@@ -265,16 +265,16 @@ pub(super) fn jobs(
             let read_at = list.and_then(|list| list.origin.read_at);
             let age = read_at.map(|read_at| Duration::from_secs(now.saturating_sub(read_at)));
             let wait = age.map_or(Duration::ZERO, |age| ttl.saturating_sub(age));
-            Some(Job {
+            Some(ListJob {
                 key,
                 name,
                 source,
                 ttl,
                 due: Instant::now() + wait,
                 etag: saved.and_then(|saved| saved.etag.clone()),
-                kept: Kept {
+                kept: KeptList {
                     entries: list.map(|list| list.entries.clone()).unwrap_or_default(),
-                    ..Kept::default()
+                    ..KeptList::default()
                 },
                 groups: list.map(|list| list.groups.clone()).unwrap_or_default(),
                 read_at,
@@ -290,7 +290,7 @@ fn split(url: &str) -> (&str, &str) {
     url.split_once('?').unwrap_or((url, ""))
 }
 
-fn url_source(url: &str, reader: Reader, dns: &DnsCache) -> Result<Source, String> {
+fn url_source(url: &str, reader: ListReader, dns: &DnsCache) -> Result<ListRequest, String> {
     let way = ClientOptions {
         connect: CONNECT,
         dns,
@@ -301,10 +301,10 @@ fn url_source(url: &str, reader: Reader, dns: &DnsCache) -> Result<Source, Strin
     at_url(url, reader, &way)
 }
 
-fn at_url(url: &str, reader: Reader, way: &ClientOptions<'_>) -> Result<Source, String> {
+fn at_url(url: &str, reader: ListReader, way: &ClientOptions<'_>) -> Result<ListRequest, String> {
     let (root, query) = split(url);
     let transport = HttpUpstream::new(root, &[], None, way).map_err(|error| error.to_string())?;
-    Ok(Source {
+    Ok(ListRequest {
         transport: Arc::new(transport),
         path: String::new(),
         query: query.to_owned(),
@@ -314,7 +314,11 @@ fn at_url(url: &str, reader: Reader, way: &ClientOptions<'_>) -> Result<Source, 
     })
 }
 
-fn own_source(provider: &ProviderConfig, reader: Reader, dns: &DnsCache) -> Result<Source, String> {
+fn own_source(
+    provider: &ProviderConfig,
+    reader: ListReader,
+    dns: &DnsCache,
+) -> Result<ListRequest, String> {
     let way = access::way_of(provider, dns);
     let scheme = provider.auth;
     if scheme.is_some_and(AuthScheme::makes) {
@@ -335,7 +339,7 @@ fn own_source(provider: &ProviderConfig, reader: Reader, dns: &DnsCache) -> Resu
         None => {
             let transport = HttpUpstream::new(&provider.base_url, &[], None, &way)
                 .and_then(|transport| transport.with_query(&provider.query));
-            Source {
+            ListRequest {
                 transport: Arc::new(transport.map_err(|error| error.to_string())?),
                 path: catalog::own_path(kind_of(provider)).to_owned(),
                 query: String::new(),

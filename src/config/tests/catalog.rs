@@ -112,7 +112,7 @@ fn the_keys_of_a_provider_and_of_the_catalogue_say_what_is_fetched() {
     let config = with_index("{sources: [{url: 'https://models.dev/api.json', format: models.dev, ttl: 2h}], state: kept}").unwrap();
     let source = &config.catalog.sources[0];
     assert_eq!(source.ttl, Duration::from_secs(7_200));
-    assert_eq!(source.format, Some(lists::Format::ModelsDev));
+    assert_eq!(source.format, Some(lists::CatalogFormat::ModelsDev));
     assert!(
         config
             .catalog

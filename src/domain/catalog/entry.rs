@@ -126,7 +126,7 @@ pub struct ModelList {
     /// What it lists.
     pub entries: Vec<Entry>,
     /// What it groups under one name across providers (llmrouter's index).
-    pub groups: Vec<super::offer::Group>,
+    pub groups: Vec<super::offer::ModelGroup>,
 }
 
 impl ModelList {

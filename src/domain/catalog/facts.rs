@@ -9,7 +9,7 @@ use crate::domain::price_sheet::PriceSheet;
 
 /// A fact and where it comes from.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Known<T> {
+pub struct Sourced<T> {
     /// What is said.
     pub value: T,
     /// Who says it.
@@ -49,24 +49,24 @@ pub struct Configured {
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Facts {
     /// Tokens that prompt and answer may have together.
-    pub window: Option<Known<u64>>,
+    pub window: Option<Sourced<u64>>,
     /// The most tokens of an answer.
-    pub max_output: Option<Known<u64>>,
+    pub max_output: Option<Sourced<u64>>,
     /// What it can do.
-    pub capabilities: PerCapability<Option<Known<bool>>>,
+    pub capabilities: PerCapability<Option<Sourced<bool>>>,
     /// What it costs: a sheet of one list, never of two.
-    pub sheet: Option<Known<Arc<PriceSheet>>>,
+    pub sheet: Option<Sourced<Arc<PriceSheet>>>,
     /// Whether the list that knows its price says that it costs nothing.
     pub free: bool,
     /// How far along it is.
-    pub status: Option<Known<Status>>,
+    pub status: Option<Sourced<Status>>,
 }
 
 impl Facts {
     /// Merges what is said, best first, at a provider that is `local`, one that the operator runs.
     pub fn merged(configured: &Configured, said: &[Statement<'_>], local: bool) -> Self {
         let own = Arc::new(Origin::configuration());
-        let own_word = |window| Known {
+        let own_word = |window| Sourced {
             value: window,
             origin: Arc::clone(&own),
         };
@@ -85,7 +85,7 @@ impl Facts {
         }
         if let Some(sheet) = &configured.sheet {
             facts.free = costs_nothing(sheet);
-            facts.sheet = Some(Known {
+            facts.sheet = Some(Sourced {
                 value: Arc::clone(sheet),
                 origin: own,
             });
@@ -99,7 +99,7 @@ impl Facts {
         });
         if let Some((said, sheet)) = priced {
             facts.free = said.entry.free || costs_nothing(sheet);
-            facts.sheet = Some(Known {
+            facts.sheet = Some(Sourced {
                 value: Arc::clone(sheet),
                 origin: Arc::clone(said.origin),
             });
@@ -142,9 +142,9 @@ impl Facts {
 }
 
 /// The first that is said.
-fn first<T>(said: &[Statement<'_>], field: impl Fn(&Entry) -> Option<T>) -> Option<Known<T>> {
+fn first<T>(said: &[Statement<'_>], field: impl Fn(&Entry) -> Option<T>) -> Option<Sourced<T>> {
     said.iter().find_map(|said| {
-        Some(Known {
+        Some(Sourced {
             value: field(said.entry)?,
             origin: Arc::clone(said.origin),
         })
@@ -152,10 +152,10 @@ fn first<T>(said: &[Statement<'_>], field: impl Fn(&Entry) -> Option<T>) -> Opti
 }
 
 /// The window that the first list names, unless some list knows that really fewer tokens are taken.
-fn window(said: &[Statement<'_>]) -> Option<Known<u64>> {
+fn window(said: &[Statement<'_>]) -> Option<Sourced<u64>> {
     let supported = first(said, |entry| entry.window);
     let effective = said.iter().filter_map(|said| {
-        Some(Known {
+        Some(Sourced {
             value: said.entry.effective_window?,
             origin: Arc::clone(said.origin),
         })

@@ -7,7 +7,7 @@ use super::names::provider_key;
 
 /// One model of an index, under one name across providers.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Group {
+pub struct ModelGroup {
     /// The name that is the same everywhere (`canonical`).
     pub name: Box<str>,
     /// Other names for it.
@@ -85,7 +85,7 @@ impl Offer {
 /// Chooses from `groups`: those that every provider of `required` has, at those of their providers that `may_be_used`
 /// allows (when only free models are offered).
 pub fn offer(
-    groups: &[Group],
+    groups: &[ModelGroup],
     required: &[String],
     may_be_used: impl Fn(&GroupMember) -> bool,
 ) -> Offer {
@@ -145,20 +145,20 @@ pub fn offer(
 mod tests {
     use super::*;
 
-    fn group(name: &str, members: &[(&str, i64)]) -> Group {
+    fn group(name: &str, members: &[(&str, i64)]) -> ModelGroup {
         let members = members.iter().map(|(provider, offset)| GroupMember {
             provider: (*provider).into(),
             model: format!("{provider}/{name}").into(),
             offset: *offset,
         });
-        Group {
+        ModelGroup {
             name: name.into(),
             aliases: Vec::new(),
             members: members.collect(),
         }
     }
 
-    fn index() -> [Group; 3] {
+    fn index() -> [ModelGroup; 3] {
         [
             group("zeta", &[("groq", 0), ("openrouter", 0), ("echo", 0)]),
             group("zz", &[("groq", 0)]),

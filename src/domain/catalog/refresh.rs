@@ -21,7 +21,7 @@ pub fn next_read(ttl: Duration, succeeded: bool, draw: f64) -> Duration {
 
 /// What is kept of a list from one read to the next.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Kept {
+pub struct KeptList {
     /// What is used: the last list, and what the one before had besides.
     pub entries: Vec<Entry>,
     /// Which of these the last list did not have.
@@ -45,7 +45,7 @@ pub enum Verdict {
     },
 }
 
-impl Kept {
+impl KeptList {
     /// Takes a new list, unless it has shrunk to less than half. A model that is missing is kept until the next list is
     /// without it too.
     pub fn take(&mut self, new: Vec<Entry>) -> Verdict {
@@ -101,13 +101,13 @@ mod tests {
         entries.collect()
     }
 
-    fn ids(kept: &Kept) -> Vec<&str> {
+    fn ids(kept: &KeptList) -> Vec<&str> {
         kept.entries.iter().map(|entry| &*entry.id).collect()
     }
 
     #[test]
     fn a_model_is_gone_once_two_lists_agree() {
-        let mut kept = Kept::default();
+        let mut kept = KeptList::default();
         assert_eq!(
             kept.take(list(&["a", "b", "c"])),
             Verdict::Taken { gone: 0 }
@@ -125,7 +125,7 @@ mod tests {
 
     #[test]
     fn a_list_that_shrinks_by_more_than_half_is_held_back() {
-        let mut kept = Kept::default();
+        let mut kept = KeptList::default();
         kept.take(list(&["a", "b", "c", "d"]));
         assert_eq!(
             kept.take(list(&["a"])),

@@ -9,7 +9,7 @@ use super::{Chain, ResolveError, Targets};
 const MOST: usize = 32;
 
 /// The targets in a name with commas; `None` for a name without one, or with more than can be meant.
-pub(super) fn parts(name: &str) -> Option<Vec<&str>> {
+fn parts(name: &str) -> Option<Vec<&str>> {
     if !name.contains(',') {
         return None;
     }
@@ -22,22 +22,26 @@ pub(super) fn parts(name: &str) -> Option<Vec<&str>> {
 }
 
 impl Targets {
-    /// The chain of the targets in a name, each by the usual rules, each upstream where it first occurs.
-    pub(super) fn inline(&self, name: &str, parts: &[&str]) -> Result<Arc<Chain>, ResolveError> {
+    /// The chain of the targets in a name, each by the usual rules, each upstream where it first occurs. `None`: it is one
+    /// name.
+    pub(super) fn inline(&self, name: &str) -> Option<Result<Arc<Chain>, ResolveError>> {
         let mut upstreams = Vec::new();
         let mut seen = HashSet::new();
-        for part in parts {
-            let chain = self.named(part)?;
+        for part in parts(name)? {
+            let chain = match self.named(part) {
+                Ok(chain) => chain,
+                Err(error) => return Some(Err(error)),
+            };
             let new = chain
                 .upstreams
                 .iter()
                 .filter(|upstream| seen.insert((*upstream).clone()));
             upstreams.extend(new.cloned());
         }
-        Ok(Arc::new(Chain {
+        Some(Ok(Arc::new(Chain {
             target: Arc::from(name),
             upstreams,
-        }))
+        })))
     }
 }
 

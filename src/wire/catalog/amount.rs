@@ -4,7 +4,7 @@ use crate::domain::money::Pico;
 
 /// What a price of 1 means in a list. It belongs to the list, and is never guessed from how large a price is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Unit {
+pub(super) enum PriceUnit {
     /// One unit of the currency for one token, request, picture…
     Each,
     /// One for a million tokens.
@@ -13,7 +13,7 @@ pub(super) enum Unit {
     TenThousandthOfMillion,
 }
 
-impl Unit {
+impl PriceUnit {
     /// A price of 1 is ten to this power of 10⁻¹² for a token.
     const fn exponent(self) -> i64 {
         match self {
@@ -29,7 +29,7 @@ const DIGITS: u32 = 36;
 
 /// A price in 10⁻¹² for one token or piece, rounded half to even. `None` for what is no price: negative, no number, too
 /// large, or above zero and too small to be counted, which would make it free.
-pub(super) fn price(text: &str, unit: Unit) -> Option<Pico> {
+pub(super) fn price(text: &str, unit: PriceUnit) -> Option<Pico> {
     let number = Number::parse(text)?;
     let value = number.scaled(unit.exponent())?;
     if value == 0 && !number.is_zero() {
@@ -125,16 +125,16 @@ mod tests {
     #[test]
     fn one_price_in_many_units_and_spellings() {
         for (text, unit) in [
-            ("0.0000025", Unit::Each),
-            ("2.5e-06", Unit::Each),
-            ("2.5", Unit::Million),
-            ("2.500", Unit::Million),
-            ("25000", Unit::TenThousandthOfMillion),
-            (" 25e3 ", Unit::TenThousandthOfMillion),
-            ("2.5000000000000001e-06", Unit::Each),
+            ("0.0000025", PriceUnit::Each),
+            ("2.5e-06", PriceUnit::Each),
+            ("2.5", PriceUnit::Million),
+            ("2.500", PriceUnit::Million),
+            ("25000", PriceUnit::TenThousandthOfMillion),
+            (" 25e3 ", PriceUnit::TenThousandthOfMillion),
+            ("2.5000000000000001e-06", PriceUnit::Each),
             (
                 "0.00000249999999999999999999999999999999999999999",
-                Unit::Each,
+                PriceUnit::Each,
             ),
         ] {
             assert_eq!(price(text, unit), Some(Pico::new(2_500_000)), "{text}");
@@ -143,10 +143,10 @@ mod tests {
             "-1", "-0.1", "NaN", "", "inf", "Infinity", "1e400", "$1", "1,5", "1e-13", "1e-99999",
             ".", "+1", "free",
         ] {
-            assert_eq!(price(text, Unit::Each), None, "{text}");
+            assert_eq!(price(text, PriceUnit::Each), None, "{text}");
         }
-        assert_eq!(price("0.000", Unit::Each), Some(Pico::ZERO));
-        assert_eq!(price("0e9", Unit::Million), Some(Pico::ZERO));
+        assert_eq!(price("0.000", PriceUnit::Each), Some(Pico::ZERO));
+        assert_eq!(price("0e9", PriceUnit::Million), Some(Pico::ZERO));
         assert_eq!(thousandths("1.1"), Some(1_100));
         assert_eq!(whole("131072.0"), Some(131_072));
         assert_eq!(whole("1.5"), None);
@@ -155,14 +155,14 @@ mod tests {
     proptest! {
         #[test]
         fn whole_numbers_are_read_exactly(number in 0_u64..1_000_000, unit in 0_usize..3) {
-            let unit = [Unit::Each, Unit::Million, Unit::TenThousandthOfMillion][unit];
+            let unit = [PriceUnit::Each, PriceUnit::Million, PriceUnit::TenThousandthOfMillion][unit];
             let power = 10_u64.pow(u32::try_from(unit.exponent()).unwrap());
             prop_assert_eq!(price(&number.to_string(), unit), Some(Pico::new(number * power)));
         }
 
         #[test]
         fn no_text_is_too_much(text in "[0-9.eE+-]{0,60}") {
-            for unit in [Unit::Each, Unit::Million, Unit::TenThousandthOfMillion] {
+            for unit in [PriceUnit::Each, PriceUnit::Million, PriceUnit::TenThousandthOfMillion] {
                 let _ = price(&text, unit);
             }
             let _ = (whole(&text), thousandths(&text));

@@ -1,6 +1,6 @@
 //! What lists call a capability.
 
-use super::node::{Node, Object};
+use super::node::{Node, NodeFields};
 use crate::domain::catalog::capability::{Capabilities, Capability};
 
 /// Words in lists of features, parameters, tags and modalities, without case and with `-` for `_`.
@@ -73,7 +73,7 @@ pub(super) fn modalities(node: Option<Node<'_>>, to: &mut Capabilities) {
 }
 
 /// Flags under names of their own.
-pub(super) fn flags(object: &Object<'_>, names: &[(&str, Capability)], to: &mut Capabilities) {
+pub(super) fn flags(object: &NodeFields<'_>, names: &[(&str, Capability)], to: &mut Capabilities) {
     for (name, capability) in names {
         if let Some(flag) = object.get(name).and_then(Node::flag) {
             to.set(*capability, Some(flag));

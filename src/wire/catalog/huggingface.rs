@@ -1,10 +1,11 @@
 //! The list of Hugging Face's router: each model with the providers behind it. USD per million tokens.
 
-use super::amount::Unit;
+use super::amount::PriceUnit;
 use super::features;
-use super::node::{Node, Object};
-use super::sheet::{Draft, Rate};
-use super::{Notes, Page};
+use super::node::{Node, NodeFields};
+use super::notes::Notes;
+use super::page::Page;
+use super::sheet::{Rate, SheetDraft};
 use crate::domain::catalog::capability::Capability;
 use crate::domain::catalog::entry::{Entry, Status};
 use crate::domain::money::Pico;
@@ -24,13 +25,13 @@ const FLAGS: &[(&str, Capability)] = &[
     ("supports_structured_output", Capability::JsonSchema),
 ];
 
-pub(super) fn fits(list: &Object<'_>) -> bool {
+pub(super) fn fits(list: &NodeFields<'_>) -> bool {
     let models = list.get("data").into_iter().flat_map(Node::items);
     let mut objects = models.filter_map(Node::object);
     objects.any(|model| model.get("providers").is_some_and(Node::is_list))
 }
 
-pub(super) fn read(list: &Object<'_>, page: &mut Page) {
+pub(super) fn read(list: &NodeFields<'_>, page: &mut Page) {
     let models = list.get("data").into_iter().flat_map(Node::items);
     for model in models.filter_map(Node::object) {
         let Some(id) = model.get("id").and_then(Node::name) else {
@@ -53,8 +54,8 @@ pub(super) fn read(list: &Object<'_>, page: &mut Page) {
 fn entry(
     id: &str,
     name: &str,
-    model: &Object<'_>,
-    provider: &Object<'_>,
+    model: &NodeFields<'_>,
+    provider: &NodeFields<'_>,
     notes: &mut Notes,
 ) -> Entry {
     let window = provider.get("context_length").and_then(Node::tokens);
@@ -75,10 +76,10 @@ fn entry(
         entry.status = Some(Status::Offline);
     }
     if let Some(pricing) = provider.get("pricing").and_then(Node::object) {
-        let mut draft = Draft::default();
+        let mut draft = SheetDraft::default();
         for (key, rate) in RATES {
             if let Some(node) = pricing.get(key) {
-                draft.rate(key, *rate, node, Unit::Million);
+                draft.rate(key, *rate, node, PriceUnit::Million);
             }
         }
         for (key, _) in pricing.iter() {
@@ -95,7 +96,7 @@ fn entry(
 
 /// The model without a choice of provider: the router takes any that is live, so it may be the dearest, and has the
 /// smallest window.
-fn unpinned(id: &str, model: &Object<'_>, pinned: &[Entry]) -> Entry {
+fn unpinned(id: &str, model: &NodeFields<'_>, pinned: &[Entry]) -> Entry {
     let live = || pinned.iter().filter(|entry| entry.status.is_none());
     let sum = |entry: &&Entry| {
         let rates = entry.sheet.as_ref().map(|sheet| sheet.rates);

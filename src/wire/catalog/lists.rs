@@ -3,16 +3,17 @@
 //! Sources: the vendors' documentation and live lists as of 2026-11; Together's, Novita's, DeepInfra's and SambaNova's
 //! units are those that clients of these lists use.
 
-use super::amount::Unit;
+use super::amount::PriceUnit;
 use super::features;
-use super::node::{Node, Object};
-use super::sheet::{Draft, Place, Rate};
-use super::{ListError, NextPage, Notes, Page};
+use super::node::{Node, NodeFields};
+use super::notes::Notes;
+use super::page::{ListError, NextPage, Page};
+use super::sheet::{Rate, RatePlace, SheetDraft};
 use crate::domain::catalog::capability::Capability;
 use crate::domain::catalog::entry::{Entry, Status};
 
 /// Where the facts of one provider's list stand. Paths are tried in their order.
-struct Row {
+struct ListRow {
     /// The kinds of provider that list so.
     kinds: &'static [&'static str],
     /// The path of the list behind the API's root.
@@ -27,7 +28,7 @@ struct Row {
     least_window: u64,
     /// Prices, all in one unit.
     prices: &'static [(&'static str, Rate)],
-    unit: Unit,
+    unit: PriceUnit,
     /// Rates of which a zero means that there is none.
     zero_is_unknown: &'static [Rate],
     /// Words, or flags, for what a model can do.
@@ -62,7 +63,7 @@ const PROMPT_AND_COMPLETION: &[(&str, Rate)] = &[
     ("pricing.internal_reasoning", Rate::Reasoning),
 ];
 
-const USUAL: Row = Row {
+const USUAL: ListRow = ListRow {
     kinds: &[],
     path: "/models",
     window: WINDOWS,
@@ -70,15 +71,15 @@ const USUAL: Row = Row {
     output: &[],
     least_window: 0,
     prices: &[],
-    unit: Unit::Each,
+    unit: PriceUnit::Each,
     zero_is_unknown: &[],
     features: &[],
     inputs: &[],
     whole: &[],
 };
 
-static ROWS: &[Row] = &[
-    Row {
+static ROWS: &[ListRow] = &[
+    ListRow {
         kinds: &[
             "openai",
             "deepseek",
@@ -91,39 +92,39 @@ static ROWS: &[Row] = &[
         ],
         ..USUAL
     },
-    Row {
+    ListRow {
         kinds: &["anthropic"],
         output: &["max_tokens"],
         features: &["capabilities"],
         ..USUAL
     },
-    Row {
+    ListRow {
         kinds: &["google", "google_native", "vertex"],
         output: &["outputTokenLimit"],
         ..USUAL
     },
-    Row {
+    ListRow {
         kinds: &["groq"],
         output: &["max_completion_tokens"],
         least_window: 1024,
         ..USUAL
     },
-    Row {
+    ListRow {
         kinds: &["mistralai"],
         features: &["capabilities"],
         ..USUAL
     },
-    Row {
+    ListRow {
         kinds: &["togetherai"],
         prices: &[
             ("pricing.input", Rate::Input),
             ("pricing.output", Rate::Output),
             ("pricing.cached_input", Rate::CachedInput),
         ],
-        unit: Unit::Million,
+        unit: PriceUnit::Million,
         ..USUAL
     },
-    Row {
+    ListRow {
         kinds: &["deepinfra"],
         window: &["metadata.context_length", "context_length"],
         output: &["metadata.max_tokens"],
@@ -132,18 +133,18 @@ static ROWS: &[Row] = &[
             ("metadata.pricing.output_tokens", Rate::Output),
             ("metadata.pricing.cache_read_tokens", Rate::CachedInput),
         ],
-        unit: Unit::Million,
+        unit: PriceUnit::Million,
         features: &["metadata.tags", "tags"],
         ..USUAL
     },
-    Row {
+    ListRow {
         kinds: &["sambanova", "baseten"],
         output: &["max_completion_tokens"],
         prices: PROMPT_AND_COMPLETION,
         features: &["supported_features"],
         ..USUAL
     },
-    Row {
+    ListRow {
         kinds: &["novita"],
         output: &["max_output_tokens"],
         prices: &[
@@ -151,12 +152,12 @@ static ROWS: &[Row] = &[
             ("output_token_price_per_m", Rate::Output),
             ("pricing.input_cache_read.price_per_m", Rate::CachedInput),
         ],
-        unit: Unit::TenThousandthOfMillion,
+        unit: PriceUnit::TenThousandthOfMillion,
         features: &["features"],
         inputs: &["input_modalities"],
         ..USUAL
     },
-    Row {
+    ListRow {
         kinds: &["xai"],
         path: "/language-models",
         prices: &[
@@ -164,20 +165,20 @@ static ROWS: &[Row] = &[
             ("cached_prompt_text_token_price", Rate::CachedInput),
             ("completion_text_token_price", Rate::Output),
         ],
-        unit: Unit::TenThousandthOfMillion,
+        unit: PriceUnit::TenThousandthOfMillion,
         inputs: &["input_modalities"],
         ..USUAL
     },
-    Row {
+    ListRow {
         kinds: &["chutes"],
         output: &["max_output_length"],
         prices: PROMPT_AND_COMPLETION,
-        unit: Unit::Million,
+        unit: PriceUnit::Million,
         features: &["supported_features"],
         inputs: &["input_modalities"],
         ..USUAL
     },
-    Row {
+    ListRow {
         kinds: &["vercel"],
         output: &["max_tokens"],
         prices: &[
@@ -189,14 +190,14 @@ static ROWS: &[Row] = &[
         features: &["tags"],
         ..USUAL
     },
-    Row {
+    ListRow {
         kinds: &["ovh", "ovhcloud"],
         output: &["max_output_tokens", "max_completion_tokens"],
         prices: PROMPT_AND_COMPLETION,
         features: &["supported_features", "supported_parameters"],
         ..USUAL
     },
-    Row {
+    ListRow {
         kinds: &["llmgateway"],
         effective: &["top_provider.context_length"],
         output: &["top_provider.max_completion_tokens", "max_output"],
@@ -206,7 +207,7 @@ static ROWS: &[Row] = &[
         inputs: &["architecture.input_modalities"],
         ..USUAL
     },
-    Row {
+    ListRow {
         kinds: &["venice"],
         window: &["model_spec.availableContextTokens"],
         output: &["model_spec.maxCompletionTokens"],
@@ -215,27 +216,27 @@ static ROWS: &[Row] = &[
             ("model_spec.pricing.output.usd", Rate::Output),
             ("model_spec.pricing.cache_input.usd", Rate::CachedInput),
         ],
-        unit: Unit::Million,
+        unit: PriceUnit::Million,
         ..USUAL
     },
-    Row {
+    ListRow {
         kinds: &["llamacpp"],
         effective: &["meta.n_ctx", "default_generation_settings.n_ctx"],
         ..USUAL
     },
-    Row {
+    ListRow {
         kinds: &["lmstudio"],
         features: &["capabilities"],
         ..USUAL
     },
-    Row {
+    ListRow {
         kinds: &["ollama", "ollama_native"],
         features: &["capabilities"],
         ..USUAL
     },
 ];
 
-fn row(kind: &str) -> &'static Row {
+fn row(kind: &str) -> &'static ListRow {
     let found = ROWS.iter().find(|row| row.kinds.contains(&kind));
     found.unwrap_or(&USUAL)
 }
@@ -266,7 +267,7 @@ pub(super) fn read(root: Node<'_>, kind: &str, page: &mut Page) -> Result<(), Li
 }
 
 /// Where the next page is: as Anthropic, Google or Cohere say it.
-fn next(list: &Object<'_>) -> Option<NextPage> {
+fn next(list: &NodeFields<'_>) -> Option<NextPage> {
     let text = |name: &str| Some(list.get(name)?.name()?.into_owned());
     if list.get("has_more").and_then(Node::flag) == Some(true) {
         return Some(NextPage::Parameter("after_id", text("last_id")?));
@@ -275,7 +276,7 @@ fn next(list: &Object<'_>) -> Option<NextPage> {
     google.or_else(|| Some(NextPage::Parameter("page_token", text("next_page_token")?)))
 }
 
-fn entry(model: &Object<'_>, row: &Row, notes: &mut Notes) -> Option<Entry> {
+fn entry(model: &NodeFields<'_>, row: &ListRow, notes: &mut Notes) -> Option<Entry> {
     let id = ["id", "name", "key", "model"]
         .iter()
         .find_map(|field| model.get(field)?.name())?;
@@ -308,7 +309,7 @@ fn entry(model: &Object<'_>, row: &Row, notes: &mut Notes) -> Option<Entry> {
 }
 
 /// The smallest window with which a model is loaded (LM Studio).
-fn loaded(model: &Object<'_>) -> Option<u64> {
+fn loaded(model: &NodeFields<'_>) -> Option<u64> {
     let instances = model
         .get("loaded_instances")
         .into_iter()
@@ -318,7 +319,7 @@ fn loaded(model: &Object<'_>) -> Option<u64> {
     windows.min()
 }
 
-fn status(model: &Object<'_>) -> Option<Status> {
+fn status(model: &NodeFields<'_>) -> Option<Status> {
     let flag = |name: &str| model.get(name).and_then(Node::flag);
     const RETIRING: [&str; 5] = [
         "deprecation",
@@ -338,8 +339,8 @@ fn status(model: &Object<'_>) -> Option<Status> {
     }
 }
 
-fn prices(model: &Object<'_>, row: &Row) -> Draft {
-    let mut draft = Draft::default();
+fn prices(model: &NodeFields<'_>, row: &ListRow) -> SheetDraft {
+    let mut draft = SheetDraft::default();
     for (path, rate) in row.prices {
         let Some(node) = model.at(path) else { continue };
         draft.rate(path, *rate, node, row.unit);
@@ -365,7 +366,7 @@ fn prices(model: &Object<'_>, row: &Row) -> Draft {
 }
 
 /// Vercel's prices by the prompt's length: each from its `min` on.
-fn tiers(list: Option<Node<'_>>, key: &str, rate: Rate, unit: Unit, draft: &mut Draft) {
+fn tiers(list: Option<Node<'_>>, key: &str, rate: Rate, unit: PriceUnit, draft: &mut SheetDraft) {
     for tier in list
         .into_iter()
         .flat_map(Node::items)
@@ -378,7 +379,7 @@ fn tiers(list: Option<Node<'_>>, key: &str, rate: Rate, unit: Unit, draft: &mut 
         if min == 0 {
             draft.rate(key, rate, cost, unit);
         } else {
-            let place = Place {
+            let place = RatePlace {
                 tier: None,
                 above: Some(min),
                 inclusive: true,

@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 
-use super::amount::Unit;
+use super::amount::PriceUnit;
 use super::features;
 use super::litellm_keys::{Key, parse};
-use super::node::{Node, Object};
-use super::sheet::{Draft, Piece, Place};
-use super::{Notes, Page};
+use super::node::{Node, NodeFields};
+use super::notes::Notes;
+use super::page::Page;
+use super::sheet::{PiecePrice, RatePlace, SheetDraft};
 use crate::domain::catalog::capability::Capability;
 use crate::domain::catalog::entry::{Entry, Status, Zero};
 use crate::domain::price_sheet::{OffPeak, Rates};
@@ -44,7 +45,7 @@ const SEARCHES: [&str; 3] = [
     "search_context_size_high",
 ];
 
-pub(super) fn fits(list: &Object<'_>) -> bool {
+pub(super) fn fits(list: &NodeFields<'_>) -> bool {
     list.get("sample_spec").is_some() || list.iter().any(|(_, node)| is_model(node))
 }
 
@@ -59,7 +60,7 @@ fn is_model(node: Node<'_>) -> bool {
     model.is_some_and(|model| SIGNS.iter().any(|sign| model.get(sign).is_some()))
 }
 
-pub(super) fn read(list: &Object<'_>, page: &mut Page) {
+pub(super) fn read(list: &NodeFields<'_>, page: &mut Page) {
     let mut places: HashMap<&str, usize> = HashMap::new();
     let mut aliases: Vec<(&str, String)> = Vec::new();
     for (key, node) in list.iter().filter(|(key, _)| !NO_MODELS.contains(key)) {
@@ -118,7 +119,7 @@ fn id_of<'a>(key: &'a str, provider: &str) -> &'a str {
     }
 }
 
-fn entry(key: &str, model: &Object<'_>, notes: &mut Notes) -> Entry {
+fn entry(key: &str, model: &NodeFields<'_>, notes: &mut Notes) -> Entry {
     let provider = model.get("litellm_provider").and_then(Node::name);
     // Users' own entries may have a prefix alone.
     let prefix = key.split_once('/').map(|(head, _)| head);
@@ -135,7 +136,7 @@ fn entry(key: &str, model: &Object<'_>, notes: &mut Notes) -> Entry {
     if model.get("deprecation_date").is_some() {
         entry.status = Some(Status::Deprecated);
     }
-    let mut draft = Draft::default();
+    let mut draft = SheetDraft::default();
     for (name, node) in model.iter().filter(|(_, node)| !node.is_null()) {
         price(name, node, &mut draft, notes);
     }
@@ -146,7 +147,7 @@ fn entry(key: &str, model: &Object<'_>, notes: &mut Notes) -> Entry {
         .and_then(Node::object);
     for (size, name) in SEARCHES.iter().enumerate() {
         if let Some(node) = searches.as_ref().and_then(|searches| searches.get(name)) {
-            draft.piece(name, Piece::Search(size), node);
+            draft.piece(name, PiecePrice::Search(size), node);
         }
     }
     factors(model, &mut draft, notes);
@@ -154,22 +155,22 @@ fn entry(key: &str, model: &Object<'_>, notes: &mut Notes) -> Entry {
     entry
 }
 
-fn price(name: &str, node: Node<'_>, draft: &mut Draft, notes: &mut Notes) {
+fn price(name: &str, node: Node<'_>, draft: &mut SheetDraft, notes: &mut Notes) {
     match parse(name) {
         Some(Key::Rate {
             rate,
             above: None,
             tier: None,
-        }) => draft.rate(name, rate, node, Unit::Each),
+        }) => draft.rate(name, rate, node, PriceUnit::Each),
         Some(Key::Rate { rate, above, tier }) => {
-            let place = Place {
+            let place = RatePlace {
                 tier,
                 above,
                 inclusive: false,
             };
-            draft.long(name, place, rate, node, Unit::Each);
+            draft.long(name, place, rate, node, PriceUnit::Each);
         }
-        Some(Key::Piece(piece)) => draft.piece(name, piece, node),
+        Some(Key::PiecePrice(piece)) => draft.piece(name, piece, node),
         Some(Key::Lost) if !name.starts_with("search_context_cost") => notes.lose(name),
         Some(Key::Lost) => {}
         None => notes.unknown_keys += u64::from(!is_known(name)),
@@ -206,7 +207,7 @@ fn is_known(name: &str) -> bool {
 }
 
 /// `tiered_pricing`: ranges of the prompt's length; one begins above its first number, and the last never ends.
-fn ranges(model: &Object<'_>, draft: &mut Draft, notes: &mut Notes) {
+fn ranges(model: &NodeFields<'_>, draft: &mut SheetDraft, notes: &mut Notes) {
     let tiers = model
         .get("tiered_pricing")
         .into_iter()
@@ -225,19 +226,19 @@ fn ranges(model: &Object<'_>, draft: &mut Draft, notes: &mut Notes) {
                     above: None,
                     tier: None,
                 }) if above.is_none() => {
-                    draft.rate(name, rate, node, Unit::Each);
+                    draft.rate(name, rate, node, PriceUnit::Each);
                 }
                 Some(Key::Rate {
                     rate,
                     above: None,
                     tier,
                 }) => {
-                    let place = Place {
+                    let place = RatePlace {
                         tier,
                         above,
                         inclusive: false,
                     };
-                    draft.long(name, place, rate, node, Unit::Each);
+                    draft.long(name, place, rate, node, PriceUnit::Each);
                 }
                 Some(_) => notes.lose(&format!("tiered_pricing.{name}")),
                 None => {}
@@ -247,7 +248,7 @@ fn ranges(model: &Object<'_>, draft: &mut Draft, notes: &mut Notes) {
 }
 
 /// `off_peak_pricing`: prices of some hours in UTC.
-fn off_peak(model: &Object<'_>, draft: &mut Draft, notes: &mut Notes) {
+fn off_peak(model: &NodeFields<'_>, draft: &mut SheetDraft, notes: &mut Notes) {
     let Some(off_peak) = model.get("off_peak_pricing").and_then(Node::object) else {
         return;
     };
@@ -260,7 +261,7 @@ fn off_peak(model: &Object<'_>, draft: &mut Draft, notes: &mut Notes) {
                 above: None,
                 tier: None,
             }) => {
-                let price = draft.read(name, node, Unit::Each);
+                let price = draft.read(name, node, PriceUnit::Each);
                 if price.is_none() {
                     draft.distrust();
                 }
@@ -293,7 +294,7 @@ fn off_peak(model: &Object<'_>, draft: &mut Draft, notes: &mut Notes) {
 }
 
 /// Weekdays as numbers from 1, Monday; all where none are named.
-fn days(window: &Object<'_>) -> [bool; 7] {
+fn days(window: &NodeFields<'_>) -> [bool; 7] {
     let Some(named) = window.get("weekdays") else {
         return [true; 7];
     };
@@ -318,9 +319,9 @@ fn span(text: &str) -> Option<(u16, u16)> {
     Some((minute(start)?, minute(end)?))
 }
 
-fn factors(model: &Object<'_>, draft: &mut Draft, notes: &mut Notes) {
+fn factors(model: &NodeFields<'_>, draft: &mut SheetDraft, notes: &mut Notes) {
     let entry = model.get("provider_specific_entry").and_then(Node::object);
-    for (name, node) in entry.iter().flat_map(Object::iter) {
+    for (name, node) in entry.iter().flat_map(NodeFields::iter) {
         match FACTORS.iter().find(|(known, _)| *known == name) {
             Some((_, on)) => draft.multiply((*on).to_owned(), name, node),
             None => notes.lose(&format!("provider_specific_entry.{name}")),

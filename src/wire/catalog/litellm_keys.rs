@@ -1,7 +1,7 @@
 //! The grammar of LiteLLM's price keys (1.110.2): a base, perhaps `_above_1hr`, perhaps `_above_200k_tokens`, perhaps a
 //! service tier.
 
-use super::sheet::{Piece, Rate};
+use super::sheet::{PiecePrice, Rate};
 
 const BASES: &[(&str, Rate)] = &[
     ("input_cost_per_token", Rate::Input),
@@ -20,12 +20,12 @@ const BASES: &[(&str, Rate)] = &[
     ("output_cost_per_image_token", Rate::ImageTokens),
 ];
 
-const PIECES: &[(&str, Piece)] = &[
-    ("input_cost_per_request", Piece::Request),
-    ("output_cost_per_image", Piece::Image),
-    ("input_cost_per_second", Piece::Second),
-    ("input_cost_per_character", Piece::Character),
-    ("ocr_cost_per_page", Piece::Page),
+const PIECES: &[(&str, PiecePrice)] = &[
+    ("input_cost_per_request", PiecePrice::Request),
+    ("output_cost_per_image", PiecePrice::Image),
+    ("input_cost_per_second", PiecePrice::Second),
+    ("input_cost_per_character", PiecePrice::Character),
+    ("ocr_cost_per_page", PiecePrice::Page),
 ];
 
 /// What a key sets.
@@ -40,7 +40,7 @@ pub(super) enum Key<'a> {
         tier: Option<&'a str>,
     },
     /// A price per piece.
-    Piece(Piece),
+    PiecePrice(PiecePrice),
     /// A price that the normal form has no place for.
     Lost,
 }
@@ -49,7 +49,7 @@ pub(super) enum Key<'a> {
 pub(super) fn parse(key: &str) -> Option<Key<'_>> {
     let piece = PIECES.iter().find(|(name, _)| *name == key);
     if let Some((_, piece)) = piece {
-        return Some(Key::Piece(*piece));
+        return Some(Key::PiecePrice(*piece));
     }
     let bases = BASES
         .iter()
@@ -127,7 +127,10 @@ mod tests {
                 "output_cost_per_image_token",
                 rate(Rate::ImageTokens, None, None),
             ),
-            ("output_cost_per_image", Some(Key::Piece(Piece::Image))),
+            (
+                "output_cost_per_image",
+                Some(Key::PiecePrice(PiecePrice::Image)),
+            ),
             ("input_cost_per_token_above_12hr", Some(Key::Lost)),
             ("input_cost_per_token_cache_hit", Some(Key::Lost)),
             ("input_cost_per_pixel", Some(Key::Lost)),

@@ -3,10 +3,10 @@
 
 use std::collections::HashSet;
 
-use super::Page;
-use super::node::{Node, Object};
+use super::node::{Node, NodeFields};
+use super::page::Page;
 use crate::domain::catalog::entry::Entry;
-use crate::domain::catalog::offer::{Group, GroupMember};
+use crate::domain::catalog::offer::{GroupMember, ModelGroup};
 
 const IGNORED: &[&str] = &["canonical", "aliases", "providers"];
 const IGNORED_OF_PROVIDERS: &[&str] = &[
@@ -22,7 +22,7 @@ const IGNORED_OF_PROVIDERS: &[&str] = &[
 /// What a window is called where an index has one.
 const WINDOWS: &[&str] = &["context_window", "context_length"];
 
-pub(super) fn fits(list: &Object<'_>) -> bool {
+pub(super) fn fits(list: &NodeFields<'_>) -> bool {
     if list
         .get("provider_catalogs")
         .and_then(Node::object)
@@ -35,7 +35,7 @@ pub(super) fn fits(list: &Object<'_>) -> bool {
     objects.any(|model| model.get("canonical").is_some())
 }
 
-pub(super) fn read(list: &Object<'_>, page: &mut Page) {
+pub(super) fn read(list: &NodeFields<'_>, page: &mut Page) {
     let models = list.get("models").into_iter().flat_map(Node::items);
     for model in models.filter_map(Node::object) {
         let Some(name) = model.get("canonical").and_then(Node::name) else {
@@ -47,13 +47,13 @@ pub(super) fn read(list: &Object<'_>, page: &mut Page) {
         let aliases = aliases
             .filter_map(Node::name)
             .filter(|alias| *alias != name);
-        let mut group = Group {
+        let mut group = ModelGroup {
             name: name.as_ref().into(),
             aliases: aliases.map(|alias| alias.as_ref().into()).collect(),
             members: Vec::new(),
         };
         let providers = model.get("providers").and_then(Node::object);
-        for (provider, node) in providers.iter().flat_map(Object::iter) {
+        for (provider, node) in providers.iter().flat_map(NodeFields::iter) {
             if let Some(object) = node.object() {
                 member(&mut group, provider, &object, page);
             }
@@ -64,7 +64,7 @@ pub(super) fn read(list: &Object<'_>, page: &mut Page) {
     catalogs(list, page);
 }
 
-fn member(group: &mut Group, provider: &str, object: &Object<'_>, page: &mut Page) {
+fn member(group: &mut ModelGroup, provider: &str, object: &NodeFields<'_>, page: &mut Page) {
     let Some(model) = object.get("model").and_then(Node::name) else {
         let name = &group.name;
         page.notes.warn(format!(
@@ -83,11 +83,11 @@ fn member(group: &mut Group, provider: &str, object: &Object<'_>, page: &mut Pag
     page.notes.unknown_keys += object.unknown(IGNORED_OF_PROVIDERS);
 }
 
-fn catalogs(list: &Object<'_>, page: &mut Page) {
+fn catalogs(list: &NodeFields<'_>, page: &mut Page) {
     let all = list.get("provider_catalogs").and_then(Node::object);
     let place = |entry: &Entry| (entry.provider.clone(), entry.id.clone());
     let known: HashSet<(Option<Box<str>>, Box<str>)> = page.entries.iter().map(place).collect();
-    for (provider, ids) in all.iter().flat_map(Object::iter) {
+    for (provider, ids) in all.iter().flat_map(NodeFields::iter) {
         for id in ids.items().filter_map(Node::name) {
             if !known.contains(&(Some(provider.into()), id.as_ref().into())) {
                 add(page, provider, &id, None);

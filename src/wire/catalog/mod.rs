@@ -14,12 +14,12 @@ mod models_dev;
 mod node;
 mod notes;
 mod openrouter;
+mod page;
 mod sheet;
 
-use self::node::{Node, Object};
+use self::node::{Node, NodeFields};
 pub use self::notes::Notes;
-use crate::domain::catalog::entry::Entry;
-use crate::domain::catalog::offer::Group;
+pub use self::page::{ListError, NextPage, Page};
 
 /// The largest page of a list, in bytes.
 pub const MOST_BYTES: usize = 16 * 1024 * 1024;
@@ -28,7 +28,7 @@ pub const MOST_PAGES: usize = 3;
 
 /// What kind of list an operator's file or URL is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Format {
+pub enum CatalogFormat {
     /// models.dev's `api.json`: USD per million tokens.
     ModelsDev,
     /// LiteLLM's map of prices: USD per token.
@@ -42,49 +42,49 @@ pub enum Format {
 }
 
 /// A reader of one source.
-struct Source {
-    format: Format,
+struct FormatReader {
+    format: CatalogFormat,
     name: &'static str,
     /// Whether a list looks like one of this source.
-    fits: fn(&Object<'_>) -> bool,
-    read: fn(&Object<'_>, &mut Page),
+    fits: fn(&NodeFields<'_>) -> bool,
+    read: fn(&NodeFields<'_>, &mut Page),
 }
 
 /// Every source; the first that fits is what a list is taken for.
-static SOURCES: &[Source] = &[
-    Source {
-        format: Format::LlmRouter,
+static SOURCES: &[FormatReader] = &[
+    FormatReader {
+        format: CatalogFormat::LlmRouter,
         name: "llmrouter",
         fits: llmrouter::fits,
         read: llmrouter::read,
     },
-    Source {
-        format: Format::HuggingFace,
+    FormatReader {
+        format: CatalogFormat::HuggingFace,
         name: "huggingface",
         fits: huggingface::fits,
         read: huggingface::read,
     },
-    Source {
-        format: Format::OpenRouter,
+    FormatReader {
+        format: CatalogFormat::OpenRouter,
         name: "openrouter",
         fits: openrouter::fits,
         read: openrouter::read,
     },
-    Source {
-        format: Format::LiteLlm,
+    FormatReader {
+        format: CatalogFormat::LiteLlm,
         name: "litellm",
         fits: litellm::fits,
         read: litellm::read,
     },
-    Source {
-        format: Format::ModelsDev,
+    FormatReader {
+        format: CatalogFormat::ModelsDev,
         name: "models.dev",
         fits: models_dev::fits,
         read: models_dev::read,
     },
 ];
 
-impl Format {
+impl CatalogFormat {
     /// Every format.
     pub fn all() -> impl Iterator<Item = Self> {
         SOURCES.iter().map(|source| source.format)
@@ -103,55 +103,11 @@ impl Format {
     }
 }
 
-/// What a list says.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Page {
-    /// Its models.
-    pub entries: Vec<Entry>,
-    /// Its models across providers (llmrouter's index).
-    pub groups: Vec<Group>,
-    /// Where the next page is.
-    pub next: Option<NextPage>,
-    /// What was odd.
-    pub notes: Notes,
-}
-
-/// How the next page of a list is asked for.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum NextPage {
-    /// By this parameter of the query.
-    Parameter(&'static str, String),
-    /// By this query in place of the first one.
-    Query(String),
-}
-
-/// Why a list could not be read.
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum ListError {
-    /// More bytes than a page may have.
-    #[error("it is larger than 16 MiB")]
-    TooLarge,
-    /// No JSON.
-    #[error("it is no JSON: {0}")]
-    NotJson(String),
-    /// JSON of no known list.
-    #[error(
-        "it is no list that is known by its shape: set `format` to one of models.dev, litellm, openrouter, huggingface or llmrouter"
-    )]
-    UnknownShape,
-    /// JSON, but not of this list.
-    #[error("it has not the shape of a list of format `{0}`")]
-    OtherShape(&'static str),
-    /// A list without models.
-    #[error("it lists no model")]
-    Empty,
-}
-
 /// Reads a list of the operator's; `None` asks for its format to be recognised by its shape.
 ///
 /// # Errors
 /// It is no list of this format, or of any, or lists nothing.
-pub fn read(text: &str, format: Option<Format>) -> Result<(Page, Format), ListError> {
+pub fn read(text: &str, format: Option<CatalogFormat>) -> Result<(Page, CatalogFormat), ListError> {
     with_json(text, |root| {
         let list = root.object();
         let Some(object) = list else {

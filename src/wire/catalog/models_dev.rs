@@ -1,10 +1,11 @@
 //! models.dev's `api.json`: an object of providers, each with its models (schema of 2026-07). USD per million tokens.
 
-use super::amount::Unit;
+use super::amount::PriceUnit;
 use super::features;
-use super::node::{Node, Object};
-use super::sheet::{Draft, Place, Rate};
-use super::{Notes, Page};
+use super::node::{Node, NodeFields};
+use super::notes::Notes;
+use super::page::Page;
+use super::sheet::{Rate, RatePlace, SheetDraft};
 use crate::domain::catalog::capability::Capability;
 use crate::domain::catalog::entry::{Entry, Status};
 
@@ -48,7 +49,7 @@ const RATES: &[(&str, Rate)] = &[
 /// The threshold that the old key names, true or not.
 const OLD_THRESHOLD: u64 = 200_000;
 
-fn providers<'a>(list: &Object<'a>) -> Option<Object<'a>> {
+fn providers<'a>(list: &NodeFields<'a>) -> Option<NodeFields<'a>> {
     // `catalog.json` has them one level deeper.
     list.get("providers")?.object()
 }
@@ -59,12 +60,12 @@ fn has_models(provider: Node<'_>) -> bool {
     models.is_some()
 }
 
-pub(super) fn fits(list: &Object<'_>) -> bool {
-    let any = |list: &Object<'_>| list.iter().any(|(_, provider)| has_models(provider));
+pub(super) fn fits(list: &NodeFields<'_>) -> bool {
+    let any = |list: &NodeFields<'_>| list.iter().any(|(_, provider)| has_models(provider));
     any(list) || providers(list).is_some_and(|deeper| any(&deeper))
 }
 
-pub(super) fn read(list: &Object<'_>, page: &mut Page) {
+pub(super) fn read(list: &NodeFields<'_>, page: &mut Page) {
     let deeper = providers(list);
     let list = deeper.as_ref().unwrap_or(list);
     for (provider, node) in list.iter() {
@@ -83,7 +84,7 @@ pub(super) fn read(list: &Object<'_>, page: &mut Page) {
     }
 }
 
-fn entry(provider: &str, id: &str, model: &Object<'_>, notes: &mut Notes) -> Entry {
+fn entry(provider: &str, id: &str, model: &NodeFields<'_>, notes: &mut Notes) -> Entry {
     let mut entry = Entry {
         id: id.into(),
         provider: Some(provider.into()),
@@ -108,11 +109,11 @@ fn entry(provider: &str, id: &str, model: &Object<'_>, notes: &mut Notes) -> Ent
     entry
 }
 
-fn prices(cost: &Object<'_>, id: &str, notes: &mut Notes) -> Draft {
-    let mut draft = Draft::default();
+fn prices(cost: &NodeFields<'_>, id: &str, notes: &mut Notes) -> SheetDraft {
+    let mut draft = SheetDraft::default();
     for (name, rate) in RATES {
         if let Some(node) = cost.get(name) {
-            draft.rate(name, *rate, node, Unit::Million);
+            draft.rate(name, *rate, node, PriceUnit::Million);
         }
     }
     let tiers = cost.get("tiers");
@@ -144,14 +145,14 @@ fn prices(cost: &Object<'_>, id: &str, notes: &mut Notes) -> Draft {
     draft
 }
 
-fn long(draft: &mut Draft, rates: &Object<'_>, tokens: u64) {
-    let place = Place {
+fn long(draft: &mut SheetDraft, rates: &NodeFields<'_>, tokens: u64) {
+    let place = RatePlace {
         above: Some(tokens),
-        ..Place::default()
+        ..RatePlace::default()
     };
     for (name, rate) in RATES {
         if let Some(node) = rates.get(name) {
-            draft.long(name, place, *rate, node, Unit::Million);
+            draft.long(name, place, *rate, node, PriceUnit::Million);
         }
     }
 }

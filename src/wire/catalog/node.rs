@@ -19,7 +19,7 @@ const MOST_TOKENS: u64 = 1_000_000_000_000;
 pub(super) struct Node<'a>(&'a str);
 
 #[derive(Deserialize)]
-struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+struct NodeText<'a>(#[serde(borrow)] Cow<'a, str>);
 
 impl<'a> Node<'a> {
     /// The value that a text is.
@@ -29,7 +29,7 @@ impl<'a> Node<'a> {
     }
 
     /// Its fields, if it is an object.
-    pub fn object(self) -> Option<Object<'a>> {
+    pub fn object(self) -> Option<NodeFields<'a>> {
         self.0.starts_with('{').then_some(())?;
         serde_json::from_str(self.0).ok()
     }
@@ -51,7 +51,7 @@ impl<'a> Node<'a> {
     /// What it says, if it is a string.
     pub fn text(self) -> Option<Cow<'a, str>> {
         self.0.starts_with('"').then_some(())?;
-        let Text(text) = serde_json::from_str(self.0).ok()?;
+        let NodeText(text) = serde_json::from_str(self.0).ok()?;
         Some(text)
     }
 
@@ -99,12 +99,12 @@ impl<'a> Node<'a> {
 
 /// The fields of an object. It knows which of the first 128 nobody asked for.
 #[derive(Debug, Default)]
-pub(super) struct Object<'a> {
+pub(super) struct NodeFields<'a> {
     fields: Vec<(Cow<'a, str>, &'a RawValue)>,
     asked: Cell<u128>,
 }
 
-impl<'a> Object<'a> {
+impl<'a> NodeFields<'a> {
     /// A field that is there and not `null`. Of two with one name the last.
     pub fn get(&self, name: &str) -> Option<Node<'a>> {
         let at = self.fields.iter().rposition(|(field, _)| field == name)?;
@@ -145,25 +145,27 @@ impl<'a> Object<'a> {
     }
 }
 
-impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
+impl<'de: 'a, 'a> Deserialize<'de> for NodeFields<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Fields;
-        impl<'de> Visitor<'de> for Fields {
-            type Value = Object<'de>;
+        struct FieldsVisitor;
+        impl<'de> Visitor<'de> for FieldsVisitor {
+            type Value = NodeFields<'de>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("an object")
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut object = Object::default();
-                while let Some((Text(name), value)) = map.next_entry::<Text<'de>, &RawValue>()? {
+                let mut object = NodeFields::default();
+                while let Some((NodeText(name), value)) =
+                    map.next_entry::<NodeText<'de>, &RawValue>()?
+                {
                     object.fields.push((name, value));
                 }
                 Ok(object)
             }
         }
-        deserializer.deserialize_map(Fields)
+        deserializer.deserialize_map(FieldsVisitor)
     }
 }
 

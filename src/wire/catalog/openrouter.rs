@@ -1,10 +1,11 @@
 //! OpenRouter's list (documentation of 2026-08). Prices are text, in USD for one token, request or picture.
 
-use super::amount::Unit;
+use super::amount::PriceUnit;
 use super::features;
-use super::node::{Node, Object};
-use super::sheet::{Draft, Piece, Rate};
-use super::{NextPage, Notes, Page};
+use super::node::{Node, NodeFields};
+use super::notes::Notes;
+use super::page::{NextPage, Page};
+use super::sheet::{PiecePrice, Rate, SheetDraft};
 use crate::domain::catalog::capability::Capability;
 use crate::domain::catalog::entry::Entry;
 use crate::domain::price_sheet::{OffPeak, Rates};
@@ -32,19 +33,19 @@ pub(super) const RATES: &[(&str, Rate)] = &[
     ("audio", Rate::InputAudio),
 ];
 
-const PIECES: &[(&str, Piece)] = &[
-    ("request", Piece::Request),
-    ("image", Piece::Image),
-    ("web_search", Piece::Search(usize::MAX)),
+const PIECES: &[(&str, PiecePrice)] = &[
+    ("request", PiecePrice::Request),
+    ("image", PiecePrice::Image),
+    ("web_search", PiecePrice::Search(usize::MAX)),
 ];
 
-pub(super) fn fits(list: &Object<'_>) -> bool {
+pub(super) fn fits(list: &NodeFields<'_>) -> bool {
     let models = list.get("data").into_iter().flat_map(Node::items);
     let mut objects = models.filter_map(Node::object);
     objects.any(|model| model.get("pricing").and_then(Node::object).is_some())
 }
 
-pub(super) fn read(list: &Object<'_>, page: &mut Page) {
+pub(super) fn read(list: &NodeFields<'_>, page: &mut Page) {
     let models = list.get("data").into_iter().flat_map(Node::items);
     for model in models.filter_map(Node::object) {
         if let Some(id) = model.get("id").and_then(Node::name) {
@@ -57,7 +58,7 @@ pub(super) fn read(list: &Object<'_>, page: &mut Page) {
     page.next = query.map(|(_, query)| NextPage::Query(query.to_owned()));
 }
 
-fn entry(id: &str, model: &Object<'_>, notes: &mut Notes) -> Entry {
+fn entry(id: &str, model: &NodeFields<'_>, notes: &mut Notes) -> Entry {
     let mut entry = Entry {
         id: id.into(),
         provider: Some("openrouter".into()),
@@ -92,11 +93,11 @@ fn entry(id: &str, model: &Object<'_>, notes: &mut Notes) -> Entry {
     entry
 }
 
-fn prices(pricing: &Object<'_>, notes: &mut Notes) -> Draft {
-    let mut draft = Draft::default();
+fn prices(pricing: &NodeFields<'_>, notes: &mut Notes) -> SheetDraft {
+    let mut draft = SheetDraft::default();
     for (name, rate) in RATES {
         if let Some(node) = pricing.get(name) {
-            draft.rate(name, *rate, node, Unit::Each);
+            draft.rate(name, *rate, node, PriceUnit::Each);
         }
     }
     for (name, piece) in PIECES {
@@ -121,7 +122,7 @@ fn prices(pricing: &Object<'_>, notes: &mut Notes) -> Draft {
     draft
 }
 
-fn override_of(change: &Object<'_>, draft: &mut Draft, notes: &mut Notes) {
+fn override_of(change: &NodeFields<'_>, draft: &mut SheetDraft, notes: &mut Notes) {
     let above = change.get("min_prompt_tokens").and_then(Node::count);
     let hour = |name: &str| {
         change
@@ -131,13 +132,13 @@ fn override_of(change: &Object<'_>, draft: &mut Draft, notes: &mut Notes) {
     };
     match (above, hour("utc_start"), hour("utc_end")) {
         (Some(tokens), None, None) => {
-            let place = super::sheet::Place {
+            let place = super::sheet::RatePlace {
                 above: Some(tokens),
                 ..Default::default()
             };
             for (name, rate) in RATES {
                 if let Some(node) = change.get(name) {
-                    draft.long(name, place, *rate, node, Unit::Each);
+                    draft.long(name, place, *rate, node, PriceUnit::Each);
                 }
             }
         }
@@ -145,7 +146,7 @@ fn override_of(change: &Object<'_>, draft: &mut Draft, notes: &mut Notes) {
             let mut rates = Rates::default();
             for (name, rate) in RATES {
                 if let Some(node) = change.get(name) {
-                    let price = draft.read(name, node, Unit::Each);
+                    let price = draft.read(name, node, PriceUnit::Each);
                     if price.is_none() {
                         draft.distrust();
                     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::amount::{self, Unit};
+use super::amount::{self, PriceUnit};
 use super::node::Node;
 use super::notes::Notes;
 use crate::domain::catalog::entry::{Entry, Zero};
@@ -49,7 +49,7 @@ impl Rate {
 
 /// What is paid per piece.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Piece {
+pub(super) enum PiecePrice {
     Request,
     Image,
     Second,
@@ -61,7 +61,7 @@ pub(super) enum Piece {
 
 /// A sheet in the making.
 #[derive(Debug, Default)]
-pub(super) struct Draft {
+pub(super) struct SheetDraft {
     pub sheet: PriceSheet,
     /// What could not be read, as `key "text"`.
     bad: Vec<String>,
@@ -69,9 +69,9 @@ pub(super) struct Draft {
     unknown: bool,
 }
 
-impl Draft {
+impl SheetDraft {
     /// Reads a price; remembers what is none.
-    pub fn read(&mut self, key: &str, node: Node<'_>, unit: Unit) -> Option<Pico> {
+    pub fn read(&mut self, key: &str, node: Node<'_>, unit: PriceUnit) -> Option<Pico> {
         let written = node.written();
         let price = written
             .as_deref()
@@ -89,7 +89,7 @@ impl Draft {
     }
 
     /// Reads one of the usual rates.
-    pub fn rate(&mut self, key: &str, rate: Rate, node: Node<'_>, unit: Unit) {
+    pub fn rate(&mut self, key: &str, rate: Rate, node: Node<'_>, unit: PriceUnit) {
         match self.read(key, node, unit) {
             Some(price) => *rate.slot(&mut self.sheet.rates) = Some(price),
             None => self.unknown |= rate.is_basic(),
@@ -97,7 +97,14 @@ impl Draft {
     }
 
     /// Reads a rate for prompts of more than `tokens`, of a service tier if one is named.
-    pub fn long(&mut self, key: &str, to: Place<'_>, rate: Rate, node: Node<'_>, unit: Unit) {
+    pub fn long(
+        &mut self,
+        key: &str,
+        to: RatePlace<'_>,
+        rate: Rate,
+        node: Node<'_>,
+        unit: PriceUnit,
+    ) {
         match self.read(key, node, unit) {
             Some(price) => *rate.slot(self.place(to)) = Some(price),
             // The rate without it would be too low.
@@ -106,20 +113,20 @@ impl Draft {
     }
 
     /// Reads what is paid per piece.
-    pub fn piece(&mut self, key: &str, piece: Piece, node: Node<'_>) {
-        let Some(price) = self.read(key, node, Unit::Each) else {
+    pub fn piece(&mut self, key: &str, piece: PiecePrice, node: Node<'_>) {
+        let Some(price) = self.read(key, node, PriceUnit::Each) else {
             return;
         };
         // Nothing per piece is what lists write everywhere.
         let price = Some(price).filter(|price| *price > Pico::ZERO);
         let pieces = &mut self.sheet.pieces;
         match piece {
-            Piece::Request => pieces.request = price,
-            Piece::Image => pieces.image = price,
-            Piece::Second => pieces.second = price,
-            Piece::Character => pieces.character = price,
-            Piece::Page => pieces.page = price,
-            Piece::Search(size) => match pieces.search.get_mut(size) {
+            PiecePrice::Request => pieces.request = price,
+            PiecePrice::Image => pieces.image = price,
+            PiecePrice::Second => pieces.second = price,
+            PiecePrice::Character => pieces.character = price,
+            PiecePrice::Page => pieces.page = price,
+            PiecePrice::Search(size) => match pieces.search.get_mut(size) {
                 Some(slot) => *slot = price,
                 None => pieces.search = [price; 3],
             },
@@ -127,7 +134,7 @@ impl Draft {
     }
 
     /// The rates of a place in the sheet, made if they are not there.
-    pub fn place(&mut self, to: Place<'_>) -> &mut Rates {
+    pub fn place(&mut self, to: RatePlace<'_>) -> &mut Rates {
         let Some(tier) = to.tier else {
             return match to.above {
                 None => &mut self.sheet.rates,
@@ -216,7 +223,7 @@ impl Draft {
 
 /// Where in a sheet a rate goes.
 #[derive(Clone, Copy, Default, Debug)]
-pub(super) struct Place<'a> {
+pub(super) struct RatePlace<'a> {
     /// The service tier.
     pub tier: Option<&'a str>,
     /// For prompts of more tokens than that.

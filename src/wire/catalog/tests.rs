@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::domain::catalog::capability::Capability;
-use crate::domain::catalog::entry::{Status, Zero};
+use crate::domain::catalog::entry::{Entry, Status, Zero};
 use crate::domain::catalog::offer::offer;
 use crate::domain::money::Pico;
 use crate::domain::price_sheet::{PriceSheet, Rates};
@@ -398,9 +398,9 @@ fn of_an_unknown_server_windows_are_believed_and_prices_are_not() {
 #[test]
 fn a_wrong_guess_is_an_error_and_never_an_empty_catalogue() {
     let models_dev = r#"{"p": {"models": {"m": {}}}}"#;
-    assert_eq!(read(models_dev, None).unwrap().1, Format::ModelsDev);
+    assert_eq!(read(models_dev, None).unwrap().1, CatalogFormat::ModelsDev);
     assert_eq!(
-        read(models_dev, Some(Format::LiteLlm)),
+        read(models_dev, Some(CatalogFormat::LiteLlm)),
         Err(ListError::OtherShape("litellm"))
     );
     for text in [
@@ -420,8 +420,8 @@ fn a_wrong_guess_is_an_error_and_never_an_empty_catalogue() {
     assert_eq!(read_own(r#"{"data": []}"#, "groq"), Err(ListError::Empty));
     let large = format!(r#"{{"a": "{}"}}"#, "x".repeat(MOST_BYTES));
     assert_eq!(read(&large, None), Err(ListError::TooLarge));
-    for format in Format::all() {
-        assert_eq!(Format::named(format.name()), Some(format));
+    for format in CatalogFormat::all() {
+        assert_eq!(CatalogFormat::named(format.name()), Some(format));
     }
 }
 
@@ -479,7 +479,7 @@ fn json() -> impl Strategy<Value = String> {
 proptest! {
     #[test]
     fn any_json_can_be_read_as_any_list(text in json()) {
-        let formats = Format::all().map(Some).chain([None]);
+        let formats = CatalogFormat::all().map(Some).chain([None]);
         for format in formats {
             if let Ok((page, _)) = read(&text, format) {
                 prop_assert!(!page.entries.is_empty() || !page.groups.is_empty());
