@@ -21,6 +21,7 @@ pub mod hosts;
 mod interpolate;
 mod key_files;
 mod keys;
+mod known_lists;
 mod listen;
 mod listeners;
 mod load;
@@ -59,14 +60,14 @@ mod virtuals;
 pub use addresses::{addresses, admin_addresses};
 pub use error::{ConfigErrors, Problem};
 pub use key_files::files_at;
+pub use known_lists::{
+    CatalogConfig, Discovery, FetchedLists, ListKey, ListPlace, ListSource, Offering, shown_url,
+};
 pub use listen::Listen;
 pub use listeners::{Listeners, TlsSettings, UnixFileMode};
 pub use load::{load, load_text};
 pub use mask::shown as masked;
-pub use model_lists::{
-    CatalogConfig, Discovery, FetchedLists, ListKey, ListPlace, ListSource, Offering, shown_notes,
-    shown_url,
-};
+pub use model_lists::shown_notes;
 pub use otlp::{Compression, OtlpPolicy, OtlpTarget};
 pub use pages::Pages;
 pub use reference::{reference, schema};

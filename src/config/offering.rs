@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::catalog;
 use super::hosts;
-use super::model_lists::{CatalogConfig, FetchedLists, ListKey, ListPlace, Offering};
+use super::known_lists::{CatalogConfig, FetchedLists, ListKey, ListPlace, Offering};
 use super::resolved::{Config, ProviderConfig};
 use crate::domain::catalog::entry::{ModelList, Status};
 use crate::domain::catalog::facts::Configured;
