@@ -320,6 +320,7 @@ pub async fn play(setup: Setup) -> Figures {
         generation: 0,
         hedge_controller: None,
         cache: None,
+        catalog: None,
         policies: TargetPolicies::default(),
         tree: tree.client().clone(),
         targets: Arc::new(Targets::build(&[entry], &[], None).expect("targets")),

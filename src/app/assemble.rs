@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
-use serde_json::{Map, json};
 
 use super::access;
 use super::error::StartError;
+use super::model_entries;
 use crate::access::Clients;
 use crate::actors::fault_hook::FaultHook;
 use crate::actors::spec::{ProviderSpec, RestoredKey, RestoredProvider, TreeSpec};
@@ -37,7 +37,6 @@ use crate::upstream::dns::{DnsCache, DnsPolicy};
 use crate::upstream::echo::EchoUpstream;
 use crate::upstream::http_client::HttpUpstream;
 use crate::upstream::mock::Mocked;
-use crate::wire::model_entry::ModelEntry;
 use crate::wire::{classify, key_forms, redact};
 
 /// The endpoints of all providers. Those of `before` whose calls go the same way keep their connections.
@@ -363,6 +362,7 @@ pub(super) fn dispatch(
             HedgeController::new(policy, known)
         }),
         cache: None,
+        catalog: config.known.clone(),
         policies: config.policies.clone(),
         clock,
         abort: abort.clone(),
@@ -371,7 +371,7 @@ pub(super) fn dispatch(
             Some(before) => before.affinity.clone(),
             None => Affinity::start(),
         },
-        prices: PriceBook::new(priced),
+        prices: PriceBook::new(priced, config.known.clone()),
         cost_watch: before.map_or_else(Default::default, |before| Arc::clone(&before.cost_watch)),
         buffers: match before {
             Some(before) => before.buffers.clone(),
@@ -386,7 +386,12 @@ pub(super) fn dispatch(
 
 /// The models of a provider that the configuration names.
 fn named(config: &Config, provider: &ProviderName) -> Vec<ModelName> {
-    let lines = config.targets.listed().iter();
+    // What is only discovered may be thousands of models.
+    let lines = config
+        .targets
+        .listed()
+        .iter()
+        .filter(|line| !line.discovered);
     let upstreams = lines.flat_map(|line| &line.chain.upstreams);
     let upstreams = upstreams.filter(|upstream| upstream.provider == *provider);
     let models: BTreeSet<_> = upstreams.map(|upstream| &upstream.model).collect();
@@ -415,7 +420,7 @@ pub(super) fn serving(config: &Config, dispatch: Dispatch, clients: Option<Clien
         },
         body_timeout: config.server.listeners.connections.body,
         stream_keepalive: Some(keepalive).filter(|every| !every.is_zero()),
-        models: models(config),
+        models: model_entries::of(config),
     }
 }
 
@@ -425,28 +430,4 @@ fn assembled_pages(config: &Config) -> config::Pages {
     let names = config.server.listen.iter().filter_map(config::Listen::name);
     pages.hosts.extend(names.map(str::to_owned));
     pages
-}
-
-fn models(config: &Config) -> Vec<ModelEntry> {
-    let listed = config.targets.listed().iter().map(|listed| {
-        let mut extra = Map::new();
-        if listed.provider.is_none() {
-            let chain: Vec<String> = listed
-                .chain
-                .upstreams
-                .iter()
-                .map(ToString::to_string)
-                .collect();
-            extra.insert("upstreams".to_owned(), json!(chain));
-        }
-        ModelEntry {
-            id: listed.id.to_string(),
-            owned_by: listed
-                .provider
-                .as_ref()
-                .map_or("pointsman".to_owned(), ToString::to_string),
-            extra,
-        }
-    });
-    listed.collect()
 }

@@ -7,6 +7,7 @@ use super::clouds::{self, CloudSettings};
 use super::context::Context;
 use super::endpoint::ProviderAddress;
 use super::mask::looks_like_key;
+use super::model_lists;
 use super::outbound;
 use super::policies::{breaker, cooldown, cooldown_of, limits, retry, timeouts, with_default};
 use super::price::prices;
@@ -237,6 +238,7 @@ fn complete(
         unsupported: raw.unsupported.unwrap_or_default(),
         responses: responses(raw.responses, &parts.dialect, usual, path, report),
         passthrough: raw.passthrough.unwrap_or(false),
+        discover: model_lists::discovery(raw.discover.take(), context.discover),
         fetch: raw.fetch,
         prefill: match raw.prefill {
             Some(form) => form.0,
@@ -394,6 +396,7 @@ pub(super) fn from_catalogue(
         unsupported: Default::default(),
         responses: entry.responses(),
         passthrough: false,
+        discover: None,
         fetch: None,
         prefill: entry.prefill(),
         prefill_url: entry.prefill_url.clone(),

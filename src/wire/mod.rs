@@ -3,6 +3,7 @@
 pub mod anthropic;
 pub mod auth;
 pub mod bedrock;
+pub mod catalog;
 pub mod classify;
 pub mod content;
 mod continued;
