@@ -271,6 +271,24 @@ impl PartialEq for dyn UpstreamDialect {
 
 impl Eq for dyn UpstreamDialect {}
 
+/// How ids begin in a caller's dialect, as its vendor makes them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct IdPrefixes {
+    /// Those of answers.
+    pub answer: &'static str,
+    /// Those of tool calls.
+    pub call: &'static str,
+}
+
+impl Default for IdPrefixes {
+    fn default() -> Self {
+        Self {
+            answer: "",
+            call: "call_",
+        }
+    }
+}
+
 /// What a caller speaks. Its routes are the operations whose rows name it (`domain/dialect.rs`).
 pub trait CallerDialect: fmt::Debug + Send + Sync {
     /// Its name in the rows of operations.
@@ -346,6 +364,11 @@ pub trait CallerDialect: fmt::Debug + Send + Sync {
     /// itself, as the chunks of chat completions do.
     fn sent_events(&self) -> Option<Box<dyn SentEvents>> {
         None
+    }
+
+    /// How the ids begin that are made for answers whose upstream gives none.
+    fn id_prefixes(&self, _operation: Operation) -> IdPrefixes {
+        IdPrefixes::default()
     }
 
     /// What marks the end of a whole stream, where the operation has such a mark.

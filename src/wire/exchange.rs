@@ -4,13 +4,15 @@
 //! name and missing parameters. Otherwise a conversation goes through the neutral form (`wire/ir`), there and back, event
 //! by event; an operation that is no conversation cannot be served there.
 
+mod head;
+
 use std::borrow::Cow;
 use std::fmt;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, header};
-use serde_json::{Map, Number, Value};
+use serde_json::{Map, Value};
 
 use super::dialect::{CallerDialect, EventDecoder, EventEncoder};
 use super::dialects::{self, Dialect};
@@ -18,7 +20,7 @@ use super::encoding::whole::readable;
 use super::error_body::ErrorBody;
 use super::error_doc::{Doc, ErrorField};
 use super::inspection::{Inspection, StreamEvent};
-use super::ir::{Extra, Loss, Losses, MediaSource, MessageShape, StreamItem};
+use super::ir::{Loss, Losses, MediaSource, MessageShape, StreamItem};
 use super::item_splice::ItemSplice;
 use super::request::RequestDoc;
 use super::spelling;
@@ -29,6 +31,9 @@ use crate::domain::attempt_record::ResponseMeta;
 use crate::domain::dialect::Operation;
 use crate::domain::dropped::Dropped;
 use crate::domain::error_code;
+
+use self::head::AnswerHead;
+pub use self::head::AttemptStamp;
 
 /// A caller's operation at an upstream that may serve it.
 #[derive(Clone, Copy, Debug)]
@@ -233,7 +238,7 @@ impl Exchange {
     }
 
     /// A whole answer that was found good, as its caller reads it. What of it has no place there is added to `dropped`.
-    /// `now` is the time of an answer that does not tell its own.
+    /// `stamp`: of what ids are made that it lacks.
     ///
     /// # Errors
     /// An answer that has no neutral form.
@@ -242,7 +247,7 @@ impl Exchange {
         doc: &RequestDoc,
         headers: &mut HeaderMap,
         body: Bytes,
-        now: SystemTime,
+        stamp: AttemptStamp,
         dropped: &mut Dropped,
     ) -> Result<Bytes, Loss> {
         if self.is_identity() {
@@ -261,13 +266,7 @@ impl Exchange {
             return Ok(self.caller.encode_count(self.operation, tokens));
         }
         let mut answer = self.upstream.decode_answer(&body)?;
-        if answer.id.is_none()
-            && let Some(id) = self.upstream.answer_id(headers)
-        {
-            answer.id = Some(id);
-            answer.model = answer.model.or_else(|| doc.model().map(Cow::into_owned));
-        }
-        answer.created.get_or_insert_with(|| seconds(now));
+        self.head(doc, headers, stamp).whole(&mut answer);
         answer.join_texts();
         headers.remove(header::CONTENT_ENCODING);
         let (body, losses) = self.caller.encode_answer(self.operation, doc, answer);
@@ -307,31 +306,31 @@ impl Exchange {
     }
 
     /// The translation of the events of a streamed answer to the request `doc`, which came with these headers, into the
-    /// caller's; `None` where they pass as they came. `now` is the time of an answer that does not
-    /// tell its own.
+    /// caller's; `None` where they pass as they came. `stamp`: of what ids are made that the answer lacks.
     pub fn translation(
         &self,
         doc: &RequestDoc,
         headers: &HeaderMap,
-        now: SystemTime,
+        stamp: AttemptStamp,
     ) -> Option<Translation> {
-        (!self.is_identity()).then(|| {
-            let id = self.upstream.answer_id(headers);
-            let model = id.as_ref().and(doc.model()).map(Cow::into_owned);
-            Translation {
-                head: Some(AnswerHead {
-                    id,
-                    model,
-                    now: seconds(now),
-                }),
-                decoder: self.upstream.event_decoder(),
-                encoder: self
-                    .caller
-                    .event_encoder(self.operation, doc, self.upstream.id()),
-                splice: None,
-                diverged: false,
-            }
+        (!self.is_identity()).then(|| Translation {
+            head: Some(self.head(doc, headers, stamp)),
+            decoder: self.upstream.event_decoder(),
+            encoder: self
+                .caller
+                .event_encoder(self.operation, doc, self.upstream.id()),
+            splice: None,
+            diverged: false,
         })
+    }
+
+    fn head(&self, doc: &RequestDoc, headers: &HeaderMap, stamp: AttemptStamp) -> AnswerHead {
+        AnswerHead::new(
+            self.upstream.answer_id(headers),
+            doc.model().map(Cow::into_owned),
+            self.caller.id_prefixes(self.operation),
+            stamp,
+        )
     }
 
     /// The translation of the events of an answer that goes on behind what was `sent` of another one; `None` where chunks
@@ -357,47 +356,9 @@ impl Exchange {
     }
 }
 
-/// Seconds since 1970.
-fn seconds(now: SystemTime) -> Number {
-    let since = now.duration_since(SystemTime::UNIX_EPOCH);
-    since.unwrap_or_default().as_secs().into()
-}
-
-/// What is known of an answer before its first event.
-struct AnswerHead {
-    id: Option<String>,
-    model: Option<String>,
-    /// The time of an answer that does not tell its own.
-    now: Number,
-}
-
-impl AnswerHead {
-    /// Tells what is known of the answer with its first event, and the time if the event does not.
-    fn begin(self, items: &mut Vec<StreamItem>) {
-        let Self { id, model, now } = self;
-        let told = items.iter_mut().find_map(|item| match item {
-            StreamItem::Head { created, .. } => Some(created),
-            _ => None,
-        });
-        let is_told = told.is_some();
-        if let Some(created) = told {
-            created.get_or_insert_with(|| now.clone());
-        }
-        if id.is_some() || !is_told {
-            let head = StreamItem::Head {
-                id,
-                model,
-                created: (!is_told).then_some(now),
-                extra: Extra::new(),
-            };
-            items.insert(0, head);
-        }
-    }
-}
-
 /// Turns the events of one streamed answer into those of its caller's dialect.
 pub struct Translation {
-    /// What is told with the answer's first event.
+    /// What the answer gets that it does not tell; `None` behind another one.
     head: Option<AnswerHead>,
     decoder: Box<dyn EventDecoder>,
     encoder: Box<dyn EventEncoder>,
@@ -423,15 +384,19 @@ impl Translation {
         if items.is_empty() {
             return OutgoingEvents::One(None);
         }
-        if let Some(head) = self.head.take() {
-            head.begin(&mut items);
+        if let Some(head) = &mut self.head {
+            head.stream(&mut items);
         }
         self.written(items)
     }
 
     /// What the caller reads where the stream ended without its end mark and the answer is whole all the same.
     pub fn end(&mut self) -> OutgoingEvents {
-        self.written(vec![StreamItem::End])
+        let mut items = vec![StreamItem::End];
+        if let Some(head) = &mut self.head {
+            head.stream(&mut items);
+        }
+        self.written(items)
     }
 
     /// Whether it was to go on with another answer and takes another way: nothing more of it goes out.

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::{OpenAi, error, error_event, ir, models, prefill, stream_options, text_size};
 use crate::domain::dialect::{EventForm, Operation};
-use crate::wire::dialect::{CallerDialect, EventEncoder};
+use crate::wire::dialect::{CallerDialect, EventEncoder, IdPrefixes};
 use crate::wire::error_body::{ErrorBody, Trouble};
 use crate::wire::ir::{ChatAnswer, ChatRequest, Loss, Losses};
 use crate::wire::json;
@@ -77,6 +77,16 @@ impl CallerDialect for OpenAi {
         spent: u64,
     ) -> Option<RequestDoc> {
         (operation == Operation::Chat).then(|| prefill::continued(doc, sent, spent))?
+    }
+
+    fn id_prefixes(&self, operation: Operation) -> IdPrefixes {
+        IdPrefixes {
+            answer: match operation {
+                Operation::Completions => "cmpl-",
+                _ => "chatcmpl-",
+            },
+            call: "call_",
+        }
     }
 
     fn end_mark(&self, operation: Operation) -> Option<Bytes> {

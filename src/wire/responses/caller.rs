@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::{Responses, ir, rest};
 use crate::domain::dialect::Operation;
-use crate::wire::dialect::{CallerDialect, EventEncoder, SentEvents};
+use crate::wire::dialect::{CallerDialect, EventEncoder, IdPrefixes, SentEvents};
 use crate::wire::error_body::{ErrorBody, Trouble};
 use crate::wire::ir::{ChatAnswer, ChatRequest, Loss, Losses};
 use crate::wire::json;
@@ -82,6 +82,13 @@ impl CallerDialect for Responses {
 
     fn sent_events(&self) -> Option<Box<dyn SentEvents>> {
         Some(Box::<ir::SentResponse>::default())
+    }
+
+    fn id_prefixes(&self, _operation: Operation) -> IdPrefixes {
+        IdPrefixes {
+            answer: "resp_",
+            call: "call_",
+        }
     }
 
     fn end_mark(&self, operation: Operation) -> Option<Bytes> {
