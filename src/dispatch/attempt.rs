@@ -3,6 +3,7 @@
 //! A whole answer is read to its end and looked at. A stream is held back until its first content, so that
 //! a 200 followed by an error, or by nothing, can still be hidden.
 
+mod adjust;
 mod begin;
 mod let_in;
 pub(super) mod make;

@@ -187,15 +187,19 @@ impl StreamSearch<'_> {
             first_token: state.limits.first_token(request, endpoint, &lease),
         };
         let raw = self.sent.is_resumed;
+        let output_room = state.attempts.output_room(lease.index);
         let asked = match &continued {
             Some((doc, prefill)) => AskedCall {
                 doc,
                 wire: &**prefill.transport.as_ref().unwrap_or(&endpoint.transport),
                 prefill: Some(prefill.form),
                 raw,
+                output_room,
+                unsealed: false,
             },
             None => AskedCall {
                 raw,
+                output_room,
                 ..AskedCall::of(request, endpoint)
             },
         };
