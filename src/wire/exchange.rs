@@ -4,6 +4,7 @@
 //! name and missing parameters. Otherwise a conversation goes through the neutral form (`wire/ir`), there and back, event
 //! by event; an operation that is no conversation cannot be served there.
 
+mod events;
 mod head;
 
 use std::borrow::Cow;
@@ -23,8 +24,9 @@ use super::inspection::{Inspection, StreamEvent};
 use super::ir::{Loss, Losses, MediaSource, MessageShape, StreamItem};
 use super::item_splice::ItemSplice;
 use super::request::RequestDoc;
+use super::seals::Seals;
 use super::spelling;
-use super::sse::{EventSplitter, RawEvent};
+use super::sse::RawEvent;
 use super::transcript::Transcript;
 use super::unfit::Unfit;
 use crate::domain::attempt_record::ResponseMeta;
@@ -32,8 +34,12 @@ use crate::domain::dialect::Operation;
 use crate::domain::dropped::Dropped;
 use crate::domain::error_code;
 
+pub use self::events::OutgoingEvents;
 use self::head::AnswerHead;
 pub use self::head::AttemptStamp;
+
+/// What is named of a request whose sealed content was left out.
+const SEALED: &str = "input.encrypted_content";
 
 /// A caller's operation at an upstream that may serve it.
 #[derive(Clone, Copy, Debug)]
@@ -46,6 +52,8 @@ pub struct Exchange {
     own: Operation,
     /// Custom tools go as functions.
     plain_tools: bool,
+    /// What is sealed stays out.
+    unsealed: bool,
 }
 
 /// A call, but for its headers.
@@ -95,6 +103,7 @@ impl Exchange {
             operation,
             own,
             plain_tools: false,
+            unsealed: false,
         })
     }
 
@@ -107,6 +116,15 @@ impl Exchange {
         }
     }
 
+    /// The same for an upstream that cannot open what is sealed in the request.
+    #[must_use]
+    pub fn without_seals(self) -> Self {
+        Self {
+            unsealed: true,
+            ..self
+        }
+    }
+
     /// An operation whose bytes are not looked at here: nothing of them is translated.
     pub fn of_bytes(operation: Operation, upstream: Dialect) -> Self {
         Self {
@@ -115,6 +133,7 @@ impl Exchange {
             operation,
             own: operation,
             plain_tools: false,
+            unsealed: false,
         }
     }
 
@@ -141,7 +160,16 @@ impl Exchange {
     ) -> Result<Outgoing, Unfit> {
         let path = self.upstream.call_path(self.own, model, doc.stream());
         if self.is_identity() {
-            let losses = self.upstream.left_out(self.own, doc);
+            let mut losses = self.upstream.left_out(self.own, doc);
+            let seals = match self.unsealed {
+                true => Seals::All,
+                false => Seals::Carried,
+            };
+            let open = self.caller.without_seals(self.operation, doc, seals);
+            if open.is_some() {
+                losses.push(Loss::new(SEALED, "nobody there can open it"));
+            }
+            let doc = open.as_ref().unwrap_or(doc);
             let body = self.upstream.body(self.own, doc, model, params);
             return self.fit(path, body, false, &losses, rejects);
         }
@@ -165,8 +193,13 @@ impl Exchange {
             request.make_tools_plain();
         }
         let has_custom_tools = request.has_custom_tools();
+        request.drop_placeholder_signatures();
         let shape = MessageShape::of(&request);
-        let (body, losses) = self.upstream.encode_request(request, params);
+        let sealed = self.unsealed && request.drop_sealed();
+        let (body, mut losses) = self.upstream.encode_request(request, params);
+        if sealed {
+            losses.push(Loss::new(SEALED, "nobody there can open it"));
+        }
         self.sayable(&shape, &losses)?;
         self.fit(path, body, has_custom_tools, &losses, rejects)
     }
@@ -215,6 +248,19 @@ impl Exchange {
                 has_custom_tools,
             }),
         }
+    }
+
+    /// Adds what the caller's headers say that has its place in the upstream's body.
+    pub fn complete(&self, call: &mut Outgoing, model: &str, callers: &HeaderMap) {
+        if self.is_identity() || self.operation.counts() {
+            return;
+        }
+        let mut losses = Losses::new();
+        let body = std::mem::take(&mut call.body);
+        call.body = self
+            .upstream
+            .complete_body(model, callers, body, &mut losses);
+        spelling::note_request(&mut call.dropped, &losses, self.caller.spelling());
     }
 
     /// Looks at the body of a 2xx, and notes what a good one says of itself.
@@ -421,34 +467,6 @@ impl Translation {
     /// Adds what the upstream said and the caller's dialect cannot say, since this was last asked.
     pub fn note_losses(&mut self, dropped: &mut Dropped) {
         spelling::note_answer(dropped, &self.encoder.losses());
-    }
-}
-
-/// What a caller reads in place of one event of an upstream.
-#[derive(Debug)]
-pub enum OutgoingEvents {
-    /// At most one event.
-    One(Option<RawEvent>),
-    /// Several, not copied.
-    Several(EventSplitter),
-}
-
-impl OutgoingEvents {
-    fn several(raw: Bytes) -> Self {
-        let mut events = EventSplitter::new(usize::MAX);
-        events.push(raw);
-        Self::Several(events)
-    }
-}
-
-impl Iterator for OutgoingEvents {
-    type Item = RawEvent;
-
-    fn next(&mut self) -> Option<RawEvent> {
-        match self {
-            Self::One(event) => event.take(),
-            Self::Several(events) => events.next_event().ok().flatten(),
-        }
     }
 }
 

@@ -13,6 +13,7 @@ use crate::wire::model_entry::ModelEntry;
 use crate::wire::openai::OpenAi;
 use crate::wire::progress::Progress;
 use crate::wire::request::{RequestDoc, RequestError};
+use crate::wire::seals::{self, Seals};
 use crate::wire::spelling::Spelling;
 use crate::wire::sse::RawEvent;
 
@@ -89,6 +90,16 @@ impl CallerDialect for Responses {
             answer: "resp_",
             call: "call_",
         }
+    }
+
+    fn without_seals(
+        &self,
+        _operation: Operation,
+        doc: &RequestDoc,
+        seals: Seals,
+    ) -> Option<RequestDoc> {
+        let input = seals::without(doc.raw("input")?, seals)?;
+        doc.with(&[("input", input)])
     }
 
     fn end_mark(&self, operation: Operation) -> Option<Bytes> {
