@@ -91,7 +91,21 @@ impl Reader {
                 .into_iter()
                 .collect(),
         };
-        parts.into_iter().flat_map(|part| self.part(part)).collect()
+        let mut all: Vec<ContentPart> = Vec::with_capacity(parts.len());
+        for part in parts {
+            let mut made = self.part(part);
+            if let [thought, call] = &made[..]
+                && matches!(thought.body, PartBody::Reasoning(_))
+                && matches!(call.body, PartBody::ToolCall(_))
+            {
+                // The call carries what was thought before the words that stand in front of it.
+                let words = |part: &&ContentPart| matches!(part.body, PartBody::Text { .. });
+                let before = all.len() - all.iter().rev().take_while(words).count();
+                all.insert(before, made.remove(0));
+            }
+            all.append(&mut made);
+        }
+        all
     }
 
     /// One part. A signature on a text becomes a part behind it.
