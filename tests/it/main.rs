@@ -54,6 +54,7 @@ mod profile;
 mod ramp;
 mod refusals;
 mod reload;
+mod remedies;
 mod rescue;
 mod responses;
 mod rotation;
