@@ -312,6 +312,7 @@ pub async fn play(setup: Setup) -> Figures {
         prefill: None,
         unsupported: Default::default(),
         native: Default::default(),
+        output_limits: Default::default(),
         tokens: Default::default(),
         passthrough: false,
         fetch: None,

@@ -17,7 +17,8 @@ use crate::api::Serving;
 use crate::config::hosts;
 use crate::config::{self, Config, ProviderConfig};
 use crate::dispatch::{
-    Continuation, Dispatch, Endpoint, HedgeController, NativeOperations, TokenFailures,
+    Continuation, Dispatch, Endpoint, HedgeController, NativeOperations, OutputLimits,
+    TokenFailures,
 };
 use crate::domain::dialect::Operation;
 use crate::domain::hash_map::HashMap;
@@ -202,6 +203,7 @@ fn endpoint_of(
         prefill,
         unsupported: provider.unsupported,
         native: NativeOperations::new(provider.responses),
+        output_limits: OutputLimits::default(),
         tokens: TokenFailures::default(),
         passthrough: provider.passthrough,
         fetch: provider.fetch,

@@ -38,6 +38,7 @@ pub(super) fn endpoint(transport: impl Transport + 'static) -> Endpoint {
         prefill: None,
         unsupported: Default::default(),
         native: Default::default(),
+        output_limits: Default::default(),
         tokens: Default::default(),
         passthrough: false,
         fetch: None,

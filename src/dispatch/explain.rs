@@ -157,7 +157,6 @@ impl Dispatch {
     /// The router is down.
     pub async fn explain(&self, question: &Question) -> Result<Explanation, NoAnswer> {
         let output = question.output_tokens.unwrap_or(0);
-        let needed = question.tokens.unwrap_or(0).saturating_add(output);
         // Every request has a few.
         let reserve = question.tokens.unwrap_or(1).saturating_add(output);
         let asked = question.target.as_deref();
@@ -176,7 +175,11 @@ impl Dispatch {
         let (now, policy) = (self.clock.now(), &self.policy);
         let deadline = now + policy.deadline;
         let candidates = self.candidates(&chain);
-        let attempts = Attempts::new(*policy, deadline, needed, candidates);
+        let mut attempts = Attempts::new(*policy, deadline, 0, candidates);
+        let prompt = question.tokens.unwrap_or(0).max(u64::from(output > 0));
+        attempts.needs(prompt, output);
+        // Where none holds all of it, those that hold the most part are asked.
+        let _ = attempts.start(now);
         let standing = question.client.as_ref().map(|client| client.standing());
         let planned = self.tree.plan(PlanRequest {
             chain: Arc::clone(&chain),
@@ -234,7 +237,7 @@ impl Dispatch {
     /// Translates the plan into an explanation.
     fn explanation(&self, chain: &Chain, attempts: &Attempts, planned: &Planned) -> Explanation {
         let (now, plan) = (planned.at, &planned.plan);
-        let fate = match (attempts.start(now), plan.outcome) {
+        let fate = match (attempts.clone().start(now), plan.outcome) {
             (Next::Fail(verdict), _) => refused(chain, attempts, verdict, &[], now),
             (_, PlanOutcome::Goes) => Fate::Goes(plan.order.first().copied().unwrap_or(0)),
             (_, PlanOutcome::Waits(until)) => {
@@ -305,6 +308,7 @@ fn refused(
         tried: 0,
         skipped: &skipped(&chain.upstreams, &closed, declined, &[]),
         attempts,
+        caller: dialects::usual_caller(),
         now,
     };
     Fate::Refused {

@@ -28,6 +28,7 @@ mod limits;
 mod lookup;
 mod native;
 mod open_attempt;
+mod output_limits;
 mod payload;
 mod pin;
 mod pipe;
@@ -59,6 +60,7 @@ pub use explain::{
 pub use failed::Failed;
 pub use hedge_controller::HedgeController;
 pub use native::NativeOperations;
+pub use output_limits::OutputLimits;
 pub use payload::{FormPayload, PassedBody, PassedCall, Payload};
 pub use pipe::{AnswerCut, Pipe};
 pub use relay::Relay;

@@ -8,6 +8,7 @@ use http::HeaderMap;
 
 use super::affinity_choice::AffinityChoice;
 use super::native::NativeOperations;
+use super::output_limits::OutputLimits;
 use super::payload::Payload;
 use super::token_failures::TokenFailures;
 use crate::access::Client;
@@ -67,6 +68,8 @@ pub struct Endpoint {
     pub unsupported: Unsupported,
     /// Whether it has the operations that not all providers of its dialect have.
     pub native: NativeOperations,
+    /// How much output its models give at most.
+    pub output_limits: OutputLimits,
     /// Why its keys have no tokens.
     pub tokens: TokenFailures,
     /// Whether clients may call any path of it.

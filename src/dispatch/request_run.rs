@@ -23,6 +23,7 @@ use crate::domain::outcome::{Class, Failure, Retry};
 use crate::domain::skipped::skipped;
 use crate::domain::time::Time;
 use crate::telemetry::request_record::RequestRecord as Ended;
+use crate::wire::dialects;
 
 /// One request under way. Its stages are in `dispatch/run.rs`.
 pub(super) struct RequestRun {
@@ -118,6 +119,7 @@ impl RequestRun {
             tried: attempts.records().len(),
             skipped: &skipped,
             attempts,
+            caller: dialects::caller(request.operation),
             now,
         };
         Box::new(Failed {

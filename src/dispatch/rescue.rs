@@ -223,6 +223,7 @@ impl StreamSearch<'_> {
             first_token: state.limits.first_token(request, endpoint, &lease),
         };
         let raw = self.sent.is_resumed;
+        let output_room = state.attempts.output_room(lease.index);
         let asked = match &continued {
             Some(Continued { doc, prefill, .. }) => {
                 let own = prefill.and_then(|prefill| prefill.transport.as_ref());
@@ -231,10 +232,13 @@ impl StreamSearch<'_> {
                     wire: &**own.unwrap_or(&endpoint.transport),
                     prefill: prefill.map(|prefill| prefill.form),
                     raw,
+                    output_room,
+                    unsealed: false,
                 }
             }
             None => AskedCall {
                 raw,
+                output_room,
                 ..AskedCall::of(request, endpoint)
             },
         };

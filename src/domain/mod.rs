@@ -49,6 +49,7 @@ pub mod profile;
 pub mod provider_state;
 pub mod ramp;
 pub mod refusal;
+pub mod remedy;
 pub mod rescue;
 pub mod restart;
 pub mod retry_budget;

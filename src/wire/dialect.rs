@@ -16,8 +16,10 @@ use super::error_body::{ErrorBody, Trouble};
 use super::inspection::{Inspection, StreamEvent};
 use super::ir::{ChatAnswer, ChatRequest, Loss, Losses, StreamItem};
 use super::model_entry::ModelEntry;
+use super::overlong::Overlong;
 use super::progress::Progress;
 use super::request::{RequestDoc, RequestError};
+use super::seals::Seals;
 use super::spelling::Spelling;
 use super::sse::RawEvent;
 use crate::domain::attempt_record::ResponseMeta;
@@ -84,6 +86,18 @@ pub trait UpstreamDialect: fmt::Debug + Send + Sync {
 
     /// Adds the other headers that the API wants to those of a call; `callers` are the caller's own.
     fn complete_headers(&self, _callers: &HeaderMap, _headers: &mut HeaderMap) {}
+
+    /// The body of a translated conversation with `model`, with what the caller's headers say that has its place in bodies
+    /// here. What has none is named.
+    fn complete_body(
+        &self,
+        _model: &str,
+        _callers: &HeaderMap,
+        body: Bytes,
+        _losses: &mut Losses,
+    ) -> Bytes {
+        body
+    }
 
     /// The body of a call for `model`, with `params` filled in where the request does not say: the caller's bytes as far
     /// as they need no change.
@@ -276,6 +290,24 @@ impl PartialEq for dyn UpstreamDialect {
 
 impl Eq for dyn UpstreamDialect {}
 
+/// How ids begin in a caller's dialect, as its vendor makes them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct IdPrefixes {
+    /// Those of answers.
+    pub answer: &'static str,
+    /// Those of tool calls.
+    pub call: &'static str,
+}
+
+impl Default for IdPrefixes {
+    fn default() -> Self {
+        Self {
+            answer: "",
+            call: "call_",
+        }
+    }
+}
+
 /// What a caller speaks. Its routes are the operations whose rows name it (`domain/dialect.rs`).
 pub trait CallerDialect: fmt::Debug + Send + Sync {
     /// Its name in the rows of operations.
@@ -359,6 +391,16 @@ pub trait CallerDialect: fmt::Debug + Send + Sync {
         None
     }
 
+    /// How the ids begin that are made for answers whose upstream gives none.
+    fn id_prefixes(&self, _operation: Operation) -> IdPrefixes {
+        IdPrefixes::default()
+    }
+
+    /// The words for a request that fits into no context window, as its vendor's clients look for them.
+    fn too_long(&self, size: Overlong) -> String {
+        size.in_usual_words()
+    }
+
     /// What marks the end of a whole stream, where the operation has such a mark.
     fn end_mark(&self, operation: Operation) -> Option<Bytes>;
 
@@ -379,6 +421,16 @@ pub trait CallerDialect: fmt::Debug + Send + Sync {
     /// The field of a request that refers to what a provider holds, such as an earlier answer: only that provider can
     /// serve it.
     fn held_state(&self, _operation: Operation, _doc: &RequestDoc) -> Option<&'static str> {
+        None
+    }
+
+    /// The request without such sealed content; `None` where it has none.
+    fn without_seals(
+        &self,
+        _operation: Operation,
+        _doc: &RequestDoc,
+        _seals: Seals,
+    ) -> Option<RequestDoc> {
         None
     }
 

@@ -13,6 +13,7 @@ use crate::wire::json::{self, List, Text};
 
 mod detours;
 mod fields;
+mod limit;
 mod route;
 mod size;
 
@@ -321,7 +322,13 @@ impl RequestDoc {
             out.put_slice(json);
         }
         out.put_slice(self.slice(close..self.body.len()));
-        Self::parse(out.freeze()).ok()
+        let mut new = Self::parse(out.freeze()).ok()?;
+        if self.routed.is_some() {
+            // The route says what the body does not.
+            new.routed.clone_from(&self.routed);
+            new.stream = self.stream;
+        }
+        Some(new)
     }
 
     /// Whether the request leaves no room for a configured parameter: it has the field, or another name of

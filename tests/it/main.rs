@@ -55,6 +55,7 @@ mod profile;
 mod ramp;
 mod refusals;
 mod reload;
+mod remedies;
 mod rescue;
 mod responses;
 mod rotation;

@@ -300,6 +300,7 @@ pub fn dispatch(
             access: None,
             unsupported: Default::default(),
             native: Default::default(),
+            output_limits: Default::default(),
             tokens: Default::default(),
             passthrough: false,
             fetch: None,

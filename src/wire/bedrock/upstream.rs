@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, header};
 use serde_json::{Map, Value};
 
-use super::{Bedrock, ir, look};
+use super::{Bedrock, betas, ir, look};
 use crate::domain::attempt_record::ResponseMeta;
 use crate::domain::dialect::Operation;
 use crate::domain::secret::ApiKey;
@@ -54,6 +54,16 @@ impl UpstreamDialect for Bedrock {
             let frames = HeaderValue::from_static("application/vnd.amazon.eventstream");
             headers.insert(header::ACCEPT, frames);
         }
+    }
+
+    fn complete_body(
+        &self,
+        model: &str,
+        callers: &HeaderMap,
+        body: Bytes,
+        losses: &mut Losses,
+    ) -> Bytes {
+        betas::add(model, callers, body, losses)
     }
 
     fn inspect(

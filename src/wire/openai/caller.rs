@@ -6,7 +6,7 @@ use super::{
     OpenAi, completions, error, error_event, ir, models, prefill, stream_options, text_size,
 };
 use crate::domain::dialect::{EventForm, Operation};
-use crate::wire::dialect::{CallerDialect, EventEncoder};
+use crate::wire::dialect::{CallerDialect, EventEncoder, IdPrefixes};
 use crate::wire::error_body::{ErrorBody, Trouble};
 use crate::wire::ir::{ChatAnswer, ChatRequest, Loss, Losses};
 use crate::wire::json;
@@ -91,6 +91,16 @@ impl CallerDialect for OpenAi {
 
     fn continues_itself(&self, operation: Operation) -> bool {
         operation == Operation::Completions
+    }
+
+    fn id_prefixes(&self, operation: Operation) -> IdPrefixes {
+        IdPrefixes {
+            answer: match operation {
+                Operation::Completions => "cmpl-",
+                _ => "chatcmpl-",
+            },
+            call: "call_",
+        }
     }
 
     fn end_mark(&self, operation: Operation) -> Option<Bytes> {

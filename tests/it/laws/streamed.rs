@@ -6,6 +6,7 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use http::HeaderMap;
+use pointsman::wire::exchange::AttemptStamp;
 use pointsman::wire::sse::EventSplitter;
 use serde_json::Value;
 
@@ -34,9 +35,14 @@ fn told(caller: &str, upstream: &str, stream: &[u8], size: usize) -> Vec<Vec<u8>
         return all;
     };
     let doc = plain_request(caller);
-    let Some(mut translation) =
-        exchange(operation, upstream).translation(&doc, &HeaderMap::new(), SystemTime::UNIX_EPOCH)
-    else {
+    let Some(mut translation) = exchange(operation, upstream).translation(
+        &doc,
+        &HeaderMap::new(),
+        AttemptStamp {
+            unique: 7,
+            now: SystemTime::UNIX_EPOCH,
+        },
+    ) else {
         return all;
     };
     let mut splitter = EventSplitter::new(1 << 20);

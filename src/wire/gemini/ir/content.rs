@@ -16,9 +16,8 @@ use crate::wire::ir::{
     ToolResult,
 };
 
-/// In place of a signature of calls that another model made.
-/// <https://ai.google.dev/gemini-api/docs/thought-signatures>
-pub(in crate::wire::gemini) const NO_SIGNATURE: &str = "skip_thought_signature_validator";
+pub(in crate::wire::gemini) use crate::wire::ir::PLACEHOLDER_SIGNATURE as NO_SIGNATURE;
+
 const FOREIGN: &str = "reasoning that another provider's model wrote";
 
 /// Writes one conversation.

@@ -1,6 +1,5 @@
 //! Whole answers, reasons for their end, and token counts.
 
-use std::hash::{DefaultHasher, Hasher};
 use std::ops::Range;
 
 use serde_json::Value;
@@ -36,7 +35,6 @@ pub(in crate::wire::ollama) fn decode_answer(body: &[u8]) -> Result<ChatAnswer, 
     let mut fields = fields.ok_or_else(|| Loss::new("", "the answer is no object"))?;
     let mut message =
         message_of(&mut fields).ok_or_else(|| Loss::new("message", "an answer has a message"))?;
-    let prefix = call_prefix(body);
     let mut parts = Vec::new();
     if let Some(words) = filled(&mut message, THINKING) {
         parts.push(ContentPart::new(PartBody::Reasoning(thought(words))));
@@ -50,20 +48,18 @@ pub(in crate::wire::ollama) fn decode_answer(body: &[u8]) -> Result<ChatAnswer, 
     parts.extend(words.map(ContentPart::text));
     parts.extend(images(&mut message).map(ContentPart::new));
     let calls = list(&mut message, "tool_calls").unwrap_or_default();
-    let mut number = 0;
+    let mut number = 0_u64;
     for value in calls {
-        parts.push(ContentPart::new(
-            match decode_call(value, &prefix, number) {
-                Ok(call) => {
-                    number += 1;
-                    PartBody::ToolCall(call)
-                }
-                Err(value) => PartBody::Unknown {
-                    field: "tool_calls",
-                    value,
-                },
+        parts.push(ContentPart::new(match decode_call(value) {
+            Ok(call) => {
+                number += 1;
+                PartBody::ToolCall(call)
+            }
+            Err(value) => PartBody::Unknown {
+                field: "tool_calls",
+                value,
             },
-        ));
+        }));
     }
     flag(&mut fields, "done");
     let stop = decode_stop(&mut fields, number > 0);
@@ -196,19 +192,11 @@ pub(super) fn images(message: &mut Extra) -> impl Iterator<Item = PartBody> + us
     })
 }
 
-/// What the ids begin with that calls get here whose Ollama gives them none. Each answer and each line tells when it was
-/// made, so no two answers of a conversation have the same.
-pub(super) fn call_prefix(raw: &[u8]) -> String {
-    let mut hasher = DefaultHasher::new();
-    hasher.write(raw);
-    format!("call_{:016x}", hasher.finish())
-}
-
-/// The call of this number.
+/// A call. Older versions give it no id.
 ///
 /// # Errors
 /// What is none, as it came.
-pub(super) fn decode_call(value: Value, prefix: &str, number: u64) -> Result<ToolCall, Value> {
+pub(super) fn decode_call(value: Value) -> Result<ToolCall, Value> {
     let name = value.pointer("/function/name").and_then(Value::as_str);
     let Some(name) = name.map(str::to_owned) else {
         return Err(value);
@@ -223,7 +211,7 @@ pub(super) fn decode_call(value: Value, prefix: &str, number: u64) -> Result<Too
     let id = value.get("id").and_then(Value::as_str);
     let id = id.filter(|id| !id.is_empty()).map(str::to_owned);
     Ok(ToolCall {
-        id: Some(id.unwrap_or_else(|| format!("{prefix}_{number}"))),
+        id,
         name,
         arguments,
         ..ToolCall::default()
