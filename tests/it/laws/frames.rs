@@ -170,8 +170,8 @@ fn mended(stream: &[u8]) -> (Vec<u8>, Vec<Vec<u8>>) {
         let told = |at: usize| u32::from_be_bytes(rest[at..at + 4].try_into().unwrap()) as usize;
         let total = told(0).clamp(OVERHEAD, rest.len());
         let headers = told(4).min(total - OVERHEAD);
-        let mut frame = (total as u32).to_be_bytes().to_vec();
-        frame.extend_from_slice(&(headers as u32).to_be_bytes());
+        let mut frame = bytes_of(total).to_vec();
+        frame.extend_from_slice(&bytes_of(headers));
         frame.extend_from_slice(&checksum(&frame).to_be_bytes());
         frame.extend_from_slice(&rest[12..total - 4]);
         frame.extend_from_slice(&checksum(&frame).to_be_bytes());
@@ -180,6 +180,10 @@ fn mended(stream: &[u8]) -> (Vec<u8>, Vec<Vec<u8>>) {
         rest = &rest[total..];
     }
     (all, payloads)
+}
+
+fn bytes_of(length: usize) -> [u8; 4] {
+    u32::try_from(length).unwrap().to_be_bytes()
 }
 
 /// CRC-32 (ISO-HDLC), bit by bit.
