@@ -31,7 +31,7 @@ pub(super) struct AnswerHead {
     pub(super) stamp: AttemptStamp,
     /// What of it the stream has told so far.
     told: Told,
-    calls: CallIds,
+    calls: MadeCallIds,
 }
 
 #[derive(Clone, Copy, Default, Debug)]
@@ -55,7 +55,7 @@ impl AnswerHead {
             prefixes,
             stamp,
             told: Told::default(),
-            calls: CallIds::default(),
+            calls: MadeCallIds::default(),
         }
     }
 
@@ -161,13 +161,13 @@ impl AnswerHead {
 
 /// The ids of the calls of one answer.
 #[derive(Default, Debug)]
-struct CallIds {
+struct MadeCallIds {
     /// Whether a call has one, by its candidate and its index.
     calls: BTreeMap<(u64, u64), bool>,
     used: BTreeSet<String>,
 }
 
-impl CallIds {
+impl MadeCallIds {
     /// Gives a call an id of its own that has none, or one of another call. Its id may still come while it has no name.
     fn settle(
         &mut self,

@@ -1,6 +1,7 @@
 //! What of a conversation an upstream could not read, or that says nothing to it: taken out before it is written.
 
-use super::{ChatRequest, PartBody};
+use super::part::PartBody;
+use super::request::ChatRequest;
 
 /// In place of a signature of calls that another model made. It signs nothing.
 /// <https://ai.google.dev/gemini-api/docs/thought-signatures>
