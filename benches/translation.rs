@@ -18,7 +18,7 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use pointsman::domain::dialect::Operation;
 use pointsman::wire::dialects;
-use pointsman::wire::exchange::Exchange;
+use pointsman::wire::exchange::{AttemptStamp, Exchange};
 use pointsman::wire::request::RequestDoc;
 use pointsman::wire::sse::EventSplitter;
 use serde_json::{Map, Value, json};
@@ -112,7 +112,14 @@ fn main() {
         let mut splitter = EventSplitter::new(usize::MAX);
         splitter.push(sent.clone());
         let mut translation = chat
-            .translation(&doc, &HeaderMap::new(), SystemTime::UNIX_EPOCH)
+            .translation(
+                &doc,
+                &HeaderMap::new(),
+                AttemptStamp {
+                    unique: 7,
+                    now: SystemTime::UNIX_EPOCH,
+                },
+            )
             .expect("not the same dialect");
         while let Ok(Some(event)) = splitter.next_event() {
             black_box(chat.event(&event));

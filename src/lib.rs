@@ -6,6 +6,7 @@
 //! - [`wire`]: requests, answers, streams, errors and headers of the APIs.
 //! - [`config`]: files and variables, read into one valid configuration.
 //! - [`access`]: clients, their tokens and their limits.
+//! - [`affinity`]: which key holds what a provider keeps.
 //! - [`runtime`]: the clock, tasks and buffers.
 //! - [`store`]: the state file.
 //! - [`telemetry`]: log, metrics, traces and events.

@@ -312,10 +312,10 @@ pub async fn play(setup: Setup) -> Figures {
         prefill: None,
         unsupported: Default::default(),
         native: Default::default(),
+        output_limits: Default::default(),
         tokens: Default::default(),
         passthrough: false,
         fetch: None,
-        prices: Default::default(),
         base_priority: 1.0,
         capabilities: Default::default(),
     };
@@ -323,6 +323,7 @@ pub async fn play(setup: Setup) -> Figures {
         generation: 0,
         hedge_controller: None,
         cache: None,
+        catalog: None,
         policies: TargetPolicies::default(),
         tree: tree.client().clone(),
         targets: Arc::new(Targets::build(&[entry], &[], None).expect("targets")),
@@ -332,6 +333,8 @@ pub async fn play(setup: Setup) -> Figures {
         abort: pointsman::runtime::abort::Abort::default(),
         routing: Default::default(),
         recorder: Arc::new(pointsman::telemetry::recorder::Recorder::new(0)),
+        prices: Default::default(),
+        cost_watch: Default::default(),
         affinity: pointsman::affinity::Affinity::start(),
         buffers: pointsman::runtime::buffers::Buffers::default(),
     });

@@ -32,6 +32,8 @@ pub struct LeaseRecord {
     /// When the answer's head was there, in nanoseconds; 0 before that.
     head: AtomicU64,
     latency: OnceLock<LatencySample>,
+    /// The tokens of its answer plus one; 0 until they are known, and once they are counted.
+    answered: AtomicU64,
     /// The provider's actor has counted the sample.
     is_counted: AtomicBool,
 }
@@ -53,6 +55,7 @@ impl LeaseRecord {
             outcome: OnceLock::new(),
             head: AtomicU64::new(0),
             latency: OnceLock::new(),
+            answered: AtomicU64::new(0),
             is_counted: AtomicBool::new(false),
         }
     }
@@ -67,6 +70,11 @@ impl LeaseRecord {
     pub(crate) fn take_latency(&self) -> Option<LatencySample> {
         let sample = self.latency.get()?;
         (!self.is_counted.swap(true, Ordering::Relaxed)).then_some(*sample)
+    }
+
+    /// The tokens of its answer, for the one who counts them: the first call alone gets them.
+    pub(crate) fn take_answered(&self) -> Option<u64> {
+        self.answered.swap(0, Ordering::Relaxed).checked_sub(1)
     }
 
     /// How the lease ended, once it has.
@@ -134,6 +142,14 @@ impl Lease {
     pub fn measured(&self, sample: LatencySample) {
         // A second one changes nothing.
         let _ = self.record.latency.set(sample);
+    }
+
+    /// Records how many tokens a whole answer has, before the lease ends: its provider learns how long answers are.
+    pub fn answered(&self, tokens: Option<u64>) {
+        if let Some(tokens) = tokens {
+            let place = &self.record.answered;
+            place.store(tokens.saturating_add(1), Ordering::Relaxed);
+        }
     }
 
     /// A stream has begun well. Requests that wait for a probe need not wait for its end, nor readers of latencies.

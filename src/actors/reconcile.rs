@@ -234,6 +234,7 @@ impl<'a> Reconciling<'a> {
         });
         cell.latency
             .configure(&self.provider.models, self.provider.latency_decay);
+        cell.output.configure(&self.provider.models);
         // Statuses show the keys of this configuration only; the ring also has those that earlier requests may use.
         let keys = self.keys(slots, &handle, &cell, &ring.load());
         let present = |slot: &&KeySlot| slot.until.is_none();

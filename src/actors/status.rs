@@ -9,6 +9,8 @@ use arc_swap::ArcSwap;
 use super::latency_status::LatencyStatus;
 pub use super::life_status::LifeStatus;
 use super::mailbox::Mailbox;
+use super::output_status::OutputStatus;
+pub use super::router_status::RouterStatus;
 use super::used_shares::UsedShares;
 use crate::domain::breaker::BreakerGate;
 pub use crate::domain::condition::Life;
@@ -432,6 +434,8 @@ pub struct ProviderStatus {
     pub mailbox: Arc<Mailbox>,
     /// How its upstreams answered of late.
     pub latency: LatencyStatus,
+    /// How long its upstreams' answers are.
+    pub output: OutputStatus,
     view: ArcSwap<ProviderSnapshot>,
     /// The position of the key rotation.
     turn: AtomicUsize,
@@ -454,28 +458,6 @@ impl ProviderStatus {
 
     pub(crate) fn publish_turn(&self, turn: usize) {
         self.turn.store(turn, Ordering::Relaxed);
-    }
-}
-
-/// The published state of the router.
-#[derive(Debug, Default)]
-pub struct RouterStatus {
-    /// Whether its actor runs.
-    pub life: LifeStatus,
-    /// What waits for its actor.
-    pub mailbox: Arc<Mailbox>,
-    waiting: AtomicU32,
-}
-
-impl RouterStatus {
-    /// Requests in the waiting room.
-    pub fn waiting(&self) -> u32 {
-        self.waiting.load(Ordering::Relaxed)
-    }
-
-    pub(crate) fn publish_waiting(&self, count: usize) {
-        let count = u32::try_from(count).unwrap_or(u32::MAX);
-        self.waiting.store(count, Ordering::Relaxed);
     }
 }
 

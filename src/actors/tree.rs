@@ -141,6 +141,14 @@ impl TreeClient {
         shares?.into_iter().reduce(f64::min)
     }
 
+    /// How many tokens an answer of this upstream is expected to have, if it may have at most this many.
+    pub fn expected_output(&self, upstream: &Upstream, most: Option<u64>) -> u64 {
+        let cells = self.statuses.load();
+        let cells = cells.providers.get(&upstream.provider);
+        let average = cells.map(|cells| cells.provider.output.of(&upstream.model));
+        average.unwrap_or_default().expected(most)
+    }
+
     /// Requests in flight at a provider.
     pub fn in_flight(&self, provider: &ProviderName) -> u32 {
         let cells = self.statuses.load();

@@ -18,9 +18,11 @@ use crate::dispatch::{
     CandidateStanding, Explanation, Fate, KeyExplanation, KeyTurn, Question, UpstreamExplanation,
     UpstreamSettings,
 };
+use crate::domain::catalog::capability::Capability;
 use crate::domain::refusal::{Reason, Refusal};
+use crate::domain::rescue::{RescueMode, RescueObstacle};
 use crate::domain::time::Time;
-use crate::domain::unmet::{Feature, Features};
+use crate::domain::unmet::Features;
 
 pub(super) async fn explain(
     State(admin): State<Arc<AdminState>>,
@@ -62,9 +64,9 @@ fn features(text: Option<&str>) -> Result<Features, AdminRefusal> {
     let names = text.unwrap_or_default().split([',', ' ']);
     let names = names.map(str::trim).filter(|name| !name.is_empty());
     let found = names.map(|name| {
-        let mut all = Feature::ALL.into_iter();
-        all.find(|feature| feature.as_str() == name).ok_or_else(|| {
-            let known = Feature::ALL.map(Feature::as_str).join(", ");
+        let mut all = Capability::ALL.into_iter();
+        all.find(|feature| feature.name() == name).ok_or_else(|| {
+            let known = Capability::ALL.map(Capability::name).join(", ");
             AdminRefusal::invalid(format!("`has` knows {known}"))
         })
     });
@@ -140,6 +142,8 @@ fn candidate(place: usize, line: &UpstreamExplanation, look: ClockReading) -> Va
             responses,
             fetch,
             unsupported,
+            rescue,
+            rescue_obstacle,
         } = line.settings;
         for (name, word) in [
             ("dialect", Some(dialect)),
@@ -147,6 +151,11 @@ fn candidate(place: usize, line: &UpstreamExplanation, look: ClockReading) -> Va
             ("responses", responses),
             ("fetch", Some(fetch.as_str())),
             ("unsupported", Some(unsupported.as_str())),
+            ("rescue", rescue.map(RescueMode::as_str)),
+            (
+                "rescue_obstacle",
+                rescue_obstacle.map(RescueObstacle::as_str),
+            ),
         ] {
             fields.insert(name.to_owned(), json!(word));
         }

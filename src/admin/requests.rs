@@ -17,7 +17,10 @@ use super::upstreams::ClockReading;
 use crate::domain::attempt_record::AttemptRecord;
 use crate::domain::attempts;
 use crate::domain::chain::Chain;
+use crate::domain::cost::Cost;
+use crate::domain::money::Pico;
 use crate::domain::refusal::Refusal;
+use crate::domain::rescue::RescueNote;
 use crate::domain::time::Time;
 use crate::telemetry::recent::NumberedRequest;
 use crate::telemetry::request_record::RequestRecord;
@@ -104,6 +107,7 @@ fn summary(one: &NumberedRequest, look: ClockReading) -> Map<String, Value> {
     let request = &one.record;
     let usage = request.usage.unwrap_or_default();
     let last = request.attempts.last();
+    let cost = request.cost();
     object(json!({
         "number": one.number,
         "id": *request.id,
@@ -121,6 +125,8 @@ fn summary(one: &NumberedRequest, look: ClockReading) -> Map<String, Value> {
         "first_token_ms": since(request, request.first_token),
         "prompt_tokens": usage.prompt_tokens,
         "completion_tokens": usage.completion_tokens,
+        "cost": cost.map(|(amount, _)| amount.to_string()),
+        "cost_kind": cost.map(|(_, kind)| kind.as_str()),
         "trace_id": request.trace.as_ref().map(|trace| trace.trace_id.to_string()),
     }))
 }
@@ -137,6 +143,7 @@ fn attempts_of(request: &RequestRecord, look: ClockReading) -> Map<String, Value
     object(json!({
         "chain": request.chain.as_deref().map(names),
         "tries": tries.collect::<Vec<_>>(),
+        "rescue_obstacles": request.rescue_obstacles.iter().map(|note| obstacle(request, note)).collect::<Vec<_>>(),
         "refused": request.refused.as_ref().map(|(at, refused)| refusal(request, *at, refused, look)),
     }))
 }
@@ -156,6 +163,36 @@ fn attempt(request: &RequestRecord, record: &AttemptRecord, look: ClockReading) 
         "outcome": record.class.as_str(),
         "status": record.status,
         "detail": record.detail.as_deref(),
+        "cost": record.cost.map(cost),
+    })
+}
+
+/// What an attempt cost, by each figure that is known, as decimals.
+fn cost(cost: Cost) -> Value {
+    let decimal = |amount: Option<Pico>| amount.map(|amount| amount.to_string());
+    let notes = [
+        (cost.flags.no_hour_price, "no_hour_price"),
+        (cost.flags.no_tier_price, "no_tier_price"),
+        (cost.flags.no_search_price, "no_search_price"),
+        (cost.flags.differs, "differs"),
+    ];
+    let notes = notes.into_iter().filter(|(is_on, _)| *is_on);
+    json!({
+        "amount": cost.amount.to_string(),
+        "kind": cost.kind.as_str(),
+        "priced": decimal(cost.priced),
+        "told": decimal(cost.told),
+        "notes": notes.map(|(_, note)| note).collect::<Vec<_>>(),
+    })
+}
+
+/// What kept its answer from being rescued.
+fn obstacle(request: &RequestRecord, note: &RescueNote) -> Value {
+    json!({
+        "at_ms": since(request, Some(note.at)),
+        "reason": note.obstacle.as_str(),
+        "upstream": note.upstream.as_ref().map(ToString::to_string),
+        "detail": note.obstacle.words(),
     })
 }
 

@@ -16,7 +16,7 @@ use crate::wire::origin;
 /// How long a browser may remember that it may call, in seconds: Chromium's limit.
 const REMEMBERED: &str = "7200";
 /// What a page may read of an answer's head, beside what it always may.
-const EXPOSED: &str = "x-request-id, retry-after, retry-after-ms, x-pointsman-upstream, x-pointsman-key, x-pointsman-attempts, x-pointsman-dropped, x-pointsman-counted-by";
+const EXPOSED: &str = "x-request-id, retry-after, retry-after-ms, x-pointsman-upstream, x-pointsman-key, x-pointsman-attempts, x-pointsman-dropped, x-pointsman-counted-by, x-pointsman-cost";
 /// Of a preflight that names no header.
 const USUAL_HEADERS: &str = "authorization, content-type";
 const PRIVATE_ASKED: HeaderName = HeaderName::from_static("access-control-request-private-network");

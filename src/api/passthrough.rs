@@ -13,7 +13,6 @@ use super::error::ApiError;
 use super::handlers::{Caller, asks_first, draining, record_refusal, tagged};
 use super::identity::identify;
 use super::respond::write;
-use super::routed::decoded;
 use super::state::{Api, Serving};
 use super::upload::{self, UploadLimits};
 use super::{body, request_headers};
@@ -29,6 +28,7 @@ use crate::wire::dialect::CallerDialect;
 use crate::wire::dialects;
 use crate::wire::headers::passed_request_headers;
 use crate::wire::request::RequestDoc;
+use crate::wire::segment::decoded;
 
 /// What stands before a provider's name.
 pub(super) const ROOT: &str = "/passthrough/";

@@ -4,6 +4,7 @@
 use http::Uri;
 
 use crate::domain::model_method::ModelMethod;
+use crate::wire::segment::decoded;
 
 /// The roots below which models are. Clients whose base URL has no version leave it out.
 const ROOTS: [&str; 3] = ["/v1beta/models/", "/v1/models/", "/models/"];
@@ -40,23 +41,6 @@ impl Routed {
             listed: method.stream && !events,
         })
     }
-}
-
-/// What percent-encoded characters stand for (RFC 3986, 2.1).
-pub(super) fn decoded(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((first, after)) = rest.split_first() {
-        let digit = |at: usize| char::from(*after.get(at)?).to_digit(16);
-        let both = digit(0).zip(digit(1)).filter(|_| *first == b'%');
-        let code = both.and_then(|(high, low)| u8::try_from(high * 16 + low).ok());
-        bytes.push(code.unwrap_or(*first));
-        rest = match code {
-            Some(_) => after.get(2..).unwrap_or_default(),
-            None => after,
-        };
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 #[cfg(test)]

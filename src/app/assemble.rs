@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
-use serde_json::{Map, json};
 
 use super::access;
 use super::error::StartError;
+use super::model_entries;
 use crate::access::Clients;
 use crate::actors::fault_hook::FaultHook;
 use crate::actors::latency_status::DECAY;
@@ -19,13 +19,14 @@ use crate::api::Serving;
 use crate::config::hosts;
 use crate::config::{self, Config, ProviderConfig};
 use crate::dispatch::{
-    Continuation, Dispatch, Endpoint, HedgeController, NativeOperations, RoutingState,
-    TokenFailures,
+    Continuation, Dispatch, Endpoint, HedgeController, NativeOperations, OutputLimits,
+    RoutingState, TokenFailures,
 };
 use crate::domain::dialect::Operation;
 use crate::domain::hash_map::HashMap;
 use crate::domain::ids::{ModelName, ProviderName};
 use crate::domain::limits::RetryBudgetPolicy;
+use crate::domain::price::PriceBook;
 use crate::domain::restart::RestartPolicy;
 use crate::domain::secret::ApiKey;
 use crate::runtime::abort::Abort;
@@ -39,7 +40,6 @@ use crate::upstream::dns::{DnsCache, DnsPolicy};
 use crate::upstream::echo::EchoUpstream;
 use crate::upstream::http_client::HttpUpstream;
 use crate::upstream::mock::Mocked;
-use crate::wire::model_entry::ModelEntry;
 use crate::wire::{classify, key_forms, redact};
 
 /// The endpoints of all providers. Those of `before` whose calls go the same way keep their connections.
@@ -205,10 +205,10 @@ fn endpoint_of(
         prefill,
         unsupported: provider.unsupported,
         native: NativeOperations::new(provider.responses),
+        output_limits: OutputLimits::default(),
         tokens: TokenFailures::default(),
         passthrough: provider.passthrough,
         fetch: provider.fetch,
-        prices: provider.prices.clone(),
         base_priority: provider.base_priority,
         capabilities: provider.capabilities,
     }
@@ -361,16 +361,10 @@ pub(super) fn dispatch(
         recorder,
     } = process;
     let known = before.and_then(|before| before.hedge_controller.as_ref());
-    let mut all = config.providers.iter();
-    let knows = all.any(|provider| !provider.capabilities.is_empty());
-    let counted = before.map(|before| &before.routing);
+    let providers = config.providers.iter();
+    let priced = providers.map(|provider| (provider.name.clone(), provider.prices.clone()));
     Dispatch {
-        routing: RoutingState::new(&config.targets, knows, counted).with_keys(
-            config
-                .providers
-                .iter()
-                .map(|it| (&it.name, it.key_rotation)),
-        ),
+        routing: routing_state(config, before),
         generation,
         tree: dispatcher,
         targets: Arc::clone(&config.targets),
@@ -381,6 +375,7 @@ pub(super) fn dispatch(
             HedgeController::new(policy, known)
         }),
         cache: None,
+        catalog: config.known.clone(),
         policies: config.policies.clone(),
         clock,
         abort: abort.clone(),
@@ -389,6 +384,8 @@ pub(super) fn dispatch(
             Some(before) => before.affinity.clone(),
             None => Affinity::start(),
         },
+        prices: PriceBook::new(priced, config.known.clone()),
+        cost_watch: before.map_or_else(Default::default, |before| Arc::clone(&before.cost_watch)),
         buffers: match before {
             Some(before) => before.buffers.clone(),
             None => {
@@ -398,6 +395,18 @@ pub(super) fn dispatch(
             }
         },
     }
+}
+
+/// What ranking counts, which goes on where it was counted before.
+fn routing_state(config: &Config, before: Option<&Dispatch>) -> RoutingState {
+    let mut all = config.providers.iter();
+    let listed = config.known.as_ref();
+    let knows = all.any(|provider| !provider.capabilities.is_empty())
+        || listed.is_some_and(|catalog| !catalog.is_empty());
+    let counted = before.map(|before| &before.routing);
+    let rotations = config.providers.iter();
+    let rotations = rotations.map(|provider| (&provider.name, provider.key_rotation));
+    RoutingState::new(&config.targets, knows, counted).with_keys(rotations)
 }
 
 /// The decay of averages of latencies: the shortest that a policy asks for.
@@ -411,7 +420,12 @@ fn latency_decay(config: &Config) -> Duration {
 
 /// The models of a provider that the configuration names.
 fn named(config: &Config, provider: &ProviderName) -> Vec<ModelName> {
-    let lines = config.targets.listed().iter();
+    // What is only discovered may be thousands of models.
+    let lines = config
+        .targets
+        .listed()
+        .iter()
+        .filter(|line| !line.discovered);
     let upstreams = lines.flat_map(|line| &line.chain.upstreams);
     let upstreams = upstreams.filter(|upstream| upstream.provider == *provider);
     let models: BTreeSet<_> = upstreams.map(|upstream| &upstream.model).collect();
@@ -425,10 +439,6 @@ pub(super) fn clients(config: &Config, before: Option<&Clients>) -> Option<Clien
     (!config.clients.is_empty()).then(|| Clients::new(clients, before))
 }
 
-/// Bytes in memory that an upload takes beside what is kept of it, by measurement (`cargo bench --bench memory`, 2,000
-/// forms): what its connection reads into, a piece on its way to the disk, and the request itself.
-const MOVING: usize = 256 * 1024;
-
 /// What the data listener needs to know of this configuration.
 pub(super) fn serving(config: &Config, dispatch: Dispatch, clients: Option<Clients>) -> Serving {
     let keepalive = config.server.stream_keepalive;
@@ -440,11 +450,11 @@ pub(super) fn serving(config: &Config, dispatch: Dispatch, clients: Option<Clien
         spool: SpoolLimits {
             memory: config.server.spool,
             whole: u64::try_from(config.server.max_upload).unwrap_or(u64::MAX),
-            moving: MOVING,
+            moving: SpoolLimits::MOVING,
         },
         body_timeout: config.server.listeners.connections.body,
         stream_keepalive: Some(keepalive).filter(|every| !every.is_zero()),
-        models: models(config),
+        models: model_entries::of(config),
     }
 }
 
@@ -454,28 +464,4 @@ fn assembled_pages(config: &Config) -> config::Pages {
     let names = config.server.listen.iter().filter_map(config::Listen::name);
     pages.hosts.extend(names.map(str::to_owned));
     pages
-}
-
-fn models(config: &Config) -> Vec<ModelEntry> {
-    let listed = config.targets.listed().iter().map(|listed| {
-        let mut extra = Map::new();
-        if listed.provider.is_none() {
-            let chain: Vec<String> = listed
-                .chain
-                .upstreams
-                .iter()
-                .map(ToString::to_string)
-                .collect();
-            extra.insert("upstreams".to_owned(), json!(chain));
-        }
-        ModelEntry {
-            id: listed.id.to_string(),
-            owned_by: listed
-                .provider
-                .as_ref()
-                .map_or("pointsman".to_owned(), ToString::to_string),
-            extra,
-        }
-    });
-    listed.collect()
 }

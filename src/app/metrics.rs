@@ -91,7 +91,6 @@ fn in_conventions(provider: &ProviderConfig) -> metrics::ProviderLabels {
             .as_ref()
             .and_then(Uri::host)
             .map(|host| Arc::from(host.trim_matches(['[', ']']))),
-        prices: provider.prices.clone(),
     }
 }
 

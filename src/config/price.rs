@@ -1,43 +1,397 @@
 //! What a provider's tokens cost, as typed by its author.
 
+use std::sync::Arc;
+
 use config::ValueKind;
 
 use super::describe::{Describe, Shape};
+use super::price_values::{Factor, PiecePrice, Rate};
 use super::read::{ConfigNode, FromNode, Report, section};
-use super::values::Amount;
+use super::values::Names;
+use crate::domain::cost;
 use crate::domain::ids::ModelName;
-use crate::domain::price::{Price, Prices};
+use crate::domain::price::Prices;
+use crate::domain::price_sheet::{LongPrompt, OffPeak, PiecePrices, PriceSheet, Rates, TierRates};
 
-section! {
+/// Days of the week as they are written, by their first three letters.
+const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
+/// What factors may depend on.
+const CONDITIONS: [&str; 2] = ["geo", "speed"];
+/// Minutes of a day.
+const DAY: u16 = 24 * 60;
+
+/// A section with the rates of tokens, and more.
+macro_rules! rated {
+    ($(#[doc = $about:literal])* $name:ident { $($more:tt)* }) => {
+        section! {
+            $(#[doc = $about])*
+            $name {
+                /// A million tokens of prompts.
+                input: Rate,
+                /// A million tokens of answers, reasoning included.
+                output: Rate,
+                /// A million tokens of prompts that were read from a cache. Default: `input`.
+                cached_input: Rate,
+                /// A million tokens that were written to a cache for minutes. Default: `input`.
+                cache_write: Rate,
+                /// A million tokens that were written to a cache for an hour. Default: `cache_write`.
+                cache_write_1h: Rate,
+                /// A million tokens of reasoning. Default: `output`.
+                reasoning: Rate,
+                /// A million tokens of sound in prompts. Default: `input`.
+                input_audio: Rate,
+                /// A million tokens of sound that were read from a cache. Default: `cached_input`.
+                cached_input_audio: Rate,
+                /// A million tokens of sound in answers. Default: `output`.
+                output_audio: Rate,
+                /// A million tokens of pictures in answers. Default: `output`.
+                image_tokens: Rate,
+                $($more)*
+            }
+        }
+
+        impl $name {
+            fn rates(&self) -> Rates {
+                let price = |rate: Option<Rate>| rate.map(|Rate(price)| price);
+                Rates {
+                    input: price(self.input),
+                    output: price(self.output),
+                    cached_input: price(self.cached_input),
+                    cache_write: price(self.cache_write),
+                    cache_write_1h: price(self.cache_write_1h),
+                    reasoning: price(self.reasoning),
+                    input_audio: price(self.input_audio),
+                    cached_input_audio: price(self.cached_input_audio),
+                    output_audio: price(self.output_audio),
+                    image_tokens: price(self.image_tokens),
+                }
+            }
+        }
+    };
+}
+
+rated! {
     /// `llm.providers[].price`
     PriceTable {
-        /// A million tokens of prompts.
-        input: Amount = required,
-        /// A million tokens of answers, reasoning included.
-        output: Amount = required,
-        /// A million tokens of prompts that were read from a cache. Default: `input`.
-        cached_input: Amount,
+        /// Other rates of the whole request where its prompt is long; a rate that is missing is the usual one.
+        above: Vec<AboveForm>,
+        /// Other rates of service tiers, by the word that answers have for one (`priority`, `flex`, `batch`): a map of maps like
+        /// this one; a rate that is missing is the usual one.
+        tiers: TiersForm,
+        /// Other rates of some hours of the day; the first that holds counts.
+        off_peak: Vec<OffPeakForm>,
+        /// Factors by what an answer says of itself, such as `{"geo:us": 1.1, "speed:fast": 2}`.
+        multiply: FactorsForm,
+        /// A request.
+        per_request: PiecePrice,
+        /// A picture.
+        per_image: PiecePrice,
+        /// A second of sound.
+        per_second: PiecePrice,
+        /// A character of text to speak.
+        per_character: PiecePrice,
+        /// A page that is read.
+        per_page: PiecePrice,
+        /// A search on the web: a price, or one each for how much of the web it reads.
+        per_search: SearchForm,
+    }
+}
+
+rated! {
+    /// `llm.providers[].price.above[]`
+    AboveTable {
+        /// The tokens of the whole prompt above which they hold.
+        tokens: u64 = required,
+        /// Whether they hold at that length already. Default: false.
+        inclusive: bool,
+    }
+}
+
+rated! {
+    /// `llm.providers[].price.tiers`: by service tier
+    TierTable {
+        /// Other rates of this tier where the prompt is long.
+        above: Vec<AboveForm>,
+    }
+}
+
+rated! {
+    /// `llm.providers[].price.off_peak[]`
+    OffPeakTable {
+        /// From when until when in UTC, such as `16:30-00:30`.
+        hours: String = required,
+        /// The days on which they begin, such as `mon, tue`. Default: every day.
+        days: Names,
+    }
+}
+
+section! {
+    /// `llm.providers[].price.per_search`
+    SearchTable {
+        /// With little of the web.
+        low: PiecePrice,
+        /// With a usual part of it.
+        medium: PiecePrice,
+        /// With much of it.
+        high: PiecePrice,
+    }
+}
+
+/// `per_search`: low, medium, high.
+pub(super) struct SearchForm([Option<PiecePrice>; 3]);
+
+impl FromNode for SearchForm {
+    fn read(node: &ConfigNode<'_>, report: &mut Report) -> Option<Self> {
+        if let ValueKind::Table(_) = &node.value.kind {
+            let table = SearchTable::read(node, report)?;
+            return Some(Self([table.low, table.medium, table.high]));
+        }
+        PiecePrice::read(node, report).map(|price| Self([None, Some(price), None]))
+    }
+}
+
+impl Describe for SearchForm {
+    fn shape() -> Shape {
+        PiecePrice::shape().or(SearchTable::shape())
+    }
+}
+
+/// The members of a map that hold something, each read.
+fn members<'a, T: FromNode>(
+    node: &ConfigNode<'a>,
+    what: &str,
+    report: &mut Report,
+) -> Option<Vec<(&'a str, ConfigNode<'a>, T)>> {
+    let ValueKind::Table(table) = &node.value.kind else {
+        return node.wrong(what, report);
+    };
+    let mut given: Vec<_> = table
+        .iter()
+        .filter(|(_, value)| value.kind != ValueKind::Nil)
+        .collect();
+    given.sort_by_key(|(name, _)| *name);
+    let read = given.into_iter().filter_map(|(name, value)| {
+        let node = node.child(name, value);
+        let read = T::read(&node, report)?;
+        Some((name.as_str(), node, read))
+    });
+    Some(read.collect())
+}
+
+/// `tiers`
+pub(super) struct TiersForm(Vec<TierRates>);
+
+impl FromNode for TiersForm {
+    fn read(node: &ConfigNode<'_>, report: &mut Report) -> Option<Self> {
+        let tables: Vec<(_, _, TierTable)> =
+            members(node, "a map of service tiers and prices", report)?;
+        let mut tiers = Vec::new();
+        for (name, node, table) in tables {
+            if cost::tier(name).is_none() {
+                let message = "is the usual tier, whose rates are those of `price` itself";
+                node.reject::<()>(message, "move them there", report);
+                continue;
+            }
+            tiers.push(TierRates {
+                tier: name.into(),
+                rates: table.rates(),
+                above: long_prompts(table.above),
+            });
+        }
+        Some(Self(tiers))
+    }
+}
+
+impl Describe for TiersForm {
+    fn shape() -> Shape {
+        let word = TierTable::shape().word;
+        TierTable::shape().mapped(&format!("map of service tiers and prices: {word}"))
+    }
+}
+
+/// `multiply`
+pub(super) struct FactorsForm(Vec<(Box<str>, u32)>);
+
+impl FromNode for FactorsForm {
+    fn read(node: &ConfigNode<'_>, report: &mut Report) -> Option<Self> {
+        let given: Vec<(_, _, Factor)> = members(node, "a map of conditions and factors", report)?;
+        let mut factors = Vec::new();
+        for (name, node, Factor(factor)) in given {
+            let kind = name.split_once(':').filter(|(_, word)| !word.is_empty());
+            match kind {
+                Some((kind, _)) if CONDITIONS.contains(&kind) => {
+                    factors.push((name.into(), factor));
+                }
+                _ => {
+                    let message = "is no condition: answers are asked for their `geo` and `speed`";
+                    node.reject::<()>(message, "write geo:us or speed:fast", report);
+                }
+            }
+        }
+        Some(Self(factors))
+    }
+}
+
+impl Describe for FactorsForm {
+    fn shape() -> Shape {
+        Factor::shape().mapped("map of conditions and factors")
+    }
+}
+
+/// A member of `above`.
+pub(super) struct AboveForm(LongPrompt);
+
+impl FromNode for AboveForm {
+    fn read(node: &ConfigNode<'_>, report: &mut Report) -> Option<Self> {
+        let before = report.problems.len();
+        let table = AboveTable::read(node, report)?;
+        let Some(tokens) = table.tokens else {
+            if report.problems.len() == before {
+                let hint = "write the length of the prompt above which these rates hold";
+                node.reject::<()>("needs tokens", hint, report);
+            }
+            return None;
+        };
+        Some(Self(LongPrompt {
+            tokens,
+            inclusive: table.inclusive.unwrap_or(false),
+            rates: table.rates(),
+        }))
+    }
+}
+
+impl Describe for AboveForm {
+    fn shape() -> Shape {
+        AboveTable::shape()
+    }
+}
+
+/// The shortest first.
+fn long_prompts(above: Option<Vec<AboveForm>>) -> Vec<LongPrompt> {
+    let steps = above.into_iter().flatten();
+    let mut steps: Vec<LongPrompt> = steps.map(|AboveForm(step)| step).collect();
+    steps.sort_by_key(|step| step.tokens);
+    steps
+}
+
+/// `16:30-00:30` as minutes of the day.
+fn hours(text: &str) -> Option<(u16, u16)> {
+    let minute = |text: &str| {
+        let (hour, minute) = text.trim().split_once(':')?;
+        let number = |text: &str| {
+            let is_number = text.len() <= 2 && text.bytes().all(|byte| byte.is_ascii_digit());
+            is_number.then(|| text.parse::<u16>().ok()).flatten()
+        };
+        let (hour, minute) = (number(hour)?, number(minute)?);
+        let of_day = hour * 60 + minute;
+        (minute < 60 && of_day <= DAY).then_some(of_day)
+    };
+    let (begin, end) = text.split_once('-')?;
+    Some((minute(begin)? % DAY, minute(end)?))
+}
+
+/// The days of these names; `Err` with one that is none.
+fn days(names: Option<Names>) -> Result<[bool; 7], String> {
+    let Some(Names(names)) = names else {
+        return Ok([true; 7]);
+    };
+    let mut days = [false; 7];
+    for name in names {
+        let short = name.to_lowercase();
+        let known = DAYS.iter().position(|day| short.starts_with(day));
+        match known.and_then(|at| days.get_mut(at)) {
+            Some(day) => *day = true,
+            None => return Err(name),
+        }
+    }
+    Ok(days)
+}
+
+/// A member of `off_peak`.
+pub(super) struct OffPeakForm(OffPeak);
+
+impl FromNode for OffPeakForm {
+    fn read(node: &ConfigNode<'_>, report: &mut Report) -> Option<Self> {
+        let before = report.problems.len();
+        let mut table = OffPeakTable::read(node, report)?;
+        if report.problems.len() > before {
+            return None;
+        }
+        let rates = table.rates();
+        let Some(minutes) = table.hours.as_deref().and_then(hours) else {
+            let message = match &table.hours {
+                Some(text) => format!("`{text}` are no hours"),
+                None => "needs hours".to_owned(),
+            };
+            return node.reject(message, "write hours: 16:30-00:30, in UTC", report);
+        };
+        match days(table.days.take()) {
+            Ok(days) => Some(Self(OffPeak {
+                minutes,
+                days,
+                rates,
+            })),
+            Err(name) => {
+                let hint = format!("days are {}", DAYS.join(", "));
+                node.reject(format!("`{name}` is no day"), &hint, report)
+            }
+        }
+    }
+}
+
+impl Describe for OffPeakForm {
+    fn shape() -> Shape {
+        OffPeakTable::shape()
     }
 }
 
 /// `llm.providers[].price`, complete.
-pub(super) struct PriceForm(Price);
+pub(super) struct PriceForm(Arc<PriceSheet>);
 
 impl FromNode for PriceForm {
     fn read(node: &ConfigNode<'_>, report: &mut Report) -> Option<Self> {
         let before = report.problems.len();
-        let table = PriceTable::read(node, report)?;
-        if let (Some(Amount(input)), Some(Amount(output))) = (table.input, table.output) {
-            let cached_input = table.cached_input.map_or(input, |Amount(price)| price);
-            return Some(Self(Price {
-                input,
-                output,
-                cached_input,
-            }));
-        }
+        let mut table = PriceTable::read(node, report)?;
+        let price = |piece: Option<PiecePrice>| piece.map(|PiecePrice(price)| price);
+        let pieces = PiecePrices {
+            request: price(table.per_request),
+            image: price(table.per_image),
+            second: price(table.per_second),
+            character: price(table.per_character),
+            page: price(table.per_page),
+            search: table
+                .per_search
+                .take()
+                .map_or([None; 3], |SearchForm(prices)| prices.map(price)),
+        };
+        let rates = table.rates();
+        let sheet = PriceSheet {
+            rates,
+            above: long_prompts(table.above.take()),
+            tiers: table
+                .tiers
+                .map(|TiersForm(tiers)| tiers)
+                .unwrap_or_default(),
+            off_peak: table
+                .off_peak
+                .into_iter()
+                .flatten()
+                .map(|OffPeakForm(hours)| hours)
+                .collect(),
+            multiply: table
+                .multiply
+                .map(|FactorsForm(factors)| factors)
+                .unwrap_or_default(),
+            pieces,
+        };
         // Wrong values have been reported already.
         if report.problems.len() > before {
             return None;
+        }
+        let tokens = rates.input.is_some() && rates.output.is_some();
+        let only_pieces = rates == Rates::default() && pieces != PiecePrices::default();
+        if tokens || only_pieces {
+            return Some(Self(Arc::new(sheet)));
         }
         node.reject(
             "needs input and output",
@@ -54,23 +408,17 @@ impl Describe for PriceForm {
 }
 
 /// `llm.providers[].prices`: by model, in the order of their names.
-pub(super) struct PricesForm(Vec<(ModelName, Price)>);
+pub(super) struct PricesForm(Vec<(ModelName, Arc<PriceSheet>)>);
 
 impl FromNode for PricesForm {
     fn read(node: &ConfigNode<'_>, report: &mut Report) -> Option<Self> {
-        let ValueKind::Table(table) = &node.value.kind else {
-            return node.wrong("a map of models and prices", report);
-        };
-        let given = table
-            .iter()
-            .filter(|(_, value)| value.kind != ValueKind::Nil);
-        let read = given.filter_map(|(model, value)| {
-            let PriceForm(price) = PriceForm::read(&node.child(model, value), report)?;
-            Some((model.as_str().into(), price))
-        });
-        let mut prices: Vec<(ModelName, Price)> = read.collect();
-        prices.sort_by(|(one, _), (other, _)| one.cmp(other));
-        Some(Self(prices))
+        let read: Vec<(_, _, PriceForm)> = members(node, "a map of models and prices", report)?;
+        let prices = read.into_iter();
+        Some(Self(
+            prices
+                .map(|(model, _, PriceForm(sheet))| (model.into(), sheet))
+                .collect(),
+        ))
     }
 }
 
@@ -87,7 +435,7 @@ impl Describe for PricesForm {
 /// The prices of `price` and `prices` together.
 pub(super) fn prices(usual: Option<PriceForm>, models: Option<PricesForm>) -> Prices {
     Prices {
-        usual: usual.map(|PriceForm(price)| price),
+        usual: usual.map(|PriceForm(sheet)| sheet),
         models: models.map(|PricesForm(models)| models).unwrap_or_default(),
     }
 }

@@ -12,6 +12,7 @@ use super::credentials::CredentialList;
 use super::dispatch::DispatchSection;
 use super::listen::Listens;
 use super::listeners::{ClientTimeouts, DrainSection, Http2, TlsSection, UnixFile};
+use super::model_lists::{CatalogSection, DiscoverForm};
 use super::outbound::{DnsForm, ProxyForm};
 use super::policies::{
     BreakerSection, CooldownForm, KeyLimitsSection, Pacing, RetrySection, TimeoutsSection,
@@ -42,6 +43,8 @@ section! {
         clients: Vec<RawClient>,
         /// Providers, their keys and the chains of upstreams.
         llm: Llm,
+        /// Lists of models: windows, limits, capabilities and prices (`docs/catalog.md`).
+        catalog: CatalogSection,
         /// Limits of one request: time, attempts, waits.
         dispatch: DispatchSection,
         /// The format and level of the log.
@@ -222,9 +225,9 @@ section! {
         priority: u32,
         /// The factor of its scores under policy `score`. Default: 1.
         base_priority: Amount,
-        /// What its models can do; what is not said here excludes nothing.
+        /// What its models can do, before what lists of models say; what nobody says excludes nothing.
         capabilities: CapabilitiesSection,
-        /// The price of its tokens, per million and in any one currency: the metric `pointsman_cost_total` counts it.
+        /// The prices of its tokens, per million, and of what else is paid for, in any one currency (`docs/prices.md`).
         price: PriceForm,
         /// The same for each model that has a price of its own.
         prices: PricesForm,
@@ -243,6 +246,9 @@ section! {
         responses: NativeRoute,
         /// Whether clients may call any path of it by `/passthrough/{name}/…`. Default false.
         passthrough: bool,
+        /// Whether its own list of models is fetched in the background: true, false, or `{url, ttl}`. Default: what
+        /// `catalog.discover` says.
+        discover: DiscoverForm,
         /// How whole answers are fetched: `whole`, or `stream`, put together here, so that the limits on the first token and
         /// on silence, hedging and rescue hold for them too. Default: `stream` with `profile: interactive`, else `whole`.
         fetch: Fetch,

@@ -7,11 +7,13 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use super::known_lists::{CatalogConfig, Discovery, Offering};
 use super::listen::Listen;
 use super::listeners::Listeners;
 use super::pages::Pages;
 use super::telemetry::TelemetryPolicy;
 use crate::domain::breaker::BreakerPolicy;
+use crate::domain::catalog::lists::Catalog;
 use crate::domain::chain::{Targets, VirtualEntry};
 use crate::domain::client::ClientPolicy;
 use crate::domain::cooldown::CooldownPolicy;
@@ -25,7 +27,7 @@ use crate::domain::profile::TargetPolicies;
 use crate::domain::rescue::Prefill;
 use crate::domain::rotation::KeyRotation;
 use crate::domain::secret::ApiKey;
-use crate::domain::unmet::Capabilities;
+use crate::domain::unmet::KnownCapabilities;
 use crate::wire::auth::AuthScheme;
 use crate::wire::dialects::Dialect;
 use crate::wire::token::TokenDigest;
@@ -43,6 +45,12 @@ pub struct Config {
     pub telemetry: TelemetryPolicy,
     /// The clients; empty: no caller needs a token.
     pub clients: Vec<ClientConfig>,
+    /// Lists of models.
+    pub catalog: CatalogConfig,
+    /// What these lists come to; `None` while there are none.
+    pub known: Option<Arc<Catalog>>,
+    /// What the targets are made of.
+    pub offering: Offering,
     /// What bounds one request.
     pub dispatch: DispatchPolicy,
     /// What may be asked for.
@@ -255,7 +263,7 @@ pub struct ProviderConfig {
     /// The factor of its scores.
     pub base_priority: f64,
     /// What is known of what its models can do.
-    pub capabilities: Capabilities,
+    pub capabilities: KnownCapabilities,
     /// What its models cost.
     pub prices: Prices,
     /// How it is asked to continue the beginning of an answer; `None` when it cannot.
@@ -278,6 +286,8 @@ pub struct ProviderConfig {
     pub responses: NativeRoute,
     /// Whether clients may call any path of it.
     pub passthrough: bool,
+    /// Where its own list of models is fetched from; `None`: it is not.
+    pub discover: Option<Discovery>,
     /// How whole answers are fetched, if that is said.
     pub fetch: Option<Fetch>,
 }

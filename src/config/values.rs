@@ -13,6 +13,7 @@ use super::read::{ConfigNode, ENVIRONMENT, FromNode, Report};
 use super::units;
 use crate::domain::near::near;
 use crate::domain::secret::ApiKey;
+use crate::wire::request::is_spelled_like;
 
 impl FromNode for String {
     fn read(node: &ConfigNode<'_>, report: &mut Report) -> Option<Self> {
@@ -305,7 +306,8 @@ impl FromNode for Params {
         let mut params = Map::new();
         for (name, value) in table {
             let entry = node.child(name, value);
-            if ["model", "messages", "input", "prompt", "stream"].contains(&name.as_str()) {
+            let decided = ["model", "messages", "input", "prompt", "stream"];
+            if decided.iter().any(|own| is_spelled_like(name, own)) {
                 entry.reject::<()>(
                     "is decided by the caller and the route",
                     "remove it",

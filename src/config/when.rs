@@ -9,7 +9,8 @@ use serde_json::json;
 use super::describe::{Describe, Shape};
 use super::read::{ConfigNode, FromNode, Report, section};
 use super::values::{Names, Texts};
-use crate::domain::unmet::{Capabilities, Feature, Features};
+use crate::domain::catalog::capability::Capability;
+use crate::domain::unmet::{Features, KnownCapabilities};
 use crate::domain::when::{Calendar, Hours, When, Zone};
 
 section! {
@@ -155,14 +156,14 @@ impl FromNode for FeaturesForm {
     fn read(node: &ConfigNode<'_>, report: &mut Report) -> Option<Self> {
         let Names(names) = Names::read(node, report)?;
         let found = names.iter().map(|name| {
-            let mut all = Feature::ALL.into_iter();
-            all.find(|feature| feature.as_str() == name.trim().to_lowercase())
+            let mut all = Capability::ALL.into_iter();
+            all.find(|feature| feature.name() == name.trim().to_lowercase())
         });
         let found: Option<Features> = found.collect();
         match found.filter(|_| says_something(&names, node)) {
             Some(features) => Some(Self(features)),
             None => {
-                let all = Feature::ALL.map(Feature::as_str).join(", ");
+                let all = Capability::ALL.map(Capability::name).join(", ");
                 node.wrong(&format!("some of {all}"), report)
             }
         }
@@ -222,14 +223,14 @@ section! {
 }
 
 impl CapabilitiesSection {
-    pub(super) fn capabilities(&self) -> Capabilities {
+    pub(super) fn capabilities(&self) -> KnownCapabilities {
         let most = self.max_output_tokens.map(NonZeroU64::get);
-        Capabilities::of_output(most)
-            .with(Feature::Tools, self.tools)
-            .with(Feature::Images, self.images)
-            .with(Feature::Audio, self.audio)
-            .with(Feature::JsonSchema, self.json_schema)
-            .with(Feature::Reasoning, self.reasoning)
+        KnownCapabilities::of_output(most)
+            .with(Capability::Tools, self.tools)
+            .with(Capability::Images, self.images)
+            .with(Capability::Audio, self.audio)
+            .with(Capability::JsonSchema, self.json_schema)
+            .with(Capability::Reasoning, self.reasoning)
     }
 }
 

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 
 use super::attempt::StreamStarted;
+use super::costs::SaidEvents;
 use super::events::{Events, step};
 use super::held::HeldEvents;
 use super::open_attempt::{OpenAttempt, detail};
@@ -45,6 +46,7 @@ pub(super) struct ActiveStream {
     pub(super) held: HeldEvents,
     pub(super) done: bool,
     pub(super) usage: Option<Usage>,
+    said: SaidEvents,
     pub(super) last_event: Time,
     /// Tokens that it must say once more before anything of it is new.
     pub(super) repeats: u64,
@@ -71,6 +73,7 @@ impl ActiveStream {
         now: Time,
     ) -> (Self, HeaderMap) {
         lease.began();
+        let said = SaidEvents::begun(begun.held.bytes());
         let live = Self {
             exchange: begun.exchange,
             translation: begun.translation,
@@ -79,6 +82,7 @@ impl ActiveStream {
             held: begun.held,
             done: begun.done,
             usage: begun.usage,
+            said,
             last_event: now,
             repeats: 0,
             lease,
@@ -97,7 +101,12 @@ impl ActiveStream {
 
     /// Notes what an event adds to the trace, and how far its answer has come.
     pub(super) fn note(&mut self, said: &StreamEvent, event: &RawEvent, wanted: FinishCriteria) {
-        self.usage = Usage::latest(self.usage, said.usage);
+        if said.usage.is_some() {
+            self.usage = Usage::latest(self.usage, said.usage);
+        }
+        if said.content {
+            self.said.add(event.raw.len());
+        }
         if said.error.is_none() {
             self.finish.note(step(said), wanted);
         }
@@ -218,6 +227,7 @@ impl ActiveStream {
         redacted::answered(&mut answered, &self.redactor());
         AttemptRecord {
             usage: self.usage,
+            said: Some(self.said.tokens()),
             answered: answered.map(Arc::from),
             class: how.class,
             ended: now,
@@ -235,6 +245,11 @@ impl ActiveStream {
     /// Ends it. `counts`: whether that counts against its upstream. What is left of its stream is of no interest to the
     /// answer.
     pub(super) fn settle(self, how: &Failure, counts: bool) -> Events {
+        if how.class == Class::Success {
+            let usage = self.usage;
+            self.lease
+                .answered(usage.and_then(|usage| usage.completion_tokens));
+        }
         self.lease.settle(Settlement {
             class: how.class,
             retry_after: how.retry_after,

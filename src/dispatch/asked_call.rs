@@ -16,6 +16,10 @@ pub(super) struct AskedCall<'a> {
     pub(super) prefill: Option<Prefill>,
     /// Whether the events of the answer stay as they come: they go on in the state of those that the caller has.
     pub(super) raw: bool,
+    /// The most output that fits beside its prompt, in tokens, where that is less than it asks for.
+    pub(super) output_room: Option<u64>,
+    /// Whether it goes without sealed content.
+    pub(super) unsealed: bool,
 }
 
 impl<'a> AskedCall<'a> {
@@ -26,6 +30,8 @@ impl<'a> AskedCall<'a> {
             wire: &*endpoint.transport,
             prefill: None,
             raw: false,
+            output_room: None,
+            unsealed: false,
         }
     }
 }

@@ -3,6 +3,7 @@
 //! A whole answer is read to its end and looked at. A stream is held back until its first content, so that
 //! a 200 followed by an error, or by nothing, can still be hidden.
 
+mod adjust;
 mod begin;
 mod let_in;
 pub(super) mod make;
@@ -33,7 +34,7 @@ use crate::runtime::gathered_bytes::GatheredBytes;
 use crate::runtime::yield_budget::YieldBudget;
 use crate::upstream::{SendError, Transport, UpstreamRequest, UpstreamResponse};
 use crate::wire::encoding::whole::unmarked;
-use crate::wire::exchange::{Exchange, Translation};
+use crate::wire::exchange::{AttemptStamp, Exchange, Translation};
 use crate::wire::inspection::{ErrorDoc, Inspection};
 use crate::wire::passing_usage::PassingUsage;
 use crate::wire::{classify, ratelimit};
@@ -191,6 +192,14 @@ impl Attempt<'_> {
         Ok(reply)
     }
 
+    /// What its answer's translation makes ids of.
+    fn stamp(&self) -> AttemptStamp {
+        AttemptStamp {
+            unique: fastrand::u128(..),
+            now: self.times.clock.wall(),
+        }
+    }
+
     /// Whether a whole answer is not what was asked for.
     fn wants_stream(&self) -> bool {
         self.request.doc.stream() && !self.request.fetched && !self.is_piped()
@@ -226,7 +235,7 @@ impl Attempt<'_> {
                     &self.request.doc,
                     &mut headers,
                     body.clone(),
-                    wall,
+                    self.stamp(),
                     &mut dropped,
                 ) {
                     Ok(body) => {

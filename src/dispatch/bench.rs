@@ -38,10 +38,10 @@ pub(super) fn endpoint(transport: impl Transport + 'static) -> Endpoint {
         prefill: None,
         unsupported: Default::default(),
         native: Default::default(),
+        output_limits: Default::default(),
         tokens: Default::default(),
         passthrough: false,
         fetch: None,
-        prices: Default::default(),
         base_priority: 1.0,
         capabilities: Default::default(),
     }
@@ -62,6 +62,7 @@ pub(super) async fn dispatch(model: &str, endpoint: Endpoint) -> (Tree, Dispatch
         generation: 0,
         hedge_controller: None,
         cache: None,
+        catalog: None,
         policies: TargetPolicies::default(),
         tree: tree.client().clone(),
         targets: Arc::new(Targets::build(&[entry], &[], None).unwrap()),
@@ -71,6 +72,8 @@ pub(super) async fn dispatch(model: &str, endpoint: Endpoint) -> (Tree, Dispatch
         abort: Abort::default(),
         recorder: Arc::new(Recorder::new(8)),
         affinity: crate::affinity::Affinity::start(),
+        prices: Default::default(),
+        cost_watch: Default::default(),
         buffers: Buffers::default(),
         routing: Default::default(),
     };

@@ -51,9 +51,13 @@ pub(super) fn call_of(
     if matches!(way, Way::Plain | Way::NativePlain) {
         exchange = exchange.with_plain_tools();
     }
+    if asked.unsealed {
+        exchange = exchange.without_seals();
+    }
     let model = lease.upstream().model.as_str();
     let rejects = request.unsupported.unwrap_or(endpoint.unsupported) == Unsupported::Reject;
-    let outgoing = exchange.outgoing(asked.doc, model, &endpoint.params, rejects)?;
+    let mut outgoing = exchange.outgoing(asked.doc, model, &endpoint.params, rejects)?;
+    exchange.complete(&mut outgoing, model, &request.headers);
     if !outgoing.dropped.is_empty() {
         let (upstream, fields) = (lease.upstream(), &outgoing.dropped);
         tracing::debug!(request_id = %request.id, %upstream, %fields, "fields of the request were left out");
@@ -68,7 +72,7 @@ pub(super) fn call_of(
         passed: false,
         path,
         model: lease.upstream().model.clone(),
-        headers: call_headers(request, endpoint, lease, tried),
+        headers: call_headers(request, endpoint, lease, tried, !exchange.is_identity()),
         body: body.into(),
         signing: None,
     };
@@ -107,7 +111,7 @@ fn call_of_payload(
     let call = match payload {
         Payload::Form(form) => {
             let path = dialect.path(operation).ok_or(Unfit::NoSuchOperation)?;
-            let mut headers = call_headers(request, endpoint, lease, tried);
+            let mut headers = call_headers(request, endpoint, lease, tried, false);
             headers.insert(header::CONTENT_TYPE, form.content_type.clone());
             UpstreamRequest {
                 method: Method::POST,
@@ -144,14 +148,16 @@ fn call_of_payload(
     })
 }
 
-/// Those of the caller that pass, our own, the key, and what the configuration adds.
+/// Those of the caller that pass to an upstream which its request is `translated` for or not, our own, the key, and what the configuration adds.
 fn call_headers(
     request: &Request,
     endpoint: &Endpoint,
     lease: &Lease,
     tried: &OpenAttempt,
+    translated: bool,
 ) -> HeaderMap {
     let mut all = headers::forward_request_headers(&request.headers);
+    headers::keep_own(&mut all, endpoint.dialect.id(), translated);
     if let Some(client) = &request.client {
         headers::own_idempotency_keys(&mut all, client.name());
     }

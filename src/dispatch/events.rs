@@ -356,7 +356,12 @@ impl Events {
     fn push(&mut self, chunk: Bytes) -> Result<(), StreamFault> {
         let chunk = match &mut self.framing {
             None => chunk,
-            Some(framing) => framing.push(&chunk).map_err(StreamFault::Framing)?,
+            Some(framing) => {
+                let events = framing.push(&chunk).map_err(StreamFault::Framing)?;
+                // Nothing is read behind what cannot be: the fault is told once these events are.
+                self.ended |= framing.has_failed();
+                events
+            }
         };
         self.splitter.push(chunk);
         Ok(())

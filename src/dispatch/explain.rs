@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::ranking;
 use super::request::Endpoint;
+use super::rescue;
 use super::session;
 use super::shared::Dispatch;
 use super::verdict::{self, retry_after};
@@ -23,6 +24,7 @@ use crate::domain::pattern::matches;
 use crate::domain::plan::{CandidateFacts, PlanOutcome, WaitLimits};
 use crate::domain::profile::Fetch;
 use crate::domain::refusal::{Reason, Refusal};
+use crate::domain::rescue::{RescueMode, RescueObstacle};
 use crate::domain::skipped::skipped;
 use crate::domain::target::RankingStep;
 use crate::domain::time::Time;
@@ -131,6 +133,10 @@ pub struct UpstreamSettings {
     pub fetch: Fetch,
     /// What is done where its dialect has no place for something, unless the request says.
     pub unsupported: Unsupported,
+    /// How a stream that broke off elsewhere is continued there; `None`: not at all.
+    pub rescue: Option<RescueMode>,
+    /// What keeps it from that, or from going on where the answer stopped, whatever the request is.
+    pub rescue_obstacle: Option<RescueObstacle>,
 }
 
 /// What an upstream is to the request.
@@ -173,7 +179,6 @@ impl Dispatch {
     /// The router is down.
     pub async fn explain(&self, question: &Question) -> Result<Explanation, NoAnswer> {
         let output = question.output_tokens.unwrap_or(0);
-        let needed = question.tokens.unwrap_or(0).saturating_add(output);
         // Every request has a few.
         let reserve = question.tokens.unwrap_or(1).saturating_add(output);
         let asked = question.target.as_deref();
@@ -201,10 +206,14 @@ impl Dispatch {
         let (now, policy) = (self.clock.now(), &self.policy);
         let deadline = now + policy.deadline;
         let candidates = self.candidates(&chain);
-        let mut attempts = Attempts::new(*policy, deadline, needed, candidates);
+        let mut attempts = Attempts::new(*policy, deadline, 0, candidates);
+        let prompt = question.tokens.unwrap_or(0).max(u64::from(output > 0));
         for (place, unmet) in ruled_out {
             attempts.rule_out(place, unmet);
         }
+        attempts.needs(prompt, output);
+        // Where none holds all of it, those that hold the most part are asked.
+        let _ = attempts.start(now);
         let standing = question.client.as_ref().map(|client| client.standing());
         let planned = self.tree.plan(PlanRequest {
             chain: Arc::clone(&chain),
@@ -295,7 +304,7 @@ impl Dispatch {
     /// Translates the plan into an explanation.
     fn explanation(&self, chain: &Chain, attempts: &Attempts, planned: &Planned) -> Explanation {
         let (now, plan) = (planned.at, &planned.plan);
-        let fate = match (attempts.start(now), plan.outcome) {
+        let fate = match (attempts.clone().start(now), plan.outcome) {
             (Next::Fail(verdict), _) => refused(chain, attempts, verdict, &[], now),
             (_, PlanOutcome::Goes) => Fate::Goes(plan.order.first().copied().unwrap_or(0)),
             (_, PlanOutcome::Waits(until)) => {
@@ -315,20 +324,29 @@ impl Dispatch {
             }
         };
         let fetch = self.fetch_of(chain);
-        let own = self.policies.of(&chain.target).unsupported;
+        let policy = self.policies.of(&chain.target);
+        let own = policy.unsupported;
+        let mode = policy.rescue.map(|rescue| rescue.mode);
+        let barred = mode.and_then(|_| rescue::barred(self, chain));
         let lines = self.candidates(chain).zip(&planned.candidates);
         let lines = lines.enumerate().map(|(at, (candidate, facts))| {
             let skipped = plan.skipped.iter().find(|(of, _)| *of == at);
             let endpoint = self.endpoint(chain, at).map(|endpoint| &**endpoint);
+            let model = candidate.upstream.model.as_str();
+            let (rescue, rescue_obstacle) = rescue_at(endpoint, model, mode, barred);
             UpstreamExplanation {
                 standing: match skipped {
                     Some((_, refusal)) => CandidateStanding::Excluded(*refusal),
                     None if fate == Fate::Goes(at) => CandidateStanding::Chosen,
                     None => CandidateStanding::Next,
                 },
-                upstream: candidate.upstream,
                 context_window: candidate.context_window,
-                settings: UpstreamSettings::new(endpoint, fetch, own, now),
+                settings: UpstreamSettings {
+                    rescue,
+                    rescue_obstacle,
+                    ..UpstreamSettings::new(endpoint, fetch, own, now)
+                },
+                upstream: candidate.upstream,
                 probe: facts.gate.is_ok_and(|pass| pass.probe),
                 recovery: facts.recovery.map(|it| (it.share, it.admits)),
                 keys: keys(facts, endpoint),
@@ -359,6 +377,7 @@ fn refused(
         tried: 0,
         skipped: &skipped(&chain.upstreams, &closed, declined, &[]),
         attempts,
+        caller: dialects::usual_caller(),
         now,
     };
     Fate::Refused {
@@ -379,7 +398,28 @@ impl UpstreamSettings {
             responses: endpoint.and_then(|endpoint| endpoint.native.shown(dialect, now)),
             fetch,
             unsupported: own.or(unsupported).unwrap_or_default(),
+            rescue: None,
+            rescue_obstacle: None,
         }
+    }
+}
+
+/// How a conversation that broke off elsewhere is continued at this model of an upstream, and what keeps it from more.
+fn rescue_at(
+    endpoint: Option<&Endpoint>,
+    model: &str,
+    mode: Option<RescueMode>,
+    barred: Option<RescueObstacle>,
+) -> (Option<RescueMode>, Option<RescueObstacle>) {
+    match (mode, barred) {
+        (Some(_), Some(obstacle)) => (None, Some(obstacle)),
+        (Some(RescueMode::Continue), None) => {
+            match endpoint.and_then(|endpoint| rescue::discontinued(endpoint, model)) {
+                Some(obstacle) => (Some(RescueMode::Restart), Some(obstacle)),
+                None => (mode, None),
+            }
+        }
+        (mode, _) => (mode, None),
     }
 }
 

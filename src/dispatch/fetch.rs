@@ -168,6 +168,9 @@ impl Fetched {
             answer.upstream = last.upstream.clone();
             answer.key = last.key.clone();
         }
+        if let Some(run) = &mut run {
+            run.add_cost(&mut answer.headers);
+        }
         let pending = run.as_mut().and_then(|run| run.state.pending.take());
         lookup::keep(pending, &answer);
         Ok(answer)

@@ -40,7 +40,7 @@ pub(super) async fn attempt<'r>(
     lease: Lease,
 ) -> Option<AttemptDone<'r>> {
     let why = AttemptReason::after(state.attempts.records(), lease.upstream());
-    let start = StartedAttempt::new(context, lease, why)?;
+    let start = StartedAttempt::new(context, state, lease, why)?;
     state.under_way([&start.open_attempt]);
     let late = late_at(context, state.limits, &start.open_attempt);
     let started = start.open_attempt.begun().started;
@@ -80,17 +80,26 @@ struct StartedAttempt<'r> {
     endpoint: &'r Arc<Endpoint>,
     lease: Lease,
     open_attempt: OpenAttempt,
+    /// The most output that fits beside the prompt, where that is less than is asked for.
+    output_room: Option<u64>,
 }
 
 impl<'r> StartedAttempt<'r> {
-    fn new(context: &'r RequestContext, mut lease: Lease, why: AttemptReason) -> Option<Self> {
+    fn new(
+        context: &'r RequestContext,
+        state: &RunState,
+        mut lease: Lease,
+        why: AttemptReason,
+    ) -> Option<Self> {
         let endpoint = context.endpoint(lease.index)?;
+        let output_room = state.attempts.output_room(lease.index);
         let trace = context.request.trace.as_deref();
         let tried = OpenAttempt::new(&mut lease, why, context.now(), trace);
         Some(Self {
             endpoint,
             lease,
             open_attempt: tried,
+            output_room,
         })
     }
 
@@ -104,6 +113,7 @@ impl<'r> StartedAttempt<'r> {
             endpoint,
             lease,
             open_attempt: tried,
+            output_room,
         } = self;
         let times = Times {
             clock: context.dispatch.clock,
@@ -112,7 +122,7 @@ impl<'r> StartedAttempt<'r> {
             buffers: &context.dispatch.buffers,
             first_token: limits.first_token(&context.request, endpoint, &lease),
         };
-        let end = attempt::make::make(&context.request, endpoint, &lease, times).await;
+        let end = attempt::make::make(&context.request, endpoint, &lease, times, output_room).await;
         AttemptDone {
             endpoint,
             lease,
@@ -263,7 +273,7 @@ impl<'r> Race<'r, '_> {
             HedgeReason::Late => AttemptReason::Hedge,
             HedgeReason::TimeGoes => AttemptReason::DeadlineHedge,
         };
-        let start = StartedAttempt::new(self.context, lease, why)?;
+        let start = StartedAttempt::new(self.context, self.state, lease, why)?;
         Some(Flight::new(self.context, limits, start))
     }
 

@@ -27,6 +27,15 @@ impl RequestRun {
         {
             return Ok(lease);
         }
+        if self.state.attempts.may_loosen() {
+            // Before it waits for an upstream that gives all the output it goes to one that gives less.
+            let (ask, deadline) = (self.state.attempts.ask(), self.state.limits.deadline);
+            if let Some(lease) = self.context.lease_now(ask, deadline).await {
+                self.unseal_for(&lease.key);
+                return Ok(lease);
+            }
+            self.state.attempts.loosen();
+        }
         let lease = self.any_lease().await?;
         self.unseal_for(&lease.key);
         Ok(lease)

@@ -4,7 +4,10 @@
 //! It comes after admission, so that clients get only answers that they may ask for, and before the first lease,
 //! so that an answer found here uses no key.
 
+use http::HeaderValue;
+
 use super::answer::{AnswerBody, ProxyResponse};
+use super::costs::COST;
 use super::request_run::RequestRun;
 use super::request_trace::RequestEnd;
 use super::response_cache::{CacheAnswer, PendingAnswer, StoredResponse};
@@ -33,9 +36,14 @@ impl RequestRun {
         if let Some(content) = &mut trace.content {
             content.answer = Some(readable(&answer.headers, &answer.body));
         }
+        let mut headers = answer.headers;
+        // What it cost was paid by the request that asked for it.
+        if headers.contains_key(&COST) {
+            headers.insert(COST, HeaderValue::from_static("0"));
+        }
         Some(ProxyResponse {
             status: answer.status,
-            headers: answer.headers,
+            headers,
             body: AnswerBody::Full(answer.body),
             upstream: answer.upstream,
             key: answer.key,

@@ -6,11 +6,14 @@ mod active_stream;
 mod admission;
 mod affinity_choice;
 mod answer;
+mod answer_cost;
 mod asked_call;
 mod attempt;
 #[cfg(test)]
 mod bench;
 mod call_headers;
+mod cost_watch;
+mod costs;
 mod counting;
 mod drain;
 mod events;
@@ -25,6 +28,7 @@ mod limits;
 mod lookup;
 mod native;
 mod open_attempt;
+mod output_limits;
 mod payload;
 mod pin;
 mod pipe;
@@ -50,6 +54,7 @@ mod verdict;
 
 pub use affinity_choice::AffinityChoice;
 pub use answer::{AnswerBody, ProxyResponse};
+pub use cost_watch::CostWatch;
 pub use counting::Counted;
 pub use explain::{
     CandidateStanding, Explanation, Fate, KeyExplanation, KeyTurn, NoAnswer, Question,
@@ -58,6 +63,7 @@ pub use explain::{
 pub use failed::Failed;
 pub use hedge_controller::HedgeController;
 pub use native::NativeOperations;
+pub use output_limits::OutputLimits;
 pub use payload::{FormPayload, PassedBody, PassedCall, Payload};
 pub use pipe::{AnswerCut, Pipe};
 pub use relay::Relay;

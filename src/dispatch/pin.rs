@@ -16,6 +16,7 @@ use crate::domain::dialect::{EventForm, Operation};
 use crate::domain::ids::KeyId;
 use crate::runtime::spool::Spool;
 use crate::wire::resource;
+use crate::wire::seals::{self, Seals};
 
 /// A passed-through body is searched for names up to this size, in bytes.
 const MOST_SEARCHED: u64 = 1024 * 1024;
@@ -88,7 +89,11 @@ impl RequestRun {
         }
         self.state.sealed_by = None;
         let request = &mut self.context.request;
-        let Some(input) = request.doc.raw("input").and_then(resource::without_sealed) else {
+        let Some(input) = request
+            .doc
+            .raw("input")
+            .and_then(|input| seals::without(input, Seals::OfAccount))
+        else {
             return;
         };
         if let Some(doc) = request.doc.with(&[("input", input)]) {

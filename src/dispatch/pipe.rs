@@ -159,6 +159,8 @@ impl PipeState {
     fn complete(mut self) {
         self.run.state.under_way([]);
         let usage = self.run.state.trace.usage;
+        self.lease
+            .answered(usage.and_then(|usage| usage.completion_tokens));
         settle(
             &self.lease,
             Class::Success,

@@ -10,6 +10,7 @@ use super::shared::Dispatch;
 use super::tokens;
 use crate::domain::asked::RequestShape;
 use crate::domain::chain::{Chain, RankedChain};
+use crate::domain::cost::expected_cost;
 use crate::domain::ids::{ProviderName, Upstream};
 use crate::domain::money::Pico;
 use crate::domain::pattern::matches;
@@ -18,9 +19,6 @@ use crate::domain::session_affinity::AffinityBy;
 use crate::domain::target::{Inquiry, RankingStep};
 use crate::domain::unmet::{Features, Unmet};
 use crate::wire::needs;
-
-/// What an answer is expected to have at most, as long as nothing is known of an upstream's answers.
-const USUAL_OUTPUT: u64 = 500;
 
 /// The figures for one request.
 struct RequestFigures<'a> {
@@ -40,9 +38,11 @@ impl UpstreamFigures for RequestFigures<'_> {
     }
 
     fn cost(&self, upstream: &Upstream) -> Option<Pico> {
-        let output = USUAL_OUTPUT.min(self.asked.output_tokens.unwrap_or(u64::MAX));
-        let endpoint = self.dispatch.endpoints.get(&upstream.provider)?;
-        endpoint.expected_cost(&upstream.model, self.asked.prompt_tokens, output)
+        let (sheet, _) = self.dispatch.prices.sheet_of(upstream)?;
+        let (tree, asked) = (&self.dispatch.tree, self.asked);
+        let output = tree.expected_output(upstream, asked.output_tokens);
+        let at = self.dispatch.clock.wall();
+        expected_cost(&sheet, asked.prompt_tokens, output, at)
     }
 
     fn latency(&self, upstream: &Upstream, signal: Signal) -> Option<Duration> {
@@ -56,10 +56,8 @@ impl UpstreamFigures for RequestFigures<'_> {
     }
 
     fn context_window(&self, upstream: &Upstream) -> Option<u64> {
-        self.dispatch
-            .endpoints
-            .get(&upstream.provider)?
-            .context_window
+        let endpoint = self.dispatch.endpoints.get(&upstream.provider);
+        self.dispatch.window(upstream, endpoint)
     }
 
     fn base_priority(&self, provider: &ProviderName) -> f64 {
@@ -152,9 +150,12 @@ impl Dispatch {
             return None;
         }
         let endpoint = self.endpoints.get(&upstream.provider)?;
-        endpoint
-            .capabilities
-            .lacks(asked.features, asked.output_tokens)
+        let configured = endpoint.capabilities;
+        let known = self.catalog.as_ref().map_or(configured, |catalog| {
+            let listed = catalog.facts(&upstream.provider, &upstream.model);
+            configured.or_listed(|capability| listed.can(capability))
+        });
+        known.lacks(asked.features, asked.output_tokens)
     }
 }
 

@@ -8,6 +8,7 @@ use http::HeaderMap;
 
 use super::affinity_choice::AffinityChoice;
 use super::native::NativeOperations;
+use super::output_limits::OutputLimits;
 use super::payload::Payload;
 use super::token_failures::TokenFailures;
 use crate::access::Client;
@@ -15,17 +16,14 @@ use crate::domain::client::Requester;
 use crate::domain::dialect::Operation;
 use crate::domain::dropped::{Dropped, Unsupported};
 use crate::domain::finish::FinishCriteria;
-use crate::domain::ids::ModelName;
 use crate::domain::limits::{RetryPolicy, Timeouts};
-use crate::domain::money::Pico;
 use crate::domain::outcome::Failure;
-use crate::domain::price::Prices;
 use crate::domain::profile::Fetch;
 use crate::domain::rescue::Prefill;
 use crate::domain::secret::ApiKey;
 use crate::domain::time::Time;
 use crate::domain::trace::TraceContext;
-use crate::domain::unmet::Capabilities;
+use crate::domain::unmet::KnownCapabilities;
 use crate::upstream::Transport;
 use crate::upstream::access::ProviderAccess;
 use crate::wire::auth::AuthScheme;
@@ -71,34 +69,18 @@ pub struct Endpoint {
     pub unsupported: Unsupported,
     /// Whether it has the operations that not all providers of its dialect have.
     pub native: NativeOperations,
+    /// How much output its models give at most.
+    pub output_limits: OutputLimits,
     /// Why its keys have no tokens.
     pub tokens: TokenFailures,
     /// Whether clients may call any path of it.
     pub passthrough: bool,
     /// How whole answers are fetched, if its configuration says that.
     pub fetch: Option<Fetch>,
-    /// What its models cost.
-    pub prices: Prices,
     /// The factor of its scores.
     pub base_priority: f64,
     /// What is known of what its models can do.
-    pub capabilities: Capabilities,
-}
-
-impl Endpoint {
-    /// What a request of so many tokens is expected to cost; `None` where no price is known.
-    pub(super) fn expected_cost(
-        &self,
-        model: &ModelName,
-        prompt: u64,
-        output: u64,
-    ) -> Option<Pico> {
-        let price = self.prices.of(model)?;
-        // A price is a decimal text that went through a float: rounded, it is itself again.
-        let each = |rate: f64| Pico::per_token_of_million(&format!("{rate:.6}"));
-        let (input, output_each) = (each(price.input)?, each(price.output)?);
-        Some(input.times(prompt).plus(output_each.times(output)))
-    }
+    pub capabilities: KnownCapabilities,
 }
 
 /// How an upstream is asked to go on from the beginning of an answer.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::admission::Admitted;
 use super::attempt::FullResponse;
+use super::costs;
 use super::failed::Failed;
 use super::limits::RequestLimits;
 use super::open_attempt::OpenAttempt;
@@ -15,7 +16,7 @@ use super::routing_state::PendingGuard;
 use super::shared::Dispatch;
 use super::verdict::{FailedRequest, come_back, retry_after, stay_away};
 use crate::domain::attempt_record::AttemptRecord;
-use crate::domain::attempts::{Attempts, FinalError, Next};
+use crate::domain::attempts::{Attempts, Candidate, FinalError, Next};
 use crate::domain::chain::{Chain, RankedChain};
 use crate::domain::ids::KeyId;
 use crate::domain::limits::DispatchPolicy;
@@ -23,6 +24,7 @@ use crate::domain::outcome::{Class, Failure, Retry};
 use crate::domain::skipped::skipped;
 use crate::domain::time::Time;
 use crate::telemetry::request_record::RequestRecord as Ended;
+use crate::wire::dialects;
 
 /// One request under way. Its stages are in `dispatch/run.rs`.
 pub(super) struct RequestRun {
@@ -79,7 +81,11 @@ impl RequestRun {
             await_cooldown: limits.wait,
             ..dispatch.policy
         };
-        let candidates = dispatch.candidates(&chain);
+        let plain = request.caller().continues_itself(request.operation);
+        let candidates = dispatch.candidates(&chain).map(|candidate| Candidate {
+            continues: candidate.continues || plain,
+            ..candidate
+        });
         let mut attempts = Attempts::new(policy, limits.deadline, 0, candidates);
         for (place, unmet) in ruled_out {
             attempts.rule_out(place, unmet);
@@ -129,6 +135,7 @@ impl RequestRun {
             tried: attempts.records().len(),
             skipped: &skipped,
             attempts,
+            caller: dialects::caller(request.operation),
             now,
         };
         Box::new(Failed {
@@ -221,9 +228,12 @@ impl Drop for RequestRun {
         for under_way in trace.current.iter_mut().filter_map(Option::take) {
             records.push(AttemptRecord {
                 ended: now,
+                // Told so far by an answer that passes as it comes; others are recorded with their own.
+                usage: trace.usage,
                 ..Arc::unwrap_or_clone(under_way)
             });
         }
+        costs::price(dispatch, request, trace, &mut records);
         let halted = dispatch.abort.is_on();
         if !halted {
             trace.ending = trace.ending.or_else(|| trace.overdue(request, now));
@@ -245,6 +255,7 @@ impl Drop for RequestRun {
             attempts: records,
             refused: trace.refused.take(),
             lookup: trace.lookup,
+            rescue_obstacles: std::mem::take(&mut trace.obstacles),
             started: request.arrived,
             complete: trace.complete,
             ended: now,

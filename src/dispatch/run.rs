@@ -147,8 +147,9 @@ impl RequestRun {
 
     /// Before the first attempt: what the request needs of a context window, and what it adds to the hedges' budget.
     async fn measure(&mut self) {
-        let tokens = self.tokens_needed().await;
-        self.state.attempts.needs(tokens);
+        let prompt = self.prompt_tokens().await;
+        let output = self.context.request.doc.max_output_tokens();
+        self.state.attempts.needs(prompt, output.unwrap_or(0));
         let hedges = self.context.request.doc.stream() && self.state.limits.policy.hedge;
         let hedger = self.context.dispatch.hedge_controller.as_ref();
         if let Some(hedger) = hedger.filter(|_| hedges) {
@@ -156,8 +157,9 @@ impl RequestRun {
         }
     }
 
-    /// The tokens that a context window must hold; exact only where that decides something.
-    async fn tokens_needed(&self) -> u64 {
+    /// The tokens of the prompt, which a context window must hold beside the output; exact only where that decides
+    /// something, else 0.
+    async fn prompt_tokens(&self) -> u64 {
         let request = &self.context.request;
         let attempts = &self.state.attempts;
         let bound = tokens::upper_bound(&request.doc);
@@ -178,6 +180,8 @@ impl RequestRun {
         // A count that fails decides nothing: the upstream's own refusal will. One that takes too long need
         // not decide: the deadline does.
         match tokio::time::timeout_at(deadline, counting).await {
+            // Far too much text is not counted.
+            Ok(Some(u64::MAX)) => tokens::prompt(&request.doc).max(largest.saturating_add(1)),
             Ok(Some(tokens)) => tokens,
             Ok(None) | Err(_) => 0,
         }
@@ -229,14 +233,17 @@ impl RequestRun {
     ) -> ProxyResponse {
         self.learn(&lease.key, &whole.body);
         self.state.trace.usage = usage;
+        lease.answered(usage.and_then(|usage| usage.completion_tokens));
         settle(
             &lease,
             Class::Success,
             usage.and_then(|usage| usage.total()),
         );
         let record = tried.record(Class::Success, Some(whole.status), self.context.now());
+        let said = self.said_by(&whole, usage);
         self.state.attempts.ended(AttemptRecord {
             usage,
+            said,
             answered: whole.answered.take().map(Arc::from),
             dropped: whole.dropped.clone(),
             ..record
@@ -263,9 +270,11 @@ impl RequestRun {
             content.answer = Some(readable(&whole.headers, &whole.body));
         }
         let attempts = self.state.attempts.records().len();
+        let mut headers = forwarded(&self.context.request.id, tried, &whole.headers);
+        self.add_cost(&mut headers);
         ProxyResponse {
             status: whole.status,
-            headers: forwarded(&self.context.request.id, tried, &whole.headers),
+            headers,
             body: AnswerBody::Full(whole.body),
             upstream: tried.begun().upstream.clone(),
             key: tried.begun().key.clone(),

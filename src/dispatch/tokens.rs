@@ -32,7 +32,7 @@ pub(super) fn prompt(doc: &RequestDoc) -> u64 {
     text.saturating_add(doc.media_tokens())
 }
 
-/// The count by OpenAI's newest public vocabulary, exact but for a token here and there in long texts. Other
+/// The count of the prompt by OpenAI's newest public vocabulary, exact but for a token here and there in long texts. Other
 /// models' differ by some percent; the upstream's own refusal remains the last word. Beyond `most`, the
 /// largest window, it only says that: some number above `most`. Once `gone` is set, the number means nothing.
 ///
@@ -40,10 +40,7 @@ pub(super) fn prompt(doc: &RequestDoc) -> u64 {
 /// call it where blocking is allowed.
 pub(super) fn count(doc: &RequestDoc, most: u64, gone: &AtomicBool) -> u64 {
     let messages = u64::try_from(doc.message_count()).unwrap_or(u64::MAX);
-    let mut tokens = doc
-        .max_output_tokens()
-        .unwrap_or(0)
-        .saturating_add(messages.saturating_mul(PER_MESSAGE / 2));
+    let mut tokens = messages.saturating_mul(PER_MESSAGE / 2);
     if tokens > most {
         return tokens;
     }

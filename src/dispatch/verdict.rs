@@ -9,6 +9,8 @@ use crate::domain::attempts::{Attempts, FinalError, RequestMisfit};
 use crate::domain::error_code::ErrorCode;
 use crate::domain::skipped::Skipped;
 use crate::domain::time::Time;
+use crate::wire::dialect::CallerDialect;
+use crate::wire::overlong::Overlong;
 
 /// The number of upstreams that were not asked that a message names; the error body has all of them.
 const NAMED: usize = 3;
@@ -55,6 +57,8 @@ pub(super) struct FailedRequest<'a> {
     /// The upstreams that were not asked.
     pub(super) skipped: &'a [Skipped],
     pub(super) attempts: &'a Attempts,
+    /// How the caller is spoken to.
+    pub(super) caller: &'static dyn CallerDialect,
     pub(super) now: Time,
 }
 
@@ -96,28 +100,22 @@ impl FailedRequest<'_> {
         format!("`{}`: {what} ({tried}{})", self.target, self.not_asked())
     }
 
-    /// The prompt fits nowhere. The phrase about the maximum is the one by which clients know such an error.
+    /// The prompt fits nowhere: in the words by which the caller's clients know such an error.
     fn too_long(&self, tried: &str) -> String {
         let mut text = format!(
             "`{}`: the prompt and the requested output do not fit into the context window of any upstream. ",
             self.target
         );
-        // Writing to a text never fails.
-        let _ = match self.attempts.largest_window() {
-            Some(window) => write!(
-                text,
-                "This model's maximum context length is {window} tokens."
-            ),
-            None => write!(text, "They exceed the model's maximum context length."),
+        let counted = self.attempts.tokens();
+        let size = Overlong {
+            prompt: counted.map(|(prompt, _)| prompt),
+            output: counted.map_or(0, |(_, output)| output),
+            window: self.attempts.largest_window(),
         };
-        if let Some(tokens) = self.attempts.tokens() {
-            let _ = write!(
-                text,
-                " However, your prompt and the requested output need about {tokens} tokens."
-            );
-        }
+        text.push_str(&self.caller.too_long(size));
         let credit = self.write_shortages(&mut text);
         let or = if credit { ", or add credit" } else { "" };
+        // Writing to a text never fails.
         let _ = write!(
             text,
             " Shorten the prompt or ask for less output{or} ({tried})"

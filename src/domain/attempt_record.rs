@@ -3,8 +3,10 @@
 
 use std::sync::Arc;
 
+use super::cost::{Cost, CostKind};
 use super::dropped::Dropped;
 use super::ids::{KeyId, Upstream};
+use super::money::Pico;
 use super::outcome::Class;
 use super::refusal::Refusal;
 use super::time::Time;
@@ -134,6 +136,11 @@ pub struct AttemptRecord {
     pub span: Option<SpanId>,
     /// The tokens of this answer alone, as the upstream counted them.
     pub usage: Option<Usage>,
+    /// About how many tokens of an answer came, by its text, where that was looked at: what counts where the upstream did not
+    /// say it, or not to the end.
+    pub said: Option<u64>,
+    /// What it cost, once that is known.
+    pub cost: Option<Cost>,
     /// The answer's metadata, where traces need it.
     pub answered: Option<Arc<ResponseMeta>>,
     /// What was left out of the request or the answer, because the other side's dialect has no place for it.
@@ -170,15 +177,147 @@ impl AttemptRecord {
             detail: None,
             span: None,
             usage: None,
+            said: None,
+            cost: None,
             answered: None,
             dropped: Dropped::default(),
         }
+    }
+
+    /// Whether tokens were used for it: its upstream says so, or some of an answer came. An answer that was left once its head
+    /// was there had its prompt read.
+    pub fn used_tokens(&self) -> bool {
+        let left = self.class == Class::Cancelled && self.first_byte.is_some();
+        let told = self.usage.is_some_and(|usage| usage.tells());
+        told || self.said.is_some() || self.first_token.is_some() || left
+    }
+
+    /// What it used, and whether that was estimated: what its upstream counted, with what came of its answer where that is
+    /// more, or was not counted. `prompt` is an estimate of the prompt.
+    pub fn counted(&self, prompt: u64) -> (Usage, bool) {
+        let mut usage = self.usage.unwrap_or_default();
+        let whole = usage.prompt_tokens.is_some() || usage.details.seconds > 0;
+        if !whole {
+            usage.prompt_tokens = Some(prompt);
+        }
+        let told = usage.completion_tokens;
+        let said = self.said.filter(|said| *said > told.unwrap_or(0));
+        // The count of an answer that came to its end is complete.
+        let is_complete = told.is_some() && self.class == Class::Success;
+        let said = said.filter(|_| !is_complete);
+        usage.completion_tokens = said.or(told);
+        (usage, !whole || said.is_some())
+    }
+
+    /// What these attempts cost together, and the weakest kind among their figures. `None` when none used anything, or when
+    /// the cost of one that did is not known: a part of a sum would be taken for all of it.
+    pub fn total_cost(attempts: &[Self]) -> Option<(Pico, CostKind)> {
+        let mut total = None;
+        for attempt in attempts.iter().filter(|attempt| attempt.used_tokens()) {
+            let cost = attempt.cost?;
+            let (sum, kind) = total.unwrap_or((Pico::ZERO, cost.kind));
+            total = Some((sum.plus(cost.amount), kind.max(cost.kind)));
+        }
+        total
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn attempt(class: Class) -> AttemptRecord {
+        let upstream = Upstream::new("a", "m");
+        let key = KeyId {
+            provider: upstream.provider.clone(),
+            index: 1,
+        };
+        AttemptRecord {
+            class,
+            ..AttemptRecord::new(upstream, key, Time::ZERO)
+        }
+    }
+
+    #[test]
+    fn what_was_not_counted_is_estimated() {
+        let usage = |prompt, answer| {
+            Some(Usage {
+                prompt_tokens: prompt,
+                completion_tokens: answer,
+                ..Usage::default()
+            })
+        };
+        use Class::{Cancelled, Success};
+        for (class, usage, said, expected) in [
+            // Counted to the end: a guess by the text says less.
+            (
+                Success,
+                usage(Some(9), Some(4)),
+                Some(7),
+                (Some(9), Some(4), false),
+            ),
+            (Success, usage(Some(9), None), None, (Some(9), None, false)),
+            (Success, None, Some(7), (Some(50), Some(7), true)),
+            (
+                Success,
+                usage(Some(9), None),
+                Some(7),
+                (Some(9), Some(7), true),
+            ),
+            // Left: what was counted until then may be too little.
+            (
+                Cancelled,
+                usage(Some(9), Some(1)),
+                Some(7),
+                (Some(9), Some(7), true),
+            ),
+            (
+                Cancelled,
+                usage(Some(9), Some(8)),
+                Some(7),
+                (Some(9), Some(8), false),
+            ),
+            (Cancelled, None, None, (Some(50), None, true)),
+        ] {
+            let record = AttemptRecord {
+                usage,
+                said,
+                ..attempt(class)
+            };
+            let (used, estimated) = record.counted(50);
+            let seen = (used.prompt_tokens, used.completion_tokens, estimated);
+            assert_eq!(seen, expected, "{class:?} {usage:?} {said:?}");
+        }
+    }
+
+    #[test]
+    fn the_cost_of_a_request_is_that_of_all_attempts_that_used_something() {
+        let cost = |picos, kind| Cost {
+            amount: Pico::new(picos),
+            kind,
+            priced: None,
+            told: None,
+            flags: Default::default(),
+        };
+        let used = |cost| AttemptRecord {
+            said: Some(1),
+            cost,
+            ..attempt(Class::Success)
+        };
+        let refused = attempt(Class::RateLimited);
+        let real = used(Some(cost(5, CostKind::Real)));
+        let guessed = used(Some(cost(3, CostKind::Estimated)));
+        let total = |attempts: &[AttemptRecord]| AttemptRecord::total_cost(attempts);
+        assert_eq!(total(&[]), None);
+        assert_eq!(total(std::slice::from_ref(&refused)), None);
+        let both = [refused, real.clone(), guessed];
+        assert_eq!(total(&both), Some((Pico::new(8), CostKind::Estimated)));
+        assert_eq!(
+            total(std::slice::from_ref(&real)),
+            Some((Pico::new(5), CostKind::Real))
+        );
+        assert_eq!(total(&[real, used(None)]), None);
+    }
 
     #[test]
     fn the_reason_for_one_more_attempt_follows_from_the_last() {

@@ -72,6 +72,8 @@ struct Slot {
     last: Option<Class>,
     /// What its last refusal for the request's size named.
     shortage: Option<RequestMisfit>,
+    /// It is closed because not all of the output that is asked for fits beside the prompt, though a good part of it does.
+    is_tight: bool,
     /// It failed, and is not to be asked again before then.
     not_before: Time,
 }
@@ -82,7 +84,8 @@ pub struct Attempts {
     policy: DispatchPolicy,
     /// When the request must have got somewhere; it may be put off.
     pub deadline: Time,
-    tokens: u64,
+    /// The tokens of its prompt, 0 where they were not counted, and the most that its answer may have.
+    size: (u64, u64),
     slots: Vec<Slot>,
     refused_keys: Vec<(usize, u32)>,
     avoid: Option<(usize, u32)>,
@@ -98,7 +101,7 @@ pub struct Attempts {
 }
 
 impl Attempts {
-    /// A request that needs `tokens` tokens of context and must end at `deadline`.
+    /// A request whose prompt has `tokens` tokens and that must end at `deadline`.
     pub fn new(
         policy: DispatchPolicy,
         deadline: Time,
@@ -112,12 +115,13 @@ impl Attempts {
             counted: false,
             last: None,
             shortage: None,
+            is_tight: false,
             not_before: Time::ZERO,
         });
         let mut attempts = Self {
             policy,
             deadline,
-            tokens: 0,
+            size: (0, 0),
             slots: slots.collect(),
             refused_keys: Vec::new(),
             avoid: None,
@@ -128,7 +132,7 @@ impl Attempts {
             records: Vec::new(),
             hinted: None,
         };
-        attempts.needs(tokens);
+        attempts.needs(tokens, 0);
         attempts
     }
 
@@ -147,6 +151,11 @@ impl Attempts {
         &self.records
     }
 
+    /// The same, for what is found out of them later.
+    pub fn records_mut(&mut self) -> &mut [AttemptRecord] {
+        &mut self.records
+    }
+
     /// The same, taken out, once the request is over.
     pub fn take_records(&mut self) -> Vec<AttemptRecord> {
         std::mem::take(&mut self.records)
@@ -159,7 +168,7 @@ impl Attempts {
     }
 
     /// The first step of the request.
-    pub fn start(&self, now: Time) -> Next {
+    pub fn start(&mut self, now: Time) -> Next {
         self.go_on(Duration::ZERO, now)
     }
 
@@ -275,7 +284,10 @@ impl Attempts {
         FinalError { code, ready_at }
     }
 
-    fn go_on(&self, wait: Duration, now: Time) -> Next {
+    fn go_on(&mut self, wait: Duration, now: Time) -> Next {
+        if !self.slots.iter().any(|slot| slot.closed.is_none()) {
+            self.loosen();
+        }
         let fail = |code| {
             let limited = matches!(
                 code,
@@ -378,6 +390,7 @@ impl Attempts {
     fn close(&mut self, index: usize, reason: Reason) {
         if let Some(slot) = self.slots.get_mut(index) {
             slot.closed = Some(reason);
+            slot.is_tight = false;
         }
     }
 
@@ -396,6 +409,7 @@ impl Attempts {
             let affected = slot.candidate.upstream == failed.upstream || not_larger;
             if affected && !slot.is_ruled_out() {
                 slot.closed = Some(Reason::TooLarge);
+                slot.is_tight = false;
             }
         }
     }

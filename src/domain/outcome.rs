@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use super::remedy::Remedy;
+
 /// The class of an attempt's outcome.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Class {
@@ -187,6 +189,8 @@ pub struct Failure {
     pub window: Option<u64>,
     /// The limit, or the credit left, that this request alone exceeds, in tokens, as the upstream named it.
     pub limit: Option<u64>,
+    /// How the request is to be changed for the same upstream to take it, as the refusal says.
+    pub remedy: Option<Remedy>,
     /// Whether nothing was sent: there was no connection.
     pub unsent: bool,
     /// What happened, for an operator: never a prompt, never key material.
@@ -203,6 +207,7 @@ impl Failure {
             certain: true,
             window: None,
             limit: None,
+            remedy: None,
             unsent: false,
             detail: detail.into(),
         }

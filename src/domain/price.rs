@@ -1,109 +1,119 @@
-//! What tokens cost, in whichever currency its author counts.
+//! Which price sheet holds for which upstream, and where it comes from. No I/O, no clock, no logging.
 
-use super::ids::ModelName;
-use super::usage::Usage;
+use std::sync::Arc;
 
-/// Prices are per this many tokens.
-const PER: f64 = 1e6;
+use super::catalog::entry::Origin;
+use super::catalog::lists::Catalog;
+use super::hash_map::HashMap;
+use super::ids::{ModelName, ProviderName, Upstream};
+use super::price_sheet::PriceSheet;
 
-/// What a million tokens cost; finite, 0 or more.
-#[derive(Clone, Copy, PartialEq, Debug)]
-pub struct Price {
-    /// The price of the prompt.
-    pub input: f64,
-    /// Of the answer, reasoning included.
-    pub output: f64,
-    /// Of the part of the prompt that was read from a cache.
-    pub cached_input: f64,
+/// Where a sheet comes from.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum PriceSource {
+    /// The operator wrote it.
+    Configuration,
+    /// A list of this name has it.
+    List(Arc<Origin>),
 }
 
-impl Price {
-    /// What one answer cost. A missing count is 0, and cached tokens are at most the prompt's.
-    pub fn of(&self, usage: &Usage) -> f64 {
-        let prompt = usage.prompt_tokens.unwrap_or(0);
-        let cached = usage.cached_tokens.unwrap_or(0).min(prompt);
-        let completion = usage.completion_tokens.unwrap_or(0);
-        let millions = number(prompt - cached) * self.input
-            + number(cached) * self.cached_input
-            + number(completion) * self.output;
-        millions / PER
+impl PriceSource {
+    /// Its name in pages and answers.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Configuration => "configuration",
+            Self::List(origin) => &origin.name,
+        }
     }
 }
 
-/// What a provider's models cost.
-#[derive(Clone, PartialEq, Debug, Default)]
+/// What a provider's models cost, as configured.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Prices {
     /// Those that are not named.
-    pub usual: Option<Price>,
-    /// Models with a price of their own.
-    pub models: Vec<(ModelName, Price)>,
+    pub usual: Option<Arc<PriceSheet>>,
+    /// Models with prices of their own.
+    pub models: Vec<(ModelName, Arc<PriceSheet>)>,
 }
 
 impl Prices {
-    /// The price of this model, if it is known.
-    pub fn of(&self, model: &ModelName) -> Option<Price> {
+    /// The sheet of this model, if there is one.
+    pub fn of(&self, model: &ModelName) -> Option<&Arc<PriceSheet>> {
         let named = self.models.iter().find(|(name, _)| name == model);
-        named.map(|(_, price)| *price).or(self.usual)
+        named.map(|(_, sheet)| sheet).or(self.usual.as_ref())
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "exact up to 2^53")]
-fn number(count: u64) -> f64 {
-    count as f64
+/// What is known of prices: all sources, the strongest first.
+#[derive(Clone, Debug, Default)]
+pub struct PriceBook {
+    configured: HashMap<ProviderName, Prices>,
+    catalog: Option<Arc<Catalog>>,
+}
+
+impl PriceBook {
+    /// With what is configured of each provider, and what lists say.
+    pub fn new(
+        configured: impl IntoIterator<Item = (ProviderName, Prices)>,
+        catalog: Option<Arc<Catalog>>,
+    ) -> Self {
+        let configured = configured.into_iter();
+        Self {
+            catalog: catalog.filter(|catalog| !catalog.is_empty()),
+            configured: configured
+                .filter(|(_, prices)| *prices != Prices::default())
+                .collect(),
+        }
+    }
+
+    /// Whether no price is known at all.
+    pub fn is_empty(&self) -> bool {
+        self.configured.is_empty() && self.catalog.is_none()
+    }
+
+    /// The sheet of an upstream and its source, if there is one.
+    pub fn sheet_of(&self, upstream: &Upstream) -> Option<(Arc<PriceSheet>, PriceSource)> {
+        let configured = self.configured.get(&upstream.provider);
+        if let Some(sheet) = configured.and_then(|prices| prices.of(&upstream.model)) {
+            return Some((Arc::clone(sheet), PriceSource::Configuration));
+        }
+        let catalog = self.catalog.as_ref()?;
+        let (sheet, origin) = catalog.sheet(&upstream.provider, &upstream.model)?;
+        Some((sheet, PriceSource::List(origin)))
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const PRICE: Price = Price {
-        input: 4.0,
-        output: 8.0,
-        cached_input: 1.0,
-    };
-
-    fn cost(prompt: Option<u64>, cached: Option<u64>, completion: Option<u64>) -> f64 {
-        let usage = Usage {
-            prompt_tokens: prompt,
-            completion_tokens: completion,
-            cached_tokens: cached,
-            reasoning_tokens: Some(1_000_000),
-        };
-        PRICE.of(&usage)
-    }
+    use crate::domain::money::Pico;
+    use crate::domain::price_sheet::Rates;
 
     #[test]
-    fn each_token_is_paid_once() {
-        let million = Some(1_000_000);
-        for (prompt, cached, completion, expected) in [
-            (Some(3_000_000), million, Some(2_000_000), 8.0 + 1.0 + 16.0),
-            (million, None, None, 4.0),
-            (None, None, million, 8.0),
-            (million, million, Some(0), 1.0),
-            // More from the cache than was sent.
-            (million, Some(u64::MAX), None, 1.0),
-            (None, million, None, 0.0),
-            (None, None, None, 0.0),
-        ] {
-            let told = cost(prompt, cached, completion);
-            assert!((told - expected).abs() < 1e-12, "{told}, not {expected}");
-        }
-        let largest = cost(Some(u64::MAX), Some(0), Some(u64::MAX));
-        assert!(largest.is_finite() && largest > 1e14, "{largest}");
-    }
-
-    #[test]
-    fn a_model_has_its_own_price_or_the_usual_one() {
-        let own = Price {
-            input: 0.0,
-            ..PRICE
+    fn a_model_has_its_own_sheet_or_the_usual_one() {
+        let of = |picos| {
+            Arc::new(PriceSheet {
+                rates: Rates {
+                    input: Some(Pico::new(picos)),
+                    ..Rates::default()
+                },
+                ..PriceSheet::default()
+            })
         };
         let prices = Prices {
-            usual: Some(PRICE),
-            models: vec![("small".into(), own)],
+            usual: Some(of(4)),
+            models: vec![("small".into(), of(0))],
         };
-        assert_eq!(prices.of(&"small".into()), Some(own));
-        assert_eq!(prices.of(&"large".into()), Some(PRICE));
+        assert_eq!(prices.of(&"small".into()), Some(&of(0)));
+        assert_eq!(prices.of(&"large".into()), Some(&of(4)));
         assert_eq!(Prices::default().of(&"large".into()), None);
+        let book = PriceBook::new(
+            [("p".into(), prices), ("q".into(), Prices::default())],
+            None,
+        );
+        let source = |provider: &str| book.sheet_of(&Upstream::new(provider, "small"));
+        assert_eq!(source("p"), Some((of(0), PriceSource::Configuration)));
+        assert_eq!(source("q"), None);
+        assert!(!book.is_empty() && PriceBook::default().is_empty());
     }
 }

@@ -28,6 +28,25 @@ pub struct Rates {
     pub image_tokens: Option<Pico>,
 }
 
+impl Rates {
+    /// These rates, and of `base` those that are missing here.
+    #[must_use]
+    pub fn over(self, base: Self) -> Self {
+        Self {
+            input: self.input.or(base.input),
+            output: self.output.or(base.output),
+            cached_input: self.cached_input.or(base.cached_input),
+            cache_write: self.cache_write.or(base.cache_write),
+            cache_write_1h: self.cache_write_1h.or(base.cache_write_1h),
+            reasoning: self.reasoning.or(base.reasoning),
+            input_audio: self.input_audio.or(base.input_audio),
+            cached_input_audio: self.cached_input_audio.or(base.cached_input_audio),
+            output_audio: self.output_audio.or(base.output_audio),
+            image_tokens: self.image_tokens.or(base.image_tokens),
+        }
+    }
+}
+
 /// Rates that hold for the whole request from some length of the prompt on.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct LongPrompt {

@@ -1,42 +1,7 @@
 //! Why an upstream is not for a request, whatever its health: a condition that does not hold, or something that it is
 //! known to lack. No I/O, no clock, no logging.
 
-/// Something that a request may need of a model.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub enum Feature {
-    /// Calls of tools.
-    Tools,
-    /// Pictures in the prompt.
-    Images,
-    /// Sound in the prompt.
-    Audio,
-    /// An answer by a schema.
-    JsonSchema,
-    /// Reasoning that is asked for.
-    Reasoning,
-}
-
-impl Feature {
-    /// All of them.
-    pub const ALL: [Self; 5] = [
-        Self::Tools,
-        Self::Images,
-        Self::Audio,
-        Self::JsonSchema,
-        Self::Reasoning,
-    ];
-
-    /// The name in the configuration.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Tools => "tools",
-            Self::Images => "images",
-            Self::Audio => "audio",
-            Self::JsonSchema => "json_schema",
-            Self::Reasoning => "reasoning",
-        }
-    }
-}
+use super::catalog::capability::Capability;
 
 /// A set of features.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -48,7 +13,7 @@ impl Features {
 
     /// The set with one more, or not.
     #[must_use]
-    pub const fn with(self, feature: Feature, has: bool) -> Self {
+    pub const fn with(self, feature: Capability, has: bool) -> Self {
         if has {
             Self(self.0 | (1 << feature as u8))
         } else {
@@ -57,25 +22,25 @@ impl Features {
     }
 
     /// Whether it is in the set.
-    pub const fn has(self, feature: Feature) -> bool {
+    pub const fn has(self, feature: Capability) -> bool {
         self.0 & (1 << feature as u8) != 0
     }
 
     /// The first of these that is not in the set.
-    pub fn lacks(self, wanted: Self) -> Option<Feature> {
-        let mut all = Feature::ALL.into_iter();
+    pub fn lacks(self, wanted: Self) -> Option<Capability> {
+        let mut all = Capability::ALL.into_iter();
         all.find(|feature| wanted.has(*feature) && !self.has(*feature))
     }
 
     /// Those in the set.
-    pub fn each(self) -> impl Iterator<Item = Feature> {
-        let all = Feature::ALL.into_iter();
+    pub fn each(self) -> impl Iterator<Item = Capability> {
+        let all = Capability::ALL.into_iter();
         all.filter(move |feature| self.has(*feature))
     }
 }
 
-impl FromIterator<Feature> for Features {
-    fn from_iter<I: IntoIterator<Item = Feature>>(features: I) -> Self {
+impl FromIterator<Capability> for Features {
+    fn from_iter<I: IntoIterator<Item = Capability>>(features: I) -> Self {
         let add = |all: Self, feature| all.with(feature, true);
         features.into_iter().fold(Self::NONE, add)
     }
@@ -83,7 +48,7 @@ impl FromIterator<Feature> for Features {
 
 /// What is known of what models can do. What is not known excludes nothing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Capabilities {
+pub struct KnownCapabilities {
     /// Features that are known to be there, or not.
     known: Features,
     has: Features,
@@ -91,7 +56,7 @@ pub struct Capabilities {
     pub max_output_tokens: Option<u64>,
 }
 
-impl Capabilities {
+impl KnownCapabilities {
     /// Nothing but the most tokens of an answer.
     pub fn of_output(max_output_tokens: Option<u64>) -> Self {
         Self {
@@ -102,7 +67,7 @@ impl Capabilities {
 
     /// The same, with what is said of one feature.
     #[must_use]
-    pub const fn with(self, feature: Feature, has: Option<bool>) -> Self {
+    pub const fn with(self, feature: Capability, has: Option<bool>) -> Self {
         match has {
             None => self,
             Some(has) => Self {
@@ -111,6 +76,14 @@ impl Capabilities {
                 ..self
             },
         }
+    }
+
+    /// The same, and what lists say of each feature of which nothing is said here.
+    #[must_use]
+    pub fn or_listed(self, can: impl Fn(Capability) -> Option<bool>) -> Self {
+        let unknown = Capability::ALL.into_iter();
+        let unknown = unknown.filter(|feature| !self.known.has(*feature));
+        unknown.fold(self, |known, feature| known.with(feature, can(feature)))
     }
 
     /// Whether nothing is known.
@@ -148,7 +121,7 @@ pub enum Unmet {
     /// It is for requests with another header.
     Header,
     /// The model is known to lack it.
-    Lacks(Feature),
+    Lacks(Capability),
     /// The model is known to answer at less length than is asked for.
     Output,
     /// Its price is not known, and the policy leaves such upstreams out.
@@ -168,11 +141,11 @@ impl Unmet {
             Self::Has => "when_has",
             Self::Stream => "when_stream",
             Self::Header => "when_header",
-            Self::Lacks(Feature::Tools) => "lacks_tools",
-            Self::Lacks(Feature::Images) => "lacks_images",
-            Self::Lacks(Feature::Audio) => "lacks_audio",
-            Self::Lacks(Feature::JsonSchema) => "lacks_json_schema",
-            Self::Lacks(Feature::Reasoning) => "lacks_reasoning",
+            Self::Lacks(Capability::Tools) => "lacks_tools",
+            Self::Lacks(Capability::Images) => "lacks_images",
+            Self::Lacks(Capability::Audio) => "lacks_audio",
+            Self::Lacks(Capability::JsonSchema) => "lacks_json_schema",
+            Self::Lacks(Capability::Reasoning) => "lacks_reasoning",
             Self::Output => "lacks_output",
             Self::Unpriced => "unpriced",
             Self::Score => "score",
@@ -189,11 +162,11 @@ impl Unmet {
             Self::Has => "the request does not have what it is for (when.has)",
             Self::Stream => "it is for the other kind of answers (when.stream)",
             Self::Header => "the request does not have its header (when.header)",
-            Self::Lacks(Feature::Tools) => "the model has no tools",
-            Self::Lacks(Feature::Images) => "the model takes no images",
-            Self::Lacks(Feature::Audio) => "the model takes no audio",
-            Self::Lacks(Feature::JsonSchema) => "the model answers by no schema",
-            Self::Lacks(Feature::Reasoning) => "the model does not reason",
+            Self::Lacks(Capability::Tools) => "the model has no tools",
+            Self::Lacks(Capability::Images) => "the model takes no images",
+            Self::Lacks(Capability::Audio) => "the model takes no audio",
+            Self::Lacks(Capability::JsonSchema) => "the model answers by no schema",
+            Self::Lacks(Capability::Reasoning) => "the model does not reason",
             Self::Output => "the model answers at less length than is asked for",
             Self::Unpriced => "its price is not known",
             Self::Score => "its score is not above 0",
@@ -207,16 +180,16 @@ mod tests {
 
     #[test]
     fn a_set_tells_the_first_that_it_lacks() {
-        let all: Features = Feature::ALL.into_iter().collect();
-        let some: Features = [Feature::Tools, Feature::Audio].into_iter().collect();
+        let all: Features = Capability::ALL.into_iter().collect();
+        let some: Features = [Capability::Tools, Capability::Audio].into_iter().collect();
         assert_eq!(all.lacks(some), None);
-        assert_eq!(some.lacks(all), Some(Feature::Images));
+        assert_eq!(some.lacks(all), Some(Capability::Images));
         assert_eq!(Features::NONE.lacks(Features::NONE), None);
-        let known = Capabilities::default()
-            .with(Feature::Tools, Some(true))
-            .with(Feature::Images, Some(false))
-            .with(Feature::Audio, None);
-        let known = Capabilities {
+        let known = KnownCapabilities::default()
+            .with(Capability::Tools, Some(true))
+            .with(Capability::Images, Some(false))
+            .with(Capability::Audio, None);
+        let known = KnownCapabilities {
             max_output_tokens: Some(100),
             ..known
         };
@@ -225,12 +198,26 @@ mod tests {
             None,
             "unknown excludes nothing"
         );
-        assert_eq!(known.lacks(all, None), Some(Unmet::Lacks(Feature::Images)));
+        assert_eq!(
+            known.lacks(all, None),
+            Some(Unmet::Lacks(Capability::Images))
+        );
         assert_eq!(known.lacks(Features::NONE, Some(101)), Some(Unmet::Output));
-        assert!(!known.is_empty() && Capabilities::default().is_empty());
+        assert!(!known.is_empty() && KnownCapabilities::default().is_empty());
+        let listed = known.or_listed(|feature| Some(feature == Capability::Images));
+        let mut all = Capability::ALL.into_iter();
+        let lacks = |feature| {
+            listed
+                .lacks([feature].into_iter().collect(), None)
+                .is_some()
+        };
+        assert!(
+            all.all(|feature| lacks(feature) == (feature != Capability::Tools)),
+            "what is configured goes before what lists say"
+        );
         assert_eq!(
             some.each().collect::<Vec<_>>(),
-            [Feature::Tools, Feature::Audio]
+            [Capability::Tools, Capability::Audio]
         );
     }
 }

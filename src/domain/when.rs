@@ -145,7 +145,7 @@ impl When {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::unmet::Feature;
+    use crate::domain::catalog::capability::Capability;
 
     const MONDAY: i64 = 4 * DAY;
 
@@ -225,7 +225,7 @@ mod tests {
 
     #[test]
     fn each_condition_is_told_by_its_name() {
-        let images: Features = [Feature::Images].into_iter().collect();
+        let images: Features = [Capability::Images].into_iter().collect();
         let header = |name: &str, pattern: &str| name == "x-tier" && matches(pattern, "gold");
         let asked = RequestShape {
             prompt_tokens: 100,
@@ -295,7 +295,7 @@ mod tests {
             ),
             (
                 When {
-                    has: images.with(Feature::Tools, true),
+                    has: images.with(Capability::Tools, true),
                     ..none.clone()
                 },
                 Some(Unmet::Has),

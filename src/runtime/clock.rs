@@ -41,6 +41,11 @@ impl Clock {
         self.wall_origin + self.origin.elapsed()
     }
 
+    /// The wall time of a moment, as counted from the start.
+    pub fn wall_at(&self, time: Time) -> SystemTime {
+        self.wall_origin + time.since(Time::ZERO)
+    }
+
     /// Now on both clocks, the wall's as the system shows it at this moment.
     pub fn anchor(&self) -> Anchor {
         Anchor {

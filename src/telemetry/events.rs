@@ -10,7 +10,8 @@ use serde_json::Value;
 
 use super::feed::feed;
 use crate::domain::breaker::{BreakerChange, TripReason};
-use crate::domain::ids::{KeyId, ModelName, ProviderName};
+use crate::domain::ids::{KeyId, ModelName, ProviderName, Upstream};
+use crate::domain::money::Pico;
 use crate::domain::refusal::Reason;
 
 /// Logs a line and publishes an event, with the same fields: names first, then values.
@@ -252,6 +253,14 @@ pub fn drain_cut() {
 /// Everything has ended in order.
 pub fn stopped() {
     tell!(info, "stopped", "stopped", [], {});
+}
+
+/// An upstream's own figure for an answer differs from what its prices say by more than 1 %.
+pub fn cost_differs(upstream: &Upstream, priced: Pico, told: Pico) {
+    tell!(warn, "cost_differs", "an upstream charges something else than its prices say", [upstream], {
+        priced: priced.to_string(),
+        told: told.to_string(),
+    });
 }
 
 /// Spans were not taken by their receiver, for the first time since it last took some.

@@ -51,6 +51,8 @@ names! {
     // Our own.
     REQUEST_ID = "pointsman.request.id",
     TARGET = "pointsman.target",
+    COST = "pointsman.cost",
+    COST_KIND = "pointsman.cost.kind",
     CLIENT = "pointsman.client",
     OUTCOME = "pointsman.outcome",
     ATTEMPTS = "pointsman.attempts",
@@ -75,6 +77,7 @@ names! {
     FAILOVER = "pointsman.failover",
     HEDGE = "pointsman.hedge",
     RESCUE = "pointsman.rescue",
+    RESCUE_OBSTACLE = "pointsman.rescue_obstacle",
     REFUSED = "pointsman.refused",
     CALLER_LEFT = "pointsman.caller_left",
     FIRST_TOKEN = "pointsman.first_token",

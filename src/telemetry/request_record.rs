@@ -7,7 +7,10 @@ use std::time::Duration;
 use crate::domain::attempt_record::{AttemptReason, AttemptRecord, CacheLookup};
 use crate::domain::attempts::LeaseRefused;
 use crate::domain::chain::Chain;
+use crate::domain::cost::CostKind;
 use crate::domain::dialect::Operation;
+use crate::domain::money::Pico;
+use crate::domain::rescue::RescueNote;
 use crate::domain::time::Time;
 use crate::domain::trace::TraceContext;
 use crate::domain::usage::Usage;
@@ -37,6 +40,8 @@ pub struct RequestRecord {
     pub refused: Option<(Time, LeaseRefused)>,
     /// Whether an answer was there before any upstream was asked.
     pub lookup: CacheLookup,
+    /// What kept an answer that broke off from being finished by another attempt, or from being continued where it stopped.
+    pub rescue_obstacles: Vec<RescueNote>,
     /// When it arrived.
     pub started: Time,
     /// When all of it was there.
@@ -72,6 +77,11 @@ impl RequestRecord {
         ours && self
             .status
             .is_none_or(|status| status < 400 || status == 429 || status >= 500)
+    }
+
+    /// What all attempts cost together, where that is known, and the weakest kind among their figures.
+    pub fn cost(&self) -> Option<(Pico, CostKind)> {
+        AttemptRecord::total_cost(&self.attempts)
     }
 
     /// The attempts that were made because another upstream had failed.

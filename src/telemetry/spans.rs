@@ -211,6 +211,13 @@ impl Spans<'_> {
             let reason = KeyValue::new(names::REASON, cause);
             all.push(self.event(names::REFUSED, *at, vec![reason]));
         }
+        for note in &request.rescue_obstacles {
+            let mut attributes = vec![KeyValue::new(names::REASON, note.obstacle.as_str())];
+            if let Some(upstream) = &note.upstream {
+                attributes.push(KeyValue::new(names::UPSTREAM, upstream.to_string()));
+            }
+            all.push(self.event(names::RESCUE_OBSTACLE, note.at, attributes));
+        }
         if request.outcome == "caller_left" {
             all.push(self.event(names::CALLER_LEFT, request.ended, Vec::new()));
         }
@@ -452,6 +459,9 @@ fn add_answer(record: &AttemptRecord, add: &mut impl FnMut(&'static str, Option<
     add(names::GEN_AI_CACHED_TOKENS, tokens(usage.cached_tokens));
     let reasoning = tokens(usage.reasoning_tokens);
     add(names::GEN_AI_REASONING_TOKENS, reasoning);
+    let cost = record.cost;
+    add(names::COST, cost.map(|cost| cost.amount.to_string().into()));
+    add(names::COST_KIND, cost.map(|cost| cost.kind.as_str().into()));
 }
 
 #[cfg(test)]

@@ -253,7 +253,7 @@ impl Fetcher {
                 let text = ApiKey::new(text);
                 let token = grant::token_of_file(&text).ok_or_else(|| TokenError::File {
                     path: shown,
-                    why: "it is empty".to_owned(),
+                    why: "it holds no token".to_owned(),
                 })?;
                 Some(token)
             }

@@ -6,6 +6,7 @@
 //! things at different providers.
 
 mod detail;
+mod output;
 mod size;
 pub(super) mod tables;
 #[cfg(test)]
@@ -102,6 +103,9 @@ fn class_of(kind: &str, operation: Operation, status: Option<u16>, doc: &Doc) ->
     }
     if size::exceeded_limit(status, doc).is_some() {
         return Class::TooLargeForLimit.into();
+    }
+    if output::limit(status, doc).is_some() {
+        return Class::Unsupported.into();
     }
     let own = providers::traits_of(kind).errors;
     let said = own
@@ -211,6 +215,7 @@ fn failure(
     Failure {
         class,
         status,
+        remedy: output::remedy(class, status, doc),
         retry_after,
         certain: known.certain,
         window: (class == Class::ContextOverflow)

@@ -16,8 +16,10 @@ use super::error_body::{ErrorBody, Trouble};
 use super::inspection::{Inspection, StreamEvent};
 use super::ir::{ChatAnswer, ChatRequest, Loss, Losses, StreamItem};
 use super::model_entry::ModelEntry;
+use super::overlong::Overlong;
 use super::progress::Progress;
 use super::request::{RequestDoc, RequestError};
+use super::seals::Seals;
 use super::spelling::Spelling;
 use super::sse::RawEvent;
 use crate::domain::attempt_record::ResponseMeta;
@@ -85,6 +87,18 @@ pub trait UpstreamDialect: fmt::Debug + Send + Sync {
     /// Adds the other headers that the API wants to those of a call; `callers` are the caller's own.
     fn complete_headers(&self, _callers: &HeaderMap, _headers: &mut HeaderMap) {}
 
+    /// The body of a translated conversation with `model`, with what the caller's headers say that has its place in bodies
+    /// here. What has none is named.
+    fn complete_body(
+        &self,
+        _model: &str,
+        _callers: &HeaderMap,
+        body: Bytes,
+        _losses: &mut Losses,
+    ) -> Bytes {
+        body
+    }
+
     /// The body of a call for `model`, with `params` filled in where the request does not say: the caller's bytes as far
     /// as they need no change.
     fn body(
@@ -123,8 +137,13 @@ pub trait UpstreamDialect: fmt::Debug + Send + Sync {
         None
     }
 
-    /// Whether `model` goes on from an answer that begins with `sent`, when that is the last message of the conversation.
-    fn takes_prefill(&self, _model: &str, _sent: &str) -> bool {
+    /// Whether `model` goes on from the beginning of an answer, when that is the last message of the conversation.
+    fn takes_prefill(&self, _model: &str) -> bool {
+        false
+    }
+
+    /// Whether such a message is refused where it ends in white space.
+    fn trims_prefill(&self) -> bool {
         false
     }
 
@@ -271,6 +290,24 @@ impl PartialEq for dyn UpstreamDialect {
 
 impl Eq for dyn UpstreamDialect {}
 
+/// How ids begin in a caller's dialect, as its vendor makes them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct IdPrefixes {
+    /// Those of answers.
+    pub answer: &'static str,
+    /// Those of tool calls.
+    pub call: &'static str,
+}
+
+impl Default for IdPrefixes {
+    fn default() -> Self {
+        Self {
+            answer: "",
+            call: "call_",
+        }
+    }
+}
+
 /// What a caller speaks. Its routes are the operations whose rows name it (`domain/dialect.rs`).
 pub trait CallerDialect: fmt::Debug + Send + Sync {
     /// Its name in the rows of operations.
@@ -342,10 +379,26 @@ pub trait CallerDialect: fmt::Debug + Send + Sync {
         None
     }
 
+    /// Whether the request of this operation for the rest of an answer is one like all others, which every upstream can serve:
+    /// its prompt is a text that is gone on with.
+    fn continues_itself(&self, _operation: Operation) -> bool {
+        false
+    }
+
     /// What reads the events that go out, where another stream must go on in their state; `None` where each event stands by
     /// itself, as the chunks of chat completions do.
     fn sent_events(&self) -> Option<Box<dyn SentEvents>> {
         None
+    }
+
+    /// How the ids begin that are made for answers whose upstream gives none.
+    fn id_prefixes(&self, _operation: Operation) -> IdPrefixes {
+        IdPrefixes::default()
+    }
+
+    /// The words for a request that fits into no context window, as its vendor's clients look for them.
+    fn too_long(&self, size: Overlong) -> String {
+        size.in_usual_words()
     }
 
     /// What marks the end of a whole stream, where the operation has such a mark.
@@ -368,6 +421,16 @@ pub trait CallerDialect: fmt::Debug + Send + Sync {
     /// The field of a request that refers to what a provider holds, such as an earlier answer: only that provider can
     /// serve it.
     fn held_state(&self, _operation: Operation, _doc: &RequestDoc) -> Option<&'static str> {
+        None
+    }
+
+    /// The request without such sealed content; `None` where it has none.
+    fn without_seals(
+        &self,
+        _operation: Operation,
+        _doc: &RequestDoc,
+        _seals: Seals,
+    ) -> Option<RequestDoc> {
         None
     }
 

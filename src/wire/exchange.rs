@@ -4,13 +4,16 @@
 //! name and missing parameters. Otherwise a conversation goes through the neutral form (`wire/ir`), there and back, event
 //! by event; an operation that is no conversation cannot be served there.
 
+mod events;
+mod head;
+
 use std::borrow::Cow;
 use std::fmt;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, header};
-use serde_json::{Map, Number, Value};
+use serde_json::{Map, Value};
 
 use super::dialect::{CallerDialect, EventDecoder, EventEncoder};
 use super::dialects::{self, Dialect};
@@ -18,17 +21,25 @@ use super::encoding::whole::readable;
 use super::error_body::ErrorBody;
 use super::error_doc::{Doc, ErrorField};
 use super::inspection::{Inspection, StreamEvent};
-use super::ir::{Extra, Loss, Losses, MediaSource, MessageShape, StreamItem};
+use super::ir::{Loss, Losses, MediaSource, MessageShape, StreamItem};
 use super::item_splice::ItemSplice;
 use super::request::RequestDoc;
+use super::seals::Seals;
 use super::spelling;
-use super::sse::{EventSplitter, RawEvent};
+use super::sse::RawEvent;
 use super::transcript::Transcript;
 use super::unfit::Unfit;
 use crate::domain::attempt_record::ResponseMeta;
 use crate::domain::dialect::Operation;
 use crate::domain::dropped::Dropped;
 use crate::domain::error_code;
+
+pub use self::events::OutgoingEvents;
+use self::head::AnswerHead;
+pub use self::head::AttemptStamp;
+
+/// What is named of a request whose sealed content was left out.
+const SEALED: &str = "input.encrypted_content";
 
 /// A caller's operation at an upstream that may serve it.
 #[derive(Clone, Copy, Debug)]
@@ -41,6 +52,8 @@ pub struct Exchange {
     own: Operation,
     /// Custom tools go as functions.
     plain_tools: bool,
+    /// What is sealed stays out.
+    unsealed: bool,
 }
 
 /// A call, but for its headers.
@@ -90,6 +103,7 @@ impl Exchange {
             operation,
             own,
             plain_tools: false,
+            unsealed: false,
         })
     }
 
@@ -102,6 +116,15 @@ impl Exchange {
         }
     }
 
+    /// The same for an upstream that cannot open what is sealed in the request.
+    #[must_use]
+    pub fn without_seals(self) -> Self {
+        Self {
+            unsealed: true,
+            ..self
+        }
+    }
+
     /// An operation whose bytes are not looked at here: nothing of them is translated.
     pub fn of_bytes(operation: Operation, upstream: Dialect) -> Self {
         Self {
@@ -110,6 +133,7 @@ impl Exchange {
             operation,
             own: operation,
             plain_tools: false,
+            unsealed: false,
         }
     }
 
@@ -136,7 +160,16 @@ impl Exchange {
     ) -> Result<Outgoing, Unfit> {
         let path = self.upstream.call_path(self.own, model, doc.stream());
         if self.is_identity() {
-            let losses = self.upstream.left_out(self.own, doc);
+            let mut losses = self.upstream.left_out(self.own, doc);
+            let seals = match self.unsealed {
+                true => Seals::All,
+                false => Seals::Carried,
+            };
+            let open = self.caller.without_seals(self.operation, doc, seals);
+            if open.is_some() {
+                losses.push(Loss::new(SEALED, "nobody there can open it"));
+            }
+            let doc = open.as_ref().unwrap_or(doc);
             let body = self.upstream.body(self.own, doc, model, params);
             return self.fit(path, body, false, &losses, rejects);
         }
@@ -160,8 +193,13 @@ impl Exchange {
             request.make_tools_plain();
         }
         let has_custom_tools = request.has_custom_tools();
+        request.drop_placeholder_signatures();
         let shape = MessageShape::of(&request);
-        let (body, losses) = self.upstream.encode_request(request, params);
+        let sealed = self.unsealed && request.drop_sealed();
+        let (body, mut losses) = self.upstream.encode_request(request, params);
+        if sealed {
+            losses.push(Loss::new(SEALED, "nobody there can open it"));
+        }
         self.sayable(&shape, &losses)?;
         self.fit(path, body, has_custom_tools, &losses, rejects)
     }
@@ -212,6 +250,19 @@ impl Exchange {
         }
     }
 
+    /// Adds what the caller's headers say that has its place in the upstream's body.
+    pub fn complete(&self, call: &mut Outgoing, model: &str, callers: &HeaderMap) {
+        if self.is_identity() || self.operation.counts() {
+            return;
+        }
+        let mut losses = Losses::new();
+        let body = std::mem::take(&mut call.body);
+        call.body = self
+            .upstream
+            .complete_body(model, callers, body, &mut losses);
+        spelling::note_request(&mut call.dropped, &losses, self.caller.spelling());
+    }
+
     /// Looks at the body of a 2xx, and notes what a good one says of itself.
     pub fn inspect(
         &self,
@@ -233,7 +284,7 @@ impl Exchange {
     }
 
     /// A whole answer that was found good, as its caller reads it. What of it has no place there is added to `dropped`.
-    /// `now` is the time of an answer that does not tell its own.
+    /// `stamp`: of what ids are made that it lacks.
     ///
     /// # Errors
     /// An answer that has no neutral form.
@@ -242,7 +293,7 @@ impl Exchange {
         doc: &RequestDoc,
         headers: &mut HeaderMap,
         body: Bytes,
-        now: SystemTime,
+        stamp: AttemptStamp,
         dropped: &mut Dropped,
     ) -> Result<Bytes, Loss> {
         if self.is_identity() {
@@ -261,13 +312,7 @@ impl Exchange {
             return Ok(self.caller.encode_count(self.operation, tokens));
         }
         let mut answer = self.upstream.decode_answer(&body)?;
-        if answer.id.is_none()
-            && let Some(id) = self.upstream.answer_id(headers)
-        {
-            answer.id = Some(id);
-            answer.model = answer.model.or_else(|| doc.model().map(Cow::into_owned));
-        }
-        answer.created.get_or_insert_with(|| seconds(now));
+        self.head(doc, headers, stamp).whole(&mut answer);
         answer.join_texts();
         headers.remove(header::CONTENT_ENCODING);
         let (body, losses) = self.caller.encode_answer(self.operation, doc, answer);
@@ -307,31 +352,31 @@ impl Exchange {
     }
 
     /// The translation of the events of a streamed answer to the request `doc`, which came with these headers, into the
-    /// caller's; `None` where they pass as they came. `now` is the time of an answer that does not
-    /// tell its own.
+    /// caller's; `None` where they pass as they came. `stamp`: of what ids are made that the answer lacks.
     pub fn translation(
         &self,
         doc: &RequestDoc,
         headers: &HeaderMap,
-        now: SystemTime,
+        stamp: AttemptStamp,
     ) -> Option<Translation> {
-        (!self.is_identity()).then(|| {
-            let id = self.upstream.answer_id(headers);
-            let model = id.as_ref().and(doc.model()).map(Cow::into_owned);
-            Translation {
-                head: Some(AnswerHead {
-                    id,
-                    model,
-                    now: seconds(now),
-                }),
-                decoder: self.upstream.event_decoder(),
-                encoder: self
-                    .caller
-                    .event_encoder(self.operation, doc, self.upstream.id()),
-                splice: None,
-                diverged: false,
-            }
+        (!self.is_identity()).then(|| Translation {
+            head: Some(self.head(doc, headers, stamp)),
+            decoder: self.upstream.event_decoder(),
+            encoder: self
+                .caller
+                .event_encoder(self.operation, doc, self.upstream.id()),
+            splice: None,
+            diverged: false,
         })
+    }
+
+    fn head(&self, doc: &RequestDoc, headers: &HeaderMap, stamp: AttemptStamp) -> AnswerHead {
+        AnswerHead::new(
+            self.upstream.answer_id(headers),
+            doc.model().map(Cow::into_owned),
+            self.caller.id_prefixes(self.operation),
+            stamp,
+        )
     }
 
     /// The translation of the events of an answer that goes on behind what was `sent` of another one; `None` where chunks
@@ -357,47 +402,9 @@ impl Exchange {
     }
 }
 
-/// Seconds since 1970.
-fn seconds(now: SystemTime) -> Number {
-    let since = now.duration_since(SystemTime::UNIX_EPOCH);
-    since.unwrap_or_default().as_secs().into()
-}
-
-/// What is known of an answer before its first event.
-struct AnswerHead {
-    id: Option<String>,
-    model: Option<String>,
-    /// The time of an answer that does not tell its own.
-    now: Number,
-}
-
-impl AnswerHead {
-    /// Tells what is known of the answer with its first event, and the time if the event does not.
-    fn begin(self, items: &mut Vec<StreamItem>) {
-        let Self { id, model, now } = self;
-        let told = items.iter_mut().find_map(|item| match item {
-            StreamItem::Head { created, .. } => Some(created),
-            _ => None,
-        });
-        let is_told = told.is_some();
-        if let Some(created) = told {
-            created.get_or_insert_with(|| now.clone());
-        }
-        if id.is_some() || !is_told {
-            let head = StreamItem::Head {
-                id,
-                model,
-                created: (!is_told).then_some(now),
-                extra: Extra::new(),
-            };
-            items.insert(0, head);
-        }
-    }
-}
-
 /// Turns the events of one streamed answer into those of its caller's dialect.
 pub struct Translation {
-    /// What is told with the answer's first event.
+    /// What the answer gets that it does not tell; `None` behind another one.
     head: Option<AnswerHead>,
     decoder: Box<dyn EventDecoder>,
     encoder: Box<dyn EventEncoder>,
@@ -423,15 +430,19 @@ impl Translation {
         if items.is_empty() {
             return OutgoingEvents::One(None);
         }
-        if let Some(head) = self.head.take() {
-            head.begin(&mut items);
+        if let Some(head) = &mut self.head {
+            head.stream(&mut items);
         }
         self.written(items)
     }
 
     /// What the caller reads where the stream ended without its end mark and the answer is whole all the same.
     pub fn end(&mut self) -> OutgoingEvents {
-        self.written(vec![StreamItem::End])
+        let mut items = vec![StreamItem::End];
+        if let Some(head) = &mut self.head {
+            head.stream(&mut items);
+        }
+        self.written(items)
     }
 
     /// Whether it was to go on with another answer and takes another way: nothing more of it goes out.
@@ -456,34 +467,6 @@ impl Translation {
     /// Adds what the upstream said and the caller's dialect cannot say, since this was last asked.
     pub fn note_losses(&mut self, dropped: &mut Dropped) {
         spelling::note_answer(dropped, &self.encoder.losses());
-    }
-}
-
-/// What a caller reads in place of one event of an upstream.
-#[derive(Debug)]
-pub enum OutgoingEvents {
-    /// At most one event.
-    One(Option<RawEvent>),
-    /// Several, not copied.
-    Several(EventSplitter),
-}
-
-impl OutgoingEvents {
-    fn several(raw: Bytes) -> Self {
-        let mut events = EventSplitter::new(usize::MAX);
-        events.push(raw);
-        Self::Several(events)
-    }
-}
-
-impl Iterator for OutgoingEvents {
-    type Item = RawEvent;
-
-    fn next(&mut self) -> Option<RawEvent> {
-        match self {
-            Self::One(event) => event.take(),
-            Self::Several(events) => events.next_event().ok().flatten(),
-        }
     }
 }
 

@@ -174,7 +174,7 @@ pub enum TokenError {
         "the private key of the service account cannot sign; give the provider another credential file"
     )]
     Unsigned,
-    /// A file that is missing or empty.
+    /// A file that is missing, or without a token.
     #[error("the file of a token {path} cannot be used ({why}); mount it, or correct its path")]
     File {
         /// Its path.
@@ -384,10 +384,17 @@ impl Grant {
     }
 }
 
-/// The token that stands in a file.
+/// Whether a text can be sent as a token.
+fn is_token(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// The token that stands in a file; `None` where nothing stands there that can be sent as one.
 pub fn token_of_file(text: &ApiKey) -> Option<FetchedToken> {
-    let token = text.expose().trim();
-    (!token.is_empty()).then(|| FetchedToken {
+    // Editors on Windows put a byte order mark in front.
+    let text = text.expose();
+    let token = text.strip_prefix('\u{feff}').unwrap_or(text).trim();
+    is_token(token).then(|| FetchedToken {
         token: ApiKey::new(token),
         life: FILE_LIFE,
     })
@@ -429,9 +436,7 @@ pub fn read_answer(host: &str, status: u16, body: &[u8]) -> Result<FetchedToken,
         });
     }
     let token = value.get("access_token").and_then(Value::as_str);
-    let Some(token) = token
-        .filter(|token| !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic()))
-    else {
+    let Some(token) = token.filter(|token| is_token(token)) else {
         return Err(TokenError::Failed {
             host: host(),
             status,

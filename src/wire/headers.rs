@@ -20,6 +20,34 @@ fn is_forwarded(name: &str) -> bool {
     )
 }
 
+/// Callers' headers that mean something to upstreams of these dialects only.
+const OF_DIALECTS: [(HeaderName, &[&str]); 2] = [
+    (
+        HeaderName::from_static("anthropic-beta"),
+        &["anthropic", "echo"],
+    ),
+    (
+        HeaderName::from_static("openai-beta"),
+        &["openai", "responses", "echo"],
+    ),
+];
+/// Those that mean something to upstreams of the caller's own dialect only.
+const OF_CALLERS: [HeaderName; 1] = [HeaderName::from_static("x-session-id")];
+
+/// Takes out what means nothing to an upstream of this dialect, which the caller's request is `translated` for or not.
+pub fn keep_own(headers: &mut HeaderMap, dialect: &str, translated: bool) {
+    for (name, dialects) in OF_DIALECTS {
+        if !dialects.contains(&dialect) {
+            headers.remove(name);
+        }
+    }
+    if translated {
+        for name in OF_CALLERS {
+            headers.remove(name);
+        }
+    }
+}
+
 /// Headers of an answer that do not come back, besides those of [`DROPPED_PREFIXES`].
 fn is_dropped(name: &str) -> bool {
     matches!(

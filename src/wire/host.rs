@@ -86,10 +86,9 @@ fn is_valid(text: &str) -> bool {
     match host.strip_prefix('[') {
         Some(inner) => inner.strip_suffix(']').is_some_and(|address| {
             // A zone (RFC 6874) belongs to the machine that sent it.
-            let address = address
-                .split_once("%25")
-                .map_or(address, |(address, _)| address);
-            address.parse::<Ipv6Addr>().is_ok()
+            let (address, zone) = address.split_once("%25").unwrap_or((address, "0"));
+            let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~%".contains(&byte);
+            address.parse::<Ipv6Addr>().is_ok() && !zone.is_empty() && zone.bytes().all(fits)
         }),
         None => host
             .bytes()
@@ -194,8 +193,22 @@ mod tests {
             assert_eq!(v11(&[host]), Ok(host.to_owned()), "{host}");
         }
         for host in [
-            "a b", "a@b", "a/b", "a:b", "::1", "[::1", "[x]", "a,b", "a:80:80", "a:123456",
-            "http://a", "a?b", "a\\b", "[::1]x",
+            "a b",
+            "a@b",
+            "a/b",
+            "a:b",
+            "::1",
+            "[::1",
+            "[x]",
+            "a,b",
+            "a:80:80",
+            "a:123456",
+            "http://a",
+            "a?b",
+            "a\\b",
+            "[::1]x",
+            "[::1%25@b]",
+            "[::1%25]",
         ] {
             let expected = match host {
                 // A sub-delimiter is allowed in a name (RFC 3986, 3.2.2).

@@ -3,13 +3,20 @@
 //!
 //! Another reader must not find another field `model` than this one, so whatever readers understand in different ways is
 //! refused: bytes before the first part or after the last one, parts without a name or with several, nested forms, encoded
-//! parts, lines that end with a bare line feed.
+//! parts and names, lines that end with a bare line feed, and boundaries where only some readers see one: in a head, in
+//! front of a value (Go's `mime/multipart`), behind half a line end (Werkzeug, Python's `email`).
 
 use std::ops::Range;
 
 use bytes::Bytes;
+use http::HeaderName;
 use memchr::memmem;
 use serde_json::{Map, Value};
+
+use super::segment;
+use parameters::parameters;
+
+mod parameters;
 
 /// Longest value of a field that is kept, in bytes. Longer ones are passed on all the same.
 const LONGEST_VALUE: usize = 64 * 1024;
@@ -19,6 +26,8 @@ const MOST_VALUES: usize = 1024 * 1024;
 const LONGEST_HEAD: usize = 8 * 1024;
 /// Most parts of a form.
 const MOST_PARTS: usize = 1024;
+/// What ends a line.
+const LINE_BREAK: &[u8] = b"\r\n";
 /// Longest boundary (RFC 2046, 5.1.1).
 const LONGEST_BOUNDARY: usize = 70;
 
@@ -53,7 +62,10 @@ pub fn boundary(content_type: &[u8]) -> Option<Result<Box<[u8]>, FormError>> {
         return None;
     }
     let mut found = None;
-    for (name, value) in parameters(rest) {
+    let Some(all) = parameters(rest) else {
+        return Some(Err(FormError::NoBoundary));
+    };
+    for (name, value) in all {
         if name.eq_ignore_ascii_case("boundary") {
             // Two of them would be two forms.
             if found.is_some() {
@@ -62,52 +74,10 @@ pub fn boundary(content_type: &[u8]) -> Option<Result<Box<[u8]>, FormError>> {
             found = Some(value);
         }
     }
-    let fits = |text: &String| (1..=LONGEST_BOUNDARY).contains(&text.len());
+    // A space at its end (RFC 2046 forbids it) is a part of it for some alone.
+    let fits = |text: &String| (1..=LONGEST_BOUNDARY).contains(&text.len()) && text.trim() == text;
     let found = found.filter(fits).map(|text| text.into_bytes().into());
     Some(found.ok_or(FormError::NoBoundary))
-}
-
-/// The parameters behind the first semicolon of a header (RFC 9110, 5.6.6), quotes undone.
-fn parameters(text: &str) -> Vec<(&str, String)> {
-    let mut all = Vec::new();
-    let mut rest = text;
-    loop {
-        rest = rest.trim_start_matches([' ', '\t', ';']);
-        let Some((name, after)) = rest.split_once('=') else {
-            return all;
-        };
-        let (value, after) = match after.strip_prefix('"') {
-            Some(quoted) => unquoted(quoted),
-            None => {
-                let end = after.find([';', ' ', '\t']).unwrap_or(after.len());
-                let (value, after) = after.split_at(end);
-                (value.to_owned(), after)
-            }
-        };
-        all.push((name.trim(), value));
-        rest = after;
-    }
-}
-
-/// A quoted text from behind its first quote, and what follows it.
-fn unquoted(text: &str) -> (String, &str) {
-    let mut value = String::new();
-    let mut escaped = false;
-    for (at, letter) in text.char_indices() {
-        match letter {
-            '\\' if !escaped => escaped = true,
-            '"' if !escaped => return (value, text.get(at + 1..).unwrap_or("")),
-            letter => {
-                // Browsers write a backslash for itself.
-                if escaped && !matches!(letter, '"' | '\\') {
-                    value.push('\\');
-                }
-                value.push(letter);
-                escaped = false;
-            }
-        }
-    }
-    (value, "")
 }
 
 /// What a form says.
@@ -258,7 +228,7 @@ impl FormReader {
         match self.place {
             FormPlace::Start => {
                 // The first boundary has no line break before it.
-                let wanted = self.delimiter.get(2..).unwrap_or_default();
+                let wanted = self.mark();
                 if self.rest.len() < wanted.len() {
                     return Ok(false);
                 }
@@ -294,28 +264,35 @@ impl FormReader {
     }
 
     fn head(&mut self) -> Result<bool, FormError> {
-        let Some(end) = memmem::find(&self.rest, b"\r\n\r\n") else {
-            return match self.rest.len() > LONGEST_HEAD {
+        /// What ends a head.
+        const END: &[u8] = b"\r\n\r\n";
+        let longest = LONGEST_HEAD + END.len();
+        let looked = self.rest.get(..longest).unwrap_or(&self.rest);
+        let Some(end) = memmem::find(looked, END) else {
+            return match looked.len() == longest {
                 true => Err(FormError::Malformed("the head of a part is too long")),
                 false => Ok(false),
             };
         };
         self.parts += 1;
-        if self.parts > MOST_PARTS || end > LONGEST_HEAD {
-            return Err(FormError::Malformed(
-                "it has too many parts, or too long heads",
-            ));
+        if self.parts > MOST_PARTS {
+            return Err(FormError::Malformed("it has too many parts"));
         }
         let head = self.rest.get(..end).unwrap_or_default();
-        self.part = part_of(head)?;
+        self.part = part_of(head, self.mark())?;
         self.take(end + 4);
         self.part.start = self.at;
         self.place = FormPlace::Value;
         Ok(true)
     }
 
+    /// The delimiter without its line break.
+    fn mark(&self) -> &[u8] {
+        self.delimiter.get(LINE_BREAK.len()..).unwrap_or_default()
+    }
+
     fn value(&mut self) -> Result<bool, FormError> {
-        if let Some(end) = memmem::find(&self.rest, &self.delimiter) {
+        if let Some(end) = self.value_end()? {
             self.keep(end)?;
             self.take(end);
             self.ended()?;
@@ -329,6 +306,25 @@ impl FormReader {
         self.keep(sure)?;
         self.take(sure);
         Ok(false)
+    }
+
+    /// Where the delimiter behind the value begins. What stays of a value that goes on is as long as a delimiter: a mark
+    /// that comes later has its line break before it.
+    fn value_end(&self) -> Result<Option<usize>, FormError> {
+        let starts = self.at == self.part.start;
+        for at in memmem::find_iter(&self.rest, self.mark()) {
+            let before = self.rest.get(..at).unwrap_or_default();
+            if let Some(value) = before.strip_suffix(LINE_BREAK) {
+                return Ok(Some(value.len()));
+            }
+            let is_line = matches!(before.last(), Some(b'\r' | b'\n'));
+            if is_line || (starts && before.is_empty()) {
+                return Err(FormError::Malformed(
+                    "a boundary has no line break of its own before it",
+                ));
+            }
+        }
+        Ok(None)
     }
 
     /// The first bytes of what is there belong to the value of the part.
@@ -351,7 +347,7 @@ impl FormReader {
     fn ended(&mut self) -> Result<(), FormError> {
         let part = std::mem::take(&mut self.part);
         for name in ["model", "stream"] {
-            if part.name != name && part.name.trim().eq_ignore_ascii_case(name) {
+            if part.name != name && plain(&part.name).eq_ignore_ascii_case(name) {
                 return Err(FormError::Lookalike(name));
             }
             if part.name == name && part.is_file {
@@ -383,8 +379,14 @@ impl FormReader {
     }
 }
 
-/// What the head of a part says of it.
-fn part_of(head: &[u8]) -> Result<FormPart, FormError> {
+/// A name as the most generous reader understands it: without backslashes and spaces around it, percent signs decoded.
+fn plain(name: &str) -> String {
+    let plain = segment::decoded(name).replace('\\', "");
+    plain.trim().to_owned()
+}
+
+/// What the head of a part says of it. `mark` is the boundary with its hyphens.
+fn part_of(head: &[u8], mark: &[u8]) -> Result<FormPart, FormError> {
     let head = std::str::from_utf8(head)
         .map_err(|_| FormError::Malformed("the head of a part is no text"))?;
     let mut part = None;
@@ -395,6 +397,10 @@ fn part_of(head: &[u8]) -> Result<FormPart, FormError> {
         let Some((name, value)) = line.split_once(':') else {
             return Err(FormError::Malformed("a line of a part's head has no colon"));
         };
+        let is_mark = line.as_bytes().starts_with(mark);
+        if is_mark || HeaderName::from_bytes(name.as_bytes()).is_err() {
+            return Err(FormError::Malformed("a line of a part's head is no header"));
+        }
         let value = value.trim();
         match name.to_ascii_lowercase().as_str() {
             "content-disposition" => {
@@ -419,6 +425,8 @@ fn part_of(head: &[u8]) -> Result<FormPart, FormError> {
     part.ok_or(FormError::Malformed("a part has no name"))
 }
 
+const ENCODED: FormError = FormError::Malformed("the name of a part is encoded");
+
 /// What a part's `content-disposition` says of it.
 fn disposition(value: &str) -> Result<FormPart, FormError> {
     let (kind, rest) = value.split_once(';').unwrap_or((value, ""));
@@ -427,15 +435,21 @@ fn disposition(value: &str) -> Result<FormPart, FormError> {
     }
     let mut part = FormPart::default();
     let mut named = false;
-    for (name, value) in parameters(rest) {
+    let Some(all) = parameters(rest) else {
+        return Err(FormError::Malformed("the name of a part is not clear"));
+    };
+    for (name, value) in all {
         match name.to_ascii_lowercase().as_str() {
             "name" if named => return Err(FormError::Malformed("a part has two names")),
+            // An encoded word (RFC 2047).
+            "name" if value.trim_start().starts_with("=?") => return Err(ENCODED),
             "name" => {
                 named = true;
                 part.name = value;
             }
-            "name*" => return Err(FormError::Malformed("the name of a part is encoded")),
-            "filename" | "filename*" => part.is_file = true,
+            // Encoded, or in pieces (RFC 2231).
+            name if name.starts_with("name*") => return Err(ENCODED),
+            name if name == "filename" || name.starts_with("filename*") => part.is_file = true,
             _ => {}
         }
     }

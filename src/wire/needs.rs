@@ -5,7 +5,8 @@ use std::ops::ControlFlow;
 
 use super::json;
 use super::request::RequestDoc;
-use crate::domain::unmet::{Feature, Features};
+use crate::domain::catalog::capability::Capability;
+use crate::domain::unmet::Features;
 
 /// Fields whose value is a list of tools; an empty list asks for none.
 const TOOLS: [&str; 2] = ["tools", "functions"];
@@ -27,13 +28,13 @@ pub fn of(doc: &RequestDoc) -> Features {
     let (images, audio) = media(doc);
     Features::NONE
         .with(
-            Feature::Tools,
+            Capability::Tools,
             TOOLS.into_iter().any(|name| has_items(doc, name)),
         )
-        .with(Feature::Images, images)
-        .with(Feature::Audio, audio)
-        .with(Feature::JsonSchema, has_schema(doc))
-        .with(Feature::Reasoning, reasons(doc))
+        .with(Capability::Images, images)
+        .with(Capability::Audio, audio)
+        .with(Capability::JsonSchema, has_schema(doc))
+        .with(Capability::Reasoning, reasons(doc))
 }
 
 fn has_items(doc: &RequestDoc, name: &str) -> bool {
@@ -145,7 +146,7 @@ mod tests {
 
     fn needs(body: &Value) -> Vec<&'static str> {
         let doc = RequestDoc::parse(body.to_string().into()).unwrap();
-        of(&doc).each().map(Feature::as_str).collect()
+        of(&doc).each().map(Capability::name).collect()
     }
 
     fn said(content: &Value) -> Value {

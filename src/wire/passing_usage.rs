@@ -3,9 +3,10 @@
 
 use http::{HeaderMap, header};
 use memchr::memmem;
-use serde_json::{Map, Value};
+use serde_json::value::RawValue;
 
 use super::encoding::{Decoder, codings};
+use super::usage;
 use crate::domain::usage::Usage;
 
 /// How the fields begin that hold an object of counts: `usage` and, Gemini's, `usageMetadata`.
@@ -75,7 +76,7 @@ impl PassingUsage {
         let mut open = text.len().saturating_sub(NAME);
         for at in memmem::find_iter(text, OBJECTS) {
             match object(text.get(at..).unwrap_or_default()) {
-                PassingPart::Whole(counts) => self.add(read(&counts)),
+                PassingPart::Whole(counts) => self.add(counts),
                 PassingPart::Open => open = open.min(at),
                 PassingPart::Other => {}
             }
@@ -118,7 +119,7 @@ enum PassingPart<T> {
 }
 
 /// The object that stands behind a field's name, which the text begins with.
-fn object(text: &[u8]) -> PassingPart<Map<String, Value>> {
+fn object(text: &[u8]) -> PassingPart<Option<Usage>> {
     let name = text.get(1..).unwrap_or_default();
     let Some(end) = memchr::memchr(b'"', name) else {
         return match name.len() < NAME {
@@ -137,9 +138,12 @@ fn object(text: &[u8]) -> PassingPart<Map<String, Value>> {
     if value.first() != Some(&b'{') {
         return PassingPart::Other;
     }
-    let mut values = serde_json::Deserializer::from_slice(value).into_iter::<Map<String, Value>>();
+    let mut values = serde_json::Deserializer::from_slice(value).into_iter::<&RawValue>();
     match values.next() {
-        Some(Ok(counts)) => PassingPart::Whole(counts),
+        Some(Ok(counts)) => {
+            let counts = usage::read(counts.get().as_bytes());
+            PassingPart::Whole(counts.filter(Usage::tells))
+        }
         Some(Err(error)) if error.is_eof() && value.len() < LONGEST => PassingPart::Open,
         _ => PassingPart::Other,
     }
@@ -190,66 +194,6 @@ fn counted(name: &[u8], count: u64) -> Option<Usage> {
         }),
         _ => None,
     }
-}
-
-/// The counts of an object, by the names that they have in any dialect; `None` where it has none of them.
-fn read(counts: &Map<String, Value>) -> Option<Usage> {
-    // Cohere has them one level deeper.
-    let counts = match counts.get("tokens") {
-        Some(Value::Object(tokens)) => tokens,
-        _ => counts,
-    };
-    let count = |names: &[&str]| names.iter().find_map(|name| counts.get(*name)?.as_u64());
-    let sum = |parts: &[Option<u64>]| {
-        let told = parts.iter().flatten();
-        parts
-            .iter()
-            .any(Option::is_some)
-            .then(|| told.fold(0, |sum: u64, part| sum.saturating_add(*part)))
-    };
-    let detail = |of: &[&str], names: &[&str]| {
-        let mut details = of.iter().filter_map(|of| counts.get(*of));
-        details.find_map(|details| {
-            let mut all = names.iter();
-            all.find_map(|name| details.get(*name)?.as_u64())
-        })
-    };
-    let read = count(&["cache_read_input_tokens", "cacheReadInputTokens"]);
-    let written = count(&["cache_creation_input_tokens", "cacheWriteInputTokens"]);
-    let plain = count(&[
-        "prompt_tokens",
-        "input_tokens",
-        "inputTokens",
-        "promptTokenCount",
-    ]);
-    let prompt = sum(&[plain, read, written, count(&["toolUsePromptTokenCount"])]);
-    let thoughts = count(&["thoughtsTokenCount"]);
-    let answer = count(&[
-        "completion_tokens",
-        "output_tokens",
-        "outputTokens",
-        "candidatesTokenCount",
-    ]);
-    let answer = sum(&[answer, thoughts]);
-    let all = count(&["total_tokens", "totalTokens", "totalTokenCount"]);
-    let usage = Usage {
-        // Embeddings of some have one count for all.
-        prompt_tokens: prompt.or(all.filter(|_| answer.is_none())),
-        completion_tokens: answer,
-        cached_tokens: read.or(count(&["cachedContentTokenCount"])).or_else(|| {
-            detail(
-                &["prompt_tokens_details", "input_tokens_details"],
-                &["cached_tokens"],
-            )
-        }),
-        reasoning_tokens: thoughts.or_else(|| {
-            detail(
-                &["completion_tokens_details", "output_tokens_details"],
-                &["reasoning_tokens", "thinking_tokens"],
-            )
-        }),
-    };
-    usage.total().map(|_| usage)
 }
 
 #[cfg(test)]

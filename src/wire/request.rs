@@ -13,6 +13,7 @@ use crate::wire::json::{self, List, Text};
 
 mod detours;
 mod fields;
+mod limit;
 mod opening;
 mod route;
 mod size;
@@ -322,14 +323,21 @@ impl RequestDoc {
             out.put_slice(json);
         }
         out.put_slice(self.slice(close..self.body.len()));
-        Self::parse(out.freeze()).ok()
+        let mut new = Self::parse(out.freeze()).ok()?;
+        if self.routed.is_some() {
+            // The route says what the body does not.
+            new.routed.clone_from(&self.routed);
+            new.stream = self.stream;
+        }
+        Some(new)
     }
 
     /// Whether the request leaves no room for a configured parameter: it has the field, or another name of
     /// it, or the field is not the configuration's to fill.
     fn settles(&self, param: &str) -> bool {
         match param {
-            "model" | "stream" => true,
+            // Spelled like them, they would be look-alikes to whoever reads the request.
+            _ if is_spelled_like(param, "model") || is_spelled_like(param, "stream") => true,
             "max_tokens" | "max_completion_tokens" | "max_output_tokens" => {
                 self.max_output_tokens().is_some() || self.has(param)
             }
@@ -382,7 +390,7 @@ impl RequestDoc {
             RawName::Plain(range) => std::str::from_utf8(self.slice(range.clone())).unwrap_or(""),
             RawName::Escaped(text) => text,
         };
-        text != name && folded(text, name)
+        text != name && is_spelled_like(text, name)
     }
 
     fn slice(&self, range: Range<usize>) -> &[u8] {
@@ -391,7 +399,7 @@ impl RequestDoc {
 }
 
 /// Whether both are the same but for capital letters, as Unicode folds them: long s is an s, the sign for kelvin a k.
-fn folded(text: &str, name: &str) -> bool {
+pub fn is_spelled_like(text: &str, name: &str) -> bool {
     let small = |letter: char| match letter {
         '\u{17f}' => 's',
         '\u{212a}' => 'k',

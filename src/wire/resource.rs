@@ -7,6 +7,7 @@ use memchr::memmem::{self, Finder};
 use serde_json::{Map, Value};
 
 use super::json;
+use super::seals::is_of_account;
 
 /// Shorter texts are no names of resources, in bytes.
 const SHORTEST: usize = 6;
@@ -181,7 +182,8 @@ fn gather_references(value: &Value, needed: &mut Needed) {
                 }
                 match field.as_str() {
                     "encrypted_content" => {
-                        needed.sealed.extend(value.as_str().and_then(sealed));
+                        let own = value.as_str().filter(|text| is_of_account(text));
+                        needed.sealed.extend(own.and_then(sealed));
                     }
                     field if REFERENCES.contains(&field) => {
                         gather_texts(value, &mut needed.names);
@@ -279,17 +281,6 @@ const MARK: usize = 48;
 fn sealed(text: &str) -> Option<Box<str>> {
     let end = text.get(text.len().checked_sub(MARK)?..)?;
     Some(format!("sealed {end}").into())
-}
-
-/// The field `input` of a request without the items that have sealed content; `None` where there are none.
-pub fn without_sealed(input: &[u8]) -> Option<Vec<u8>> {
-    let Value::Array(mut items) = json::value(input)? else {
-        return None;
-    };
-    let before = items.len();
-    let is_open = |item: &Value| item.get("encrypted_content").is_none_or(Value::is_null);
-    items.retain(is_open);
-    (items.len() < before).then(|| Value::Array(items).to_string().into_bytes())
 }
 
 /// Whether a request that says this in its field `include` asks for sealed contents.

@@ -1,5 +1,6 @@
 //! What is counted: the same as happened, in a form that others read, and nothing that callers make up.
 
+mod cost;
 mod deployed;
 mod exposition;
 mod otlp;

@@ -182,7 +182,7 @@ async fn calls_go_to_callers_with_ids_and_their_results_back_with_names() {
     );
     let block = stream.split(r#""type":"tool_use","id":""#).nth(1).unwrap();
     let id = block.split('"').next().unwrap();
-    assert!(id.starts_with("call_"), "{id} in {stream}");
+    assert!(id.starts_with("toolu_"), "{id} in {stream}");
     assert!(stream.contains("signature_delta"), "{stream}");
     let said = json!({"role": "assistant", "content": [{"type": "tool_use", "id": id, "name": "w", "input": {"city": "Bern"}}]});
     let result = json!({"role": "user", "content": [{"type": "tool_result", "tool_use_id": id, "content": "12 degrees"}]});

@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
+use pointsman::domain::money::Pico;
 use pointsman::domain::time::Time;
 
 use super::scenario::Scenario;
 use super::state::State;
 use super::tally::Tally;
 
-/// Policy `cost` takes prices that differ by no more than this for equal.
-const BAND: f64 = 1.01;
+/// Policy `cost` takes prices for equal that are no more than so many hundredths of the least one.
+const BAND_PERCENT: u64 = 101;
 /// An upstream that was out is well so long after, at the latest.
 const WELL_AFTER: Duration = Duration::from_secs(60);
 
@@ -25,7 +26,7 @@ pub fn judge(state: &mut State, tally: &mut Tally) {
 /// No request goes first to an upstream that is dearer than the cheapest healthy one by more than the band (law L11).
 fn judge_costs(state: &mut State) {
     let world = &state.world;
-    let price = |maker: usize| world.makers[maker].price.map_or(f64::MAX, |it| it.input);
+    let price = |maker: usize| world.makers[maker].price.unwrap_or(Pico::MAX);
     let is_well = |maker: &usize, at: Duration| {
         let mut troubles = world.makers[*maker].troubles.iter();
         troubles.all(|trouble| at < trouble.from || trouble.to + WELL_AFTER <= at)
@@ -35,9 +36,9 @@ fn judge_costs(state: &mut State) {
         let attempt = &state.attempts[first(asked)? as usize];
         let at = attempt.started.since(Time::ZERO);
         let well = (0..world.makers.len()).filter(|maker| is_well(maker, at));
-        let cheapest = well.map(price).fold(f64::MAX, f64::min);
+        let cheapest = well.map(price).min().unwrap_or(Pico::MAX);
         let paid = price(attempt.spot.maker);
-        (paid > cheapest * BAND).then_some((number as u32, paid, cheapest))
+        (paid.times(100) > cheapest.times(BAND_PERCENT)).then_some((number as u32, paid, cheapest))
     });
     if let Some((number, paid, cheapest)) = broken {
         let what = format!("pays {paid} where {cheapest} would do");

@@ -10,7 +10,8 @@ use pointsman::actors::fault_hook::FaultHook;
 use pointsman::actors::tree::{ProviderSpec, Tree, TreeSpec};
 use pointsman::dispatch::{Continuation, Dispatch, Endpoint, HedgeController, RoutingState};
 use pointsman::domain::hash_map::HashMap;
-use pointsman::domain::price::Prices;
+use pointsman::domain::price::{PriceBook, Prices};
+use pointsman::domain::price_sheet::{PriceSheet, Rates};
 use pointsman::domain::profile::{ExplicitSettings, TargetPolicies, TargetPolicy};
 use pointsman::domain::restart::RestartPolicy;
 use pointsman::domain::secret::ApiKey;
@@ -273,6 +274,25 @@ fn tree_spec(world: &World, clock: Clock, chaos: FaultHook) -> TreeSpec {
     }
 }
 
+/// What the tokens of all makers cost.
+fn prices(world: &World) -> PriceBook {
+    let makers = world.makers.iter();
+    let priced = makers.map(|maker| {
+        let sheet = maker.price.map(|input| PriceSheet {
+            rates: Rates {
+                input: Some(input),
+                output: Some(input.times(4)),
+                ..Rates::default()
+            },
+            ..PriceSheet::default()
+        });
+        let usual = sheet.map(Arc::new);
+        let models = Vec::new();
+        (maker.name.clone(), Prices { usual, models })
+    });
+    PriceBook::new(priced, None)
+}
+
 pub fn dispatch(
     world: &World,
     tree: &Tree,
@@ -305,13 +325,10 @@ pub fn dispatch(
             access: None,
             unsupported: Default::default(),
             native: Default::default(),
+            output_limits: Default::default(),
             tokens: Default::default(),
             passthrough: false,
             fetch: None,
-            prices: Prices {
-                usual: maker.price,
-                models: Vec::new(),
-            },
             base_priority: 1.0,
             capabilities: Default::default(),
             prefill: maker.prefill.map(|form| Continuation {
@@ -342,6 +359,7 @@ pub fn dispatch(
         routing: RoutingState::new(&world.targets, false, counted).with_keys(keys),
         hedge_controller: hedger,
         cache: None,
+        catalog: None,
         policies: TargetPolicies::new(policy, BTreeMap::new()),
         tree: tree.client().clone(),
         targets: Arc::clone(&world.targets),
@@ -351,6 +369,8 @@ pub fn dispatch(
         abort: pointsman::runtime::abort::Abort::default(),
         recorder: Arc::new(pointsman::telemetry::recorder::Recorder::new(0)),
         affinity: pointsman::affinity::Affinity::start(),
+        prices: prices(world),
+        cost_watch: Default::default(),
         buffers: shared.lock().buffers.clone(),
     }
 }

@@ -8,8 +8,8 @@ use pointsman::domain::chain::VirtualEntry;
 use pointsman::domain::cooldown::CooldownPolicy;
 use pointsman::domain::ids::{ModelName, ProviderName};
 use pointsman::domain::limits::{DispatchPolicy, KeyLimits, RetryPolicy, Timeouts};
+use pointsman::domain::money::Pico;
 use pointsman::domain::policy::Policy;
-use pointsman::domain::price::Price;
 use pointsman::domain::rotation::KeyRotation;
 
 use super::fault::Fault;
@@ -96,12 +96,8 @@ pub fn world(setup: Setup, scenario: Scenario) -> World {
         }
         Scenario::Cheapest => {
             // The last two are within the band of each other.
-            for (maker, input) in makers.iter_mut().zip([3.0, 1.005, 1.0]) {
-                maker.price = Some(Price {
-                    input,
-                    output: input * 4.0,
-                    cached_input: input,
-                });
+            for (maker, input) in makers.iter_mut().zip([3_000_000, 1_005_000, 1_000_000]) {
+                maker.price = Some(Pico::new(input));
             }
             makers[1].troubles.push(Trouble {
                 place: Place::Everywhere,

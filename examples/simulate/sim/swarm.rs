@@ -12,8 +12,8 @@ use pointsman::domain::ids::{ModelName, ProviderName};
 use pointsman::domain::limits::{
     DispatchPolicy, KeyLimits, RetryBudgetPolicy, RetryPolicy, Timeouts,
 };
+use pointsman::domain::money::Pico;
 use pointsman::domain::policy::Policy;
-use pointsman::domain::price::Price;
 use pointsman::domain::rescue::{Prefill, RescueMode, RescuePolicy};
 use pointsman::domain::rotation::KeyRotation;
 use pointsman::domain::session_affinity::AffinityPolicy;
@@ -301,12 +301,8 @@ fn trouble(maker: &Maker, horizon: Duration, dice: &mut Dice) -> Trouble {
 
 /// Prices, and the rotation of keys that goes by conversations.
 fn rank_keys(maker: &mut Maker, dice: &mut Dice) {
-    let input = dice.pick(&[0.0, 0.1, 0.101, 2.0]);
-    maker.price = dice.chance(0.8).then_some(Price {
-        input,
-        output: input * 4.0,
-        cached_input: input,
-    });
+    let input = dice.pick(&[0, 100_000, 101_000, 2_000_000]);
+    maker.price = dice.chance(0.8).then_some(Pico::new(input));
     if dice.chance(0.4) {
         maker.rotation = KeyRotation::Affinity;
     }

@@ -11,7 +11,7 @@ use pointsman::domain::chain::{ProviderEntry, Targets, VirtualEntry};
 use pointsman::domain::cooldown::CooldownPolicy;
 use pointsman::domain::ids::{ModelName, ProviderName};
 use pointsman::domain::limits::{DispatchPolicy, KeyLimits, RetryPolicy, Timeouts};
-use pointsman::domain::price::Price;
+use pointsman::domain::money::Pico;
 use pointsman::domain::rescue::{Prefill, RescuePolicy};
 use pointsman::domain::rotation::KeyRotation;
 
@@ -103,8 +103,8 @@ pub struct Maker {
     pub latency: (u64, u64),
     /// The same from that moment on, in order of time.
     pub drift: Vec<(Duration, (u64, u64))>,
-    /// What its tokens cost.
-    pub price: Option<Price>,
+    /// What a token of a prompt costs; one of an answer costs four times as much.
+    pub price: Option<Pico>,
     pub gap: u64,
     pub troubles: Vec<Trouble>,
     /// How it is asked to go on from the beginning of an answer, if it can be.

@@ -50,6 +50,9 @@ impl ProviderActor {
             return;
         }
         self.measured(core, record);
+        if let Some(tokens) = record.take_answered() {
+            self.status.output.add(&record.upstream.model, tokens);
+        }
         let probe = take_probe(core, record);
         self.ended(core, record, settlement.class, settlement.counts, probe);
     }

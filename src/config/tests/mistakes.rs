@@ -265,11 +265,12 @@ fn parameters_and_headers_that_are_not_the_files_to_set() {
     let text = "
 llm:
   providers:
-    - {name: groq, api_key: k, params: {model: x, stream: true}, headers: {Authorization: Bearer x, Host: h, Content-Length: '1'}}
+    - {name: groq, api_key: k, params: {model: x, stream: true, MoDel: y}, headers: {Authorization: Bearer x, Host: h, Content-Length: '1'}}
 ";
     has(
         &mistakes(text, &[]),
         &[
+            "params.MoDel: is decided by the caller and the route",
             "params.model: is decided by the caller and the route",
             "params.stream",
             "headers: there are keys and an Authorization header",

@@ -23,7 +23,7 @@ impl Attempt<'_> {
     /// The translation of its events into the caller's, where they do not stay as they come.
     fn translation(&self, headers: &HeaderMap) -> Option<Translation> {
         let translated = (!self.raw).then_some(self.exchange)?;
-        translated.translation(&self.request.doc, headers, self.times.clock.wall())
+        translated.translation(&self.request.doc, headers, self.stamp())
     }
 
     /// What was left out so far.

@@ -1,6 +1,7 @@
 //! Making an attempt: the call, in one way after another where a provider may know several, and its answer without the
 //! credentials that it was made with.
 
+use super::adjust::Adjustments;
 use super::{Attempt, AttemptResult, Early, FullResponse, Times};
 use crate::actors::lease::Lease;
 use crate::dispatch::asked_call::AskedCall;
@@ -9,18 +10,23 @@ use crate::dispatch::native::Way;
 use crate::dispatch::redacted;
 use crate::dispatch::request::{Endpoint, Request};
 use crate::dispatch::unfit;
-use crate::domain::dropped::Dropped;
+use crate::domain::dropped::{Dropped, Unsupported};
 use crate::domain::outcome::Class;
 use crate::wire::exchange::Exchange;
 
-/// Makes the attempt that `lease` allows.
+/// Makes the attempt that `lease` allows. `output_room`: the most output that fits beside the prompt, where that is less
+/// than is asked for.
 pub(in crate::dispatch) async fn make(
     request: &Request,
     endpoint: &Endpoint,
     lease: &Lease,
     times: Times<'_>,
+    output_room: Option<u64>,
 ) -> AttemptResult {
-    let asked = AskedCall::of(request, endpoint);
+    let asked = AskedCall {
+        output_room,
+        ..AskedCall::of(request, endpoint)
+    };
     make_of(asked, request, endpoint, lease, times).await
 }
 
@@ -39,13 +45,24 @@ pub(in crate::dispatch) async fn make_of(
         // Only conversations in the upstream's own form go on from the beginning of an answer.
         way = way.translated();
     }
+    let model = &lease.upstream().model;
+    let rejects = request.unsupported.unwrap_or(endpoint.unsupported) == Unsupported::Reject;
+    let may_change = !rejects && request.payload.is_none() && !request.operation.counts();
+    let now = times.clock.now();
+    let mut adjusted = Adjustments::known(&call, endpoint, model, may_change, now);
     loop {
-        let made = make_call(call, request, endpoint, lease, times, way);
+        let made = make_call(call, &adjusted, request, endpoint, lease, times, way);
         let (end, has_custom_tools) = made.await;
         let failure = match &end {
             AttemptResult::Failed(failure, _) => Some(failure),
             _ => None,
         };
+        let now = times.clock.now();
+        if failure.is_some_and(|failure| {
+            adjusted.follow(failure, &call, (endpoint, model), may_change, now)
+        }) {
+            continue;
+        }
         match native.next(asked, way, failure, has_custom_tools, times.clock.now()) {
             Some(next) => way = next,
             None => return end,
@@ -56,17 +73,19 @@ pub(in crate::dispatch) async fn make_of(
 /// Makes the call in this way, and says whether custom tools were in it.
 async fn make_call(
     asked: AskedCall<'_>,
+    adjusted: &Adjustments,
     request: &Request,
     endpoint: &Endpoint,
     lease: &Lease,
     times: Times<'_>,
     way: Way,
 ) -> (AttemptResult, bool) {
+    let asked = adjusted.call(asked);
     let made = call_of(asked, request, endpoint, lease, times.tried, way);
     let CallMade {
         exchange,
         call,
-        dropped,
+        mut dropped,
         has_custom_tools,
     } = match made {
         Ok(made) => made,
@@ -82,6 +101,7 @@ async fn make_call(
             return (AttemptResult::Failed(failure, Some(answer)), false);
         }
     };
+    adjusted.note(&mut dropped);
     let attempt = Attempt {
         exchange,
         request,

@@ -5,6 +5,7 @@ use super::misfit::RequestMisfit;
 use crate::domain::ids::Upstream;
 use crate::domain::outcome::{Class, Failure};
 use crate::domain::refusal::Reason;
+use crate::domain::remedy::least_output;
 
 impl Attempts {
     /// Notes what a refusal says of the request's size.
@@ -52,19 +53,56 @@ impl Attempts {
         slots.filter_map(|slot| slot.candidate.context_window)
     }
 
-    /// Closes the candidates whose windows are smaller than the `tokens` that the request needs. 0: unknown.
-    pub fn needs(&mut self, tokens: u64) {
-        self.tokens = tokens;
+    /// Closes the candidates whose windows do not hold what the request needs: the tokens of its `prompt`, 0 where they
+    /// are unknown, and the most `output` that it asks for. Where the prompt leaves room for a good part of the output, the
+    /// candidate is only put off: it is open again once no other one is ([`loosen`](Self::loosen)).
+    pub fn needs(&mut self, prompt: u64, output: u64) {
+        self.size = (prompt, output);
+        if prompt == 0 {
+            return;
+        }
         for slot in &mut self.slots {
-            let window = slot.candidate.context_window;
-            if window.is_some_and(|window| tokens > window) && !slot.is_ruled_out() {
+            let Some(window) = slot.candidate.context_window else {
+                continue;
+            };
+            if prompt.saturating_add(output) > window && !slot.is_ruled_out() {
                 slot.closed = Some(Reason::TooLarge);
+                slot.is_tight =
+                    output > 0 && window.saturating_sub(prompt) >= least_output(window).min(output);
             }
         }
     }
 
-    /// The tokens of its prompt and of the output that it asks for; `None` where they were not counted.
-    pub fn tokens(&self) -> Option<u64> {
-        Some(self.tokens).filter(|tokens| *tokens > 0)
+    /// Opens the candidates at which the request finds room for less output than it asks for; whether there are any.
+    pub fn loosen(&mut self) -> bool {
+        let tight = self.slots.iter_mut().filter(|slot| slot.is_tight);
+        let opened = tight.map(|slot| {
+            slot.is_tight = false;
+            slot.closed = None;
+        });
+        opened.count() > 0
+    }
+
+    /// Whether [`loosen`](Self::loosen) opens any.
+    pub fn may_loosen(&self) -> bool {
+        self.slots.iter().any(|slot| slot.is_tight)
+    }
+
+    /// The most output that fits beside the prompt at candidate `index`, in tokens; `None` where all does, or that is not
+    /// known. Models count in other ways than we do, so something is left.
+    pub fn output_room(&self, index: usize) -> Option<u64> {
+        const MARGIN: u64 = 32;
+        let (prompt, output) = self.size;
+        let window = self.slots.get(index)?.candidate.context_window?;
+        if prompt == 0 || prompt.saturating_add(output) <= window {
+            return None;
+        }
+        let rest = window.saturating_sub(prompt);
+        Some(rest.saturating_sub(prompt / MARGIN).max(rest / 2).max(1))
+    }
+
+    /// The tokens of its prompt, and the most of the output that it asks for; `None` where they were not counted.
+    pub fn tokens(&self) -> Option<(u64, u64)> {
+        Some(self.size).filter(|(prompt, _)| *prompt > 0)
     }
 }

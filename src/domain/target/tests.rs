@@ -2,9 +2,9 @@
 
 use super::fixed::Fixed;
 use super::*;
+use crate::domain::catalog::capability::Capability;
 use crate::domain::chain::{MemberEntry, ProviderEntry, Targets, VirtualEntry};
 use crate::domain::policy::{CostPolicy, Latency, Score};
-use crate::domain::unmet::Feature;
 
 fn providers() -> Vec<ProviderEntry> {
     let names = ["a", "b", "c", "d"].into_iter();
@@ -137,7 +137,7 @@ fn an_upstream_that_is_in_a_member_left_out_and_in_another_one_is_asked() {
 #[test]
 fn what_is_known_to_lack_something_is_neither_ranked_nor_drawn() {
     let figures = Fixed {
-        lacks: vec![("a", Unmet::Lacks(Feature::Tools))],
+        lacks: vec![("a", Unmet::Lacks(Capability::Tools))],
         cost: vec![("a", 1), ("b", 3), ("c", 2)],
         ..Fixed::default()
     };

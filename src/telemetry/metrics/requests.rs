@@ -89,17 +89,21 @@ fn attempt(
     instruments: &Instruments,
     tables: &Tables,
 ) {
-    let table = tables.upstream(&record.upstream);
+    let (number, table) = tables.upstream(&record.upstream);
     let attempts = table.attempts(instruments, record.class, record.reason);
     attempts.add(1);
     let durations = table.durations(instruments, request.operation, record.class);
     durations.record(seconds(record.started, record.ended));
     if let Some(usage) = record.usage {
         tokens(request.operation, usage, table, instruments);
-        if let Some((price, spent)) = table.cost(instruments) {
-            spent.add(price.of(&usage));
-        }
         per_token(record, usage, table, instruments);
+    }
+    if let Some(cost) = &record.cost {
+        let client = request.client.as_deref();
+        let costs = tables.costs(instruments, client, (number, table), cost.kind);
+        if let Some(costs) = costs {
+            costs.add(cost.amount.to_f64());
+        }
     }
     if let Some(first) = record.first_token {
         let first_chunks = table.first_chunks(instruments, request.operation);
@@ -121,6 +125,7 @@ fn tokens(operation: Operation, usage: Usage, table: &OfUpstream, instruments: &
         (INPUT, usage.prompt_tokens),
         (OUTPUT, usage.completion_tokens),
         ("cached_input", usage.cached_tokens),
+        ("cache_write", Some(u64::from(usage.details.cache_write))),
         ("reasoning", usage.reasoning_tokens),
     ] {
         if let Some(count) = count.filter(|count| *count > 0) {

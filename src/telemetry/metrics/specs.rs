@@ -41,6 +41,8 @@ pub enum Most {
     PerTarget(usize),
     /// This many series for each client and target.
     PerCaller(usize),
+    /// This many series for each client and upstream.
+    PerSpender(usize),
     /// This many series for each key.
     PerKey(usize),
 }
@@ -72,6 +74,8 @@ impl Most {
             Self::PerTarget(each) => each * some(sizes.targets),
             // Most clients ask for few of the targets.
             Self::PerCaller(each) => each * (some(sizes.clients) + some(sizes.targets)),
+            // Most clients are served by few of the upstreams.
+            Self::PerSpender(each) => each * (some(sizes.clients) + some(sizes.upstreams)),
             Self::PerKey(each) => each * some(sizes.keys),
         };
         most.clamp(1, Self::EVER)
@@ -212,10 +216,10 @@ specs! {
         "Tokens of one answer, as its upstream counted them";
     Histogram(PER_TOKEN), Most::PerUpstream(1), PER_OUTPUT_TOKEN = "pointsman.time_per_output_token" "s" ["upstream"]
         "Time for each token of a streamed answer after the first";
-    Counter, Most::PerUpstream(4), TOKENS_USED = "pointsman.tokens" "{token}" ["upstream", "type"]
-        "Tokens as upstreams counted them: input with cached_input in it, output with reasoning in it";
-    Counter, Most::PerUpstream(1), COST = "pointsman.cost" "{currency}" ["upstream"]
-        "What the tokens cost, of upstreams that have a price, in the currency of their prices";
+    Counter, Most::PerUpstream(5), TOKENS_USED = "pointsman.tokens" "{token}" ["upstream", "type"]
+        "Tokens as upstreams counted them: input with cached_input and cache_write in it, output with reasoning in it";
+    Counter, Most::PerSpender(3), COST = "pointsman.cost" "{currency}" ["upstream", "client", "kind"]
+        "What attempts cost, as far as that is known, in the currency of the prices; kind: real, upstream (its own figure), estimated";
     // Upstreams.
     Gauge, Most::PerUpstream(1), BREAKER = "pointsman.breaker.state" "{state}" ["upstream", "state"]
         "1 for the state that an upstream's circuit breaker is in";

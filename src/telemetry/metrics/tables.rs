@@ -10,11 +10,11 @@ use opentelemetry::metrics::{BoundCounter, BoundHistogram};
 use super::instruments::Instruments;
 use super::observed::OTHER;
 use crate::domain::attempt_record::AttemptReason;
+use crate::domain::cost::CostKind;
 use crate::domain::dialect::Operation;
 use crate::domain::hash_map::HashMap;
 use crate::domain::ids::{ProviderName, Upstream};
 use crate::domain::outcome::Class;
-use crate::domain::price::{Price, Prices};
 use crate::telemetry::names;
 use crate::telemetry::once_map::OnceMap;
 
@@ -34,15 +34,13 @@ pub struct ConfiguredNames {
     pub providers: HashMap<ProviderName, ProviderLabels>,
 }
 
-/// How the conventions call a provider, and what it costs.
+/// How the conventions call a provider.
 #[derive(Clone, PartialEq, Debug)]
 pub struct ProviderLabels {
     /// `gen_ai.provider.name`.
     pub name: Arc<str>,
     /// `server.address`: the host that its calls go to.
     pub address: Option<Arc<str>>,
-    /// What its tokens cost.
-    pub prices: Prices,
 }
 
 /// What counts, by what is counted.
@@ -56,10 +54,11 @@ pub(super) struct Tables {
     nobody: OfClient,
     /// Requests of clients that are no longer configured.
     others: OfClient,
-    upstreams: HashMap<Upstream, Arc<OfUpstream>>,
+    /// Each with a number of its own, as the next two.
+    upstreams: HashMap<Upstream, (usize, Arc<OfUpstream>)>,
     /// Models that callers made up, by provider.
-    made_up: HashMap<ProviderName, Arc<OfUpstream>>,
-    unknown: Arc<OfUpstream>,
+    made_up: HashMap<ProviderName, (usize, Arc<OfUpstream>)>,
+    unknown: (usize, Arc<OfUpstream>),
     pub(super) http: OnceMap<(Operation, Option<u16>, &'static str), BoundHistogram<f64>>,
 }
 
@@ -69,7 +68,11 @@ struct OfClient {
     name: Arc<str>,
     /// In the order of the targets' numbers; there once the client has asked for something.
     requests: OnceLock<Box<[ByOutcome]>>,
+    /// In the order of the upstreams' numbers; there once it has cost something.
+    costs: OnceLock<Box<[ByKind]>>,
 }
+
+type ByKind = OnceMap<CostKind, BoundCounter<f64>>;
 
 type ByOutcome = OnceMap<&'static str, BoundCounter<u64>>;
 
@@ -78,6 +81,7 @@ impl OfClient {
         Self {
             name: Arc::from(name),
             requests: OnceLock::new(),
+            costs: OnceLock::new(),
         }
     }
 }
@@ -95,7 +99,6 @@ pub(super) struct OfUpstream {
     usage: OnceMap<(Operation, &'static str), BoundHistogram<u64>>,
     tokens: OnceMap<&'static str, BoundCounter<u64>>,
     per_token: OnceLock<BoundHistogram<f64>>,
-    cost: OnceLock<BoundCounter<f64>>,
 }
 
 #[derive(PartialEq, Debug)]
@@ -104,8 +107,6 @@ struct Labels {
     model: Arc<str>,
     provider: Arc<str>,
     address: Option<Arc<str>>,
-    /// None of them, but as much a part of what is counted.
-    price: Option<Price>,
 }
 
 impl Tables {
@@ -113,31 +114,38 @@ impl Tables {
     pub(super) fn new(named: &ConfiguredNames, before: Option<&Self>) -> Self {
         let of_client = |name: &Arc<str>| (Arc::clone(name), OfClient::new(name));
         let other: Arc<str> = Arc::from(OTHER);
-        let of_upstream = |upstream: &Upstream| {
+        let of_upstream = |(number, upstream): (usize, &Upstream)| {
             let provider = named.providers.get(&upstream.provider);
             let labels = Labels {
                 upstream: Arc::from(upstream.to_string()),
                 model: Arc::from(upstream.model.as_str()),
                 provider: Arc::clone(provider.map_or(&other, |provider| &provider.name)),
                 address: provider.and_then(|provider| provider.address.clone()),
-                price: provider.and_then(|provider| provider.prices.of(&upstream.model)),
             };
             let known = before.and_then(|before| before.upstreams.get(upstream));
-            let known = known.filter(|known| known.labels == labels).cloned();
+            let known = known.filter(|(_, known)| known.labels == labels);
+            let known = known.map(|(_, known)| Arc::clone(known));
             let table = known.unwrap_or_else(|| Arc::new(OfUpstream::new(labels)));
-            (upstream.clone(), table)
+            (upstream.clone(), (number, table))
         };
-        let of_provider = |(name, provider): (&ProviderName, &ProviderLabels)| {
+        let first = named.upstreams.len();
+        let of_provider = |(at, (name, provider)): (usize, (&ProviderName, &ProviderLabels))| {
             let labels = Labels {
                 upstream: Arc::from(format!("{name}:{OTHER}")),
                 model: Arc::clone(&other),
                 provider: Arc::clone(&provider.name),
                 address: provider.address.clone(),
-                price: provider.prices.usual,
             };
-            (name.clone(), Arc::new(OfUpstream::new(labels)))
+            let table = Arc::new(OfUpstream::new(labels));
+            (name.clone(), (first + at, table))
         };
         let targets = named.targets.iter().enumerate();
+        let unknown = Arc::new(OfUpstream::new(Labels {
+            upstream: Arc::clone(&other),
+            model: Arc::clone(&other),
+            provider: Arc::clone(&other),
+            address: None,
+        }));
         Self {
             targets: targets
                 .map(|(at, name)| (Arc::clone(name), UNNAMED.len() + at))
@@ -148,15 +156,19 @@ impl Tables {
             clients: named.clients.iter().map(of_client).collect(),
             nobody: OfClient::new(NONE),
             others: OfClient::new(OTHER),
-            upstreams: named.upstreams.iter().map(of_upstream).collect(),
-            made_up: named.providers.iter().map(of_provider).collect(),
-            unknown: Arc::new(OfUpstream::new(Labels {
-                upstream: Arc::clone(&other),
-                model: Arc::clone(&other),
-                provider: Arc::clone(&other),
-                address: None,
-                price: None,
-            })),
+            upstreams: named
+                .upstreams
+                .iter()
+                .enumerate()
+                .map(of_upstream)
+                .collect(),
+            made_up: named
+                .providers
+                .iter()
+                .enumerate()
+                .map(of_provider)
+                .collect(),
+            unknown: (first + named.providers.len(), unknown),
             http: OnceMap::default(),
         }
     }
@@ -192,10 +204,7 @@ impl Tables {
         target: &str,
         outcome: &'static str,
     ) -> &'a BoundCounter<u64> {
-        let of_client = match client {
-            None => &self.nobody,
-            Some(name) => self.clients.get(name).unwrap_or(&self.others),
-        };
+        let of_client = self.client(client);
         let (number, target) = self.target(target);
         let bags = of_client.requests.get_or_init(|| {
             let count = self.targets.len() + UNNAMED.len();
@@ -215,11 +224,41 @@ impl Tables {
         }
     }
 
-    /// What counts attempts at this upstream.
-    pub(super) fn upstream(&self, upstream: &Upstream) -> &OfUpstream {
+    fn client(&self, client: Option<&str>) -> &OfClient {
+        match client {
+            None => &self.nobody,
+            Some(name) => self.clients.get(name).unwrap_or(&self.others),
+        }
+    }
+
+    /// What counts attempts at this upstream, and its number.
+    pub(super) fn upstream(&self, upstream: &Upstream) -> (usize, &OfUpstream) {
         let named = self.upstreams.get(upstream);
         let made_up = || self.made_up.get(&upstream.provider);
-        named.or_else(made_up).unwrap_or(&self.unknown)
+        let (number, table) = named.or_else(made_up).unwrap_or(&self.unknown);
+        (*number, table)
+    }
+
+    /// Counts what `client` paid for at an upstream. There is a place for each number, so there always is one.
+    pub(super) fn costs(
+        &self,
+        instruments: &Instruments,
+        client: Option<&str>,
+        (number, upstream): (usize, &OfUpstream),
+        kind: CostKind,
+    ) -> Option<&BoundCounter<f64>> {
+        let of_client = self.client(client);
+        let bags = of_client.costs.get_or_init(|| {
+            let count = self.unknown.0 + 1;
+            (0..count).map(|_| OnceMap::default()).collect()
+        });
+        Some(bags.get(number)?.get(kind, || {
+            instruments.cost.bind(&[
+                KeyValue::new("client", Arc::clone(&of_client.name)),
+                KeyValue::new("kind", kind.as_str()),
+                upstream.name(),
+            ])
+        }))
     }
 }
 
@@ -238,7 +277,6 @@ impl OfUpstream {
             usage: OnceMap::default(),
             tokens: OnceMap::default(),
             per_token: OnceLock::new(),
-            cost: OnceLock::new(),
         }
     }
 
@@ -312,13 +350,6 @@ impl OfUpstream {
     pub(super) fn per_token(&self, instruments: &Instruments) -> &BoundHistogram<f64> {
         self.per_token
             .get_or_init(|| instruments.per_token.bind(&[self.name()]))
-    }
-
-    /// What it costs and what counts that, where its price is known.
-    pub(super) fn cost(&self, instruments: &Instruments) -> Option<(Price, &BoundCounter<f64>)> {
-        let price = self.labels.price?;
-        let bind = || instruments.cost.bind(&[self.name()]);
-        Some((price, self.cost.get_or_init(bind)))
     }
 
     fn name(&self) -> KeyValue {

@@ -6,11 +6,12 @@ use serde_json::{Value, json};
 
 use super::{Anthropic, error, ir, models, rest};
 use crate::domain::dialect::Operation;
-use crate::wire::dialect::{CallerDialect, EventEncoder, SentEvents};
+use crate::wire::dialect::{CallerDialect, EventEncoder, IdPrefixes, SentEvents};
 use crate::wire::error_body::{ErrorBody, Trouble};
 use crate::wire::ir::{ChatAnswer, ChatRequest, Loss, Losses};
 use crate::wire::json;
 use crate::wire::model_entry::ModelEntry;
+use crate::wire::overlong::Overlong;
 use crate::wire::progress::Progress;
 use crate::wire::request::{RequestDoc, RequestError};
 use crate::wire::spelling::Spelling;
@@ -101,6 +102,17 @@ impl CallerDialect for Anthropic {
 
     fn sent_events(&self) -> Option<Box<dyn SentEvents>> {
         Some(Box::<ir::SentMessage>::default())
+    }
+
+    fn id_prefixes(&self, _operation: Operation) -> IdPrefixes {
+        IdPrefixes {
+            answer: "msg_",
+            call: "toolu_",
+        }
+    }
+
+    fn too_long(&self, size: Overlong) -> String {
+        size.in_anthropics_words()
     }
 
     fn end_mark(&self, _operation: Operation) -> Option<Bytes> {

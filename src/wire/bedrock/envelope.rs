@@ -5,9 +5,8 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::domain::usage::Usage;
-
-/// Longer texts are no names.
-const LONGEST: usize = 256;
+use crate::wire::raw_field::{name, object};
+use crate::wire::usage;
 
 /// A whole answer, or a count of tokens.
 #[derive(Default, Deserialize)]
@@ -19,6 +18,8 @@ pub(super) struct Answer<'a> {
     stop_reason: Option<&'a RawValue>,
     #[serde(default, borrow)]
     usage: Option<&'a RawValue>,
+    #[serde(default, borrow)]
+    service_tier: Option<&'a RawValue>,
     #[serde(default, borrow)]
     input_tokens: Option<&'a RawValue>,
     /// AWS's words for a failure, in either spelling.
@@ -46,56 +47,9 @@ pub(super) struct Event<'a> {
     pub(super) exception: Option<&'a RawValue>,
 }
 
-/// Token counts: what was read from a cache or written to it stands beside the input.
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct ConverseCounts {
-    #[serde(default)]
-    input_tokens: Option<u64>,
-    #[serde(default)]
-    output_tokens: Option<u64>,
-    #[serde(default)]
-    cache_read_input_tokens: Option<u64>,
-    #[serde(default)]
-    cache_write_input_tokens: Option<u64>,
-}
-
-/// An object, read into the fields of one of these; a list would fill a struct too.
-fn read<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Option<T> {
-    let object = json.trim_ascii_start().first() == Some(&b'{');
-    object.then(|| serde_json::from_slice(json).ok()).flatten()
-}
-
-/// A short text in JSON.
-fn name(raw: Option<&RawValue>) -> Option<Box<str>> {
-    let raw = raw?.get();
-    if raw.len() > LONGEST {
-        return None;
-    }
-    let text: Box<str> = serde_json::from_str(raw).ok()?;
-    (!text.is_empty()).then_some(text)
-}
-
-fn usage_of(raw: Option<&RawValue>) -> Option<Usage> {
-    let counts: ConverseCounts = read(raw?.get().as_bytes())?;
-    let prompt = [
-        counts.input_tokens,
-        counts.cache_read_input_tokens,
-        counts.cache_write_input_tokens,
-    ];
-    let told = prompt.iter().any(Option::is_some);
-    let sum = prompt.into_iter().flatten().fold(0, u64::saturating_add);
-    Some(Usage {
-        prompt_tokens: told.then_some(sum),
-        completion_tokens: counts.output_tokens,
-        cached_tokens: counts.cache_read_input_tokens,
-        reasoning_tokens: None,
-    })
-}
-
 impl<'a> Answer<'a> {
     pub(super) fn read(json: &'a [u8]) -> Option<Self> {
-        read(json)
+        object(json)
     }
 
     /// Whether it is a failure in place of an answer.
@@ -116,7 +70,7 @@ impl<'a> Answer<'a> {
             content: &'a RawValue,
         }
         let output = self.output.map(|raw| raw.get().as_bytes());
-        let message: Option<Output<'_>> = output.and_then(read);
+        let message: Option<Output<'_>> = output.and_then(object);
         message.is_some_and(|output| output.message.content.get().starts_with('['))
     }
 
@@ -125,7 +79,14 @@ impl<'a> Answer<'a> {
     }
 
     pub(super) fn usage(&self) -> Option<Usage> {
-        usage_of(self.usage)
+        #[derive(Deserialize)]
+        struct ServiceTier<'a> {
+            #[serde(borrow, rename = "type")]
+            kind: &'a RawValue,
+        }
+        let tier = self.service_tier.map(|raw| raw.get().as_bytes());
+        let tier: Option<ServiceTier<'_>> = tier.and_then(object);
+        usage::with_tier(usage::read_field(self.usage), tier.map(|tier| tier.kind))
     }
 
     /// The count, in an answer to a request for one.
@@ -136,7 +97,7 @@ impl<'a> Answer<'a> {
 
 impl<'a> Event<'a> {
     pub(super) fn read(json: &'a [u8]) -> Option<Self> {
-        read(json)
+        object(json)
     }
 
     /// Whether it has something that the model produced: a call that begins, words, thoughts.
@@ -149,12 +110,12 @@ impl<'a> Event<'a> {
     }
 
     pub(super) fn stop_reason(&self) -> Option<Box<str>> {
-        let stop: Answer<'_> = read(self.message_stop?.get().as_bytes())?;
+        let stop: Answer<'_> = object(self.message_stop?.get().as_bytes())?;
         stop.stop_reason()
     }
 
     pub(super) fn usage(&self) -> Option<Usage> {
-        let metadata: Answer<'_> = read(self.metadata?.get().as_bytes())?;
+        let metadata: Answer<'_> = object(self.metadata?.get().as_bytes())?;
         metadata.usage()
     }
 }

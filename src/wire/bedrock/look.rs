@@ -70,17 +70,10 @@ pub(super) fn event(event: &RawEvent) -> StreamEvent {
         return StreamEvent::default();
     }
     let Some(read) = Event::read(&data) else {
-        return StreamEvent {
-            malformed: true,
-            ..StreamEvent::default()
-        };
+        return StreamEvent::malformed();
     };
     if let Some(exception) = read.exception {
-        return StreamEvent {
-            error: Some(Exception::read(exception.get()).doc()),
-            foreign: true,
-            ..StreamEvent::default()
-        };
+        return StreamEvent::foreign(Exception::read(exception.get()).doc());
     }
     StreamEvent {
         life: true,
@@ -139,9 +132,11 @@ mod tests {
         let stop = of(r#"{"messageStop":{"stopReason":"end_turn"}}"#);
         assert!(stop.finished == 1 && !stop.done);
         let counts = of(
-            r#"{"metadata":{"usage":{"inputTokens":10,"outputTokens":4,"totalTokens":14,"cacheReadInputTokens":100,"cacheWriteInputTokens":50},"metrics":{"latencyMs":1}}}"#,
+            r#"{"metadata":{"usage":{"inputTokens":10,"outputTokens":4,"totalTokens":14,"cacheReadInputTokens":100,"cacheWriteInputTokens":50},"serviceTier":{"type":"priority"},"metrics":{"latencyMs":1}}}"#,
         );
         let usage = counts.usage.unwrap();
+        assert_eq!(usage.details.cache_write, 50);
+        assert_eq!(usage.details.tier.as_str(), "priority");
         assert!(counts.done);
         assert_eq!(
             (

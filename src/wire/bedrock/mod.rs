@@ -1,5 +1,6 @@
 //! Amazon Bedrock's Converse API: one form for the models of all makers there, with its streams and errors, for upstreams.
 
+mod betas;
 mod envelope;
 mod exception;
 mod ir;

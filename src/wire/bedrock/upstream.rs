@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, header};
 use serde_json::{Map, Value};
 
-use super::{Bedrock, ir, look};
+use super::{Bedrock, betas, ir, look};
 use crate::domain::attempt_record::ResponseMeta;
 use crate::domain::dialect::Operation;
 use crate::domain::secret::ApiKey;
@@ -56,6 +56,16 @@ impl UpstreamDialect for Bedrock {
         }
     }
 
+    fn complete_body(
+        &self,
+        model: &str,
+        callers: &HeaderMap,
+        body: Bytes,
+        losses: &mut Losses,
+    ) -> Bytes {
+        betas::add(model, callers, body, losses)
+    }
+
     fn inspect(
         &self,
         operation: Operation,
@@ -78,10 +88,12 @@ impl UpstreamDialect for Bedrock {
         look::id_of(headers).map(str::to_owned)
     }
 
-    fn takes_prefill(&self, model: &str, sent: &str) -> bool {
-        // A last message that ends with white space is refused, and without it the answer would not follow exactly.
-        let follows = !sent.ends_with(char::is_whitespace);
-        follows && super::model::ConverseRules::of(model).rules.prefill
+    fn takes_prefill(&self, model: &str) -> bool {
+        super::model::ConverseRules::of(model).rules.prefill
+    }
+
+    fn trims_prefill(&self) -> bool {
+        true
     }
 
     fn leaves_plain(&self, params: &Map<String, Value>) -> bool {

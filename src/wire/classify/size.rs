@@ -197,12 +197,12 @@ pub(super) fn window(doc: &Doc) -> Option<u64> {
         .or_else(named)
 }
 
-fn number(found: &Captures<'_>, name: &str) -> Option<u64> {
+pub(super) fn number(found: &Captures<'_>, name: &str) -> Option<u64> {
     let text = std::str::from_utf8(found.name(name)?.as_bytes()).ok()?;
     text.replace([',', '_'], "").parse().ok()
 }
 
-fn compile(pattern: &str) -> Option<Regex> {
+pub(super) fn compile(pattern: &str) -> Option<Regex> {
     error_pattern(&pattern.replace('N', NUMBER))
 }
 

@@ -1,3 +1,7 @@
+mod ids;
+
+use std::time::SystemTime;
+
 use serde_json::json;
 
 use super::*;
@@ -106,6 +110,13 @@ fn at(seconds: u64) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
 }
 
+fn stamp(seconds: u64) -> AttemptStamp {
+    AttemptStamp {
+        unique: 7,
+        now: at(seconds),
+    }
+}
+
 fn doc(body: &Value) -> RequestDoc {
     RequestDoc::parse(body.to_string().into()).unwrap()
 }
@@ -123,14 +134,14 @@ fn equal_dialects_pass_bytes_as_they_came() {
             &doc,
             &mut HeaderMap::new(),
             body.clone(),
-            SystemTime::UNIX_EPOCH,
+            stamp(0),
             &mut Dropped::default(),
         )
         .unwrap();
     assert_eq!(answer.as_ptr(), body.as_ptr());
     assert!(
         exchange
-            .translation(&doc, &HeaderMap::new(), at(5))
+            .translation(&doc, &HeaderMap::new(), stamp(5))
             .is_none()
     );
 }
@@ -151,7 +162,13 @@ fn another_dialect_gets_its_own_path_and_form_and_what_is_lost_is_named() {
     assert_eq!(rejected.unwrap_err().field(), Some("logit_bias"));
     let mut dropped = Dropped::default();
     let answer = Bytes::from_static(b"well");
-    let answer = exchange.answer(&asked, &mut HeaderMap::new(), answer, at(5), &mut dropped);
+    let answer = exchange.answer(
+        &asked,
+        &mut HeaderMap::new(),
+        answer,
+        stamp(5),
+        &mut dropped,
+    );
     assert_eq!(dropped.to_string(), "answer.volume");
     let answer: Value = serde_json::from_slice(&answer.unwrap()).unwrap();
     assert_eq!(answer["choices"][0]["message"]["content"], "WELL");
@@ -166,7 +183,7 @@ fn events_are_translated_one_by_one_and_comments_pass() {
     let exchange = Exchange::new(Operation::Chat, &LOUD).unwrap();
     let asked = doc(&json!({"model": "m", "messages": [], "stream": true}));
     let mut translation = exchange
-        .translation(&asked, &HeaderMap::new(), at(5))
+        .translation(&asked, &HeaderMap::new(), stamp(5))
         .unwrap();
     let mut says = |raw: &'static str| {
         let event = RawEvent {

@@ -24,15 +24,14 @@ impl Frames {
         }
     }
 
-    pub(super) fn push(&mut self, piece: &[u8]) -> Result<Bytes, FrameError> {
+    pub(super) fn push(&mut self, piece: &[u8], out: &mut BytesMut) -> Result<(), FrameError> {
         self.partial.extend_from_slice(piece);
-        let mut out = BytesMut::new();
         while let Some(frame) = self.next_frame()? {
             let read = read_message_from(frame);
             let message = read.map_err(|error| FrameError::Damaged(error.to_string()))?;
-            put_event(&mut out, &message_of(message.headers()), message.payload());
+            put_event(out, &message_of(message.headers()), message.payload());
         }
-        Ok(out.freeze())
+        Ok(())
     }
 
     pub(super) fn pending(&self) -> usize {

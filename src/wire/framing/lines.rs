@@ -19,24 +19,24 @@ impl Lines {
         }
     }
 
-    pub(super) fn push(&mut self, piece: &[u8]) -> Result<Bytes, FrameError> {
-        let mut out = BytesMut::with_capacity(piece.len() + 16);
+    pub(super) fn push(&mut self, piece: &[u8], out: &mut BytesMut) -> Result<(), FrameError> {
+        out.reserve(piece.len() + 16);
         let mut rest = piece;
         while let Some(end) = memchr::memchr(b'\n', rest) {
             let (line, tail) = rest.split_at(end);
             rest = tail.get(1..).unwrap_or_default();
             self.check(line.len())?;
             if self.partial.is_empty() {
-                put_line(&mut out, line);
+                put_line(out, line);
             } else {
                 self.partial.extend_from_slice(line);
-                put_line(&mut out, &self.partial);
+                put_line(out, &self.partial);
                 self.partial.clear();
             }
         }
         self.check(rest.len())?;
         self.partial.extend_from_slice(rest);
-        Ok(out.freeze())
+        Ok(())
     }
 
     /// Whether the line may be longer by so much.

@@ -120,6 +120,48 @@ fn a_wrong_checksum_a_wrong_length_and_a_cut_are_errors() {
     assert!(read(&mut aws(), &[b"<html>502</html>"]).is_err());
 }
 
+#[test]
+fn what_came_before_damage_is_told_in_any_pieces_and_nothing_that_follows_is() {
+    let good = event("messageStart", r#"{"role":"assistant"}"#);
+    let told = "data: {\"messageStart\":{\"role\":\"assistant\"}}\n\n";
+    let mut damaged = good.clone();
+    damaged[20] ^= 1;
+    let long = "x".repeat(LIMIT + 1);
+    for (kind, first, bad, told) in [
+        (
+            "application/vnd.amazon.eventstream",
+            &good[..],
+            &damaged[..],
+            told,
+        ),
+        ("", b"{\"a\":1}\n", long.as_bytes(), "data: {\"a\":1}\n\n"),
+    ] {
+        let raw = [first, bad, first].concat();
+        for size in [raw.len(), first.len(), 7] {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::CONTENT_TYPE, HttpValue::from_static(kind));
+            let mut framing = Framing::of(&headers, true, LIMIT).unwrap();
+            let mut all = Vec::new();
+            let mut failed = false;
+            for piece in raw.chunks(size) {
+                match framing.push(piece) {
+                    Ok(out) => {
+                        assert!(!failed, "{kind}: something follows the damage");
+                        all.extend_from_slice(&out);
+                    }
+                    Err(_) => failed = true,
+                }
+            }
+            assert_eq!(
+                String::from_utf8(all).unwrap(),
+                told,
+                "{kind}, {size} bytes"
+            );
+            assert!(framing.finish().is_err(), "{kind}");
+        }
+    }
+}
+
 /// Cuts `raw` into pieces of these lengths, and the rest.
 fn cut<'a>(raw: &'a [u8], cuts: &[usize]) -> Vec<&'a [u8]> {
     let mut rest = raw;

@@ -11,6 +11,7 @@ use crate::wire::error_body::{ErrorBody, Trouble};
 use crate::wire::ir::{ChatAnswer, ChatRequest, Loss, Losses};
 use crate::wire::json;
 use crate::wire::model_entry::ModelEntry;
+use crate::wire::overlong::Overlong;
 use crate::wire::progress::Progress;
 use crate::wire::request::{RequestDoc, RequestError};
 use crate::wire::spelling::Spelling;
@@ -90,6 +91,10 @@ impl CallerDialect for Gemini {
 
     fn sent_events(&self) -> Option<Box<dyn SentEvents>> {
         Some(Box::<ir::SentContent>::default())
+    }
+
+    fn too_long(&self, size: Overlong) -> String {
+        size.in_googles_words()
     }
 
     fn end_mark(&self, _operation: Operation) -> Option<Bytes> {

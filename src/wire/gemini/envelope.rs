@@ -5,9 +5,9 @@ use serde_json::value::RawValue;
 
 use crate::domain::attempt_record::ResponseMeta;
 use crate::domain::usage::Usage;
+use crate::wire::raw_field::{LONGEST_NAME, object, says};
+use crate::wire::usage;
 
-/// Longer texts are no names.
-const LONGEST: usize = 256;
 /// So many reasons are told.
 const REASONS: usize = 8;
 
@@ -88,45 +88,6 @@ fn word(raw: Option<&RawValue>) -> &str {
         .unwrap_or_default()
 }
 
-#[derive(Deserialize, Default, Clone, Copy)]
-#[serde(rename_all = "camelCase", default)]
-struct UsageMetadata {
-    #[serde(alias = "prompt_token_count")]
-    prompt_token_count: Option<u64>,
-    #[serde(alias = "tool_use_prompt_token_count")]
-    tool_use_prompt_token_count: Option<u64>,
-    #[serde(alias = "candidates_token_count")]
-    candidates_token_count: Option<u64>,
-    #[serde(alias = "thoughts_token_count")]
-    thoughts_token_count: Option<u64>,
-    #[serde(alias = "cached_content_token_count")]
-    cached_content_token_count: Option<u64>,
-    #[serde(alias = "total_token_count")]
-    total_token_count: Option<u64>,
-}
-
-impl From<UsageMetadata> for Usage {
-    fn from(counts: UsageMetadata) -> Self {
-        let sum = |one: Option<u64>, other: Option<u64>| match (one, other) {
-            (None, None) => None,
-            (one, other) => Some(one.unwrap_or(0).saturating_add(other.unwrap_or(0))),
-        };
-        let prompt = sum(
-            counts.prompt_token_count,
-            counts.tool_use_prompt_token_count,
-        );
-        let rest = counts.total_token_count.zip(prompt);
-        let rest = rest.map(|(total, prompt)| total.saturating_sub(prompt));
-        let answer = sum(counts.candidates_token_count, counts.thoughts_token_count);
-        Self {
-            prompt_tokens: prompt,
-            completion_tokens: answer.or(rest.filter(|rest| *rest > 0)),
-            cached_tokens: counts.cached_content_token_count,
-            reasoning_tokens: counts.thoughts_token_count,
-        }
-    }
-}
-
 impl PartSummary<'_> {
     /// Whether the model produced something in it. A signature by itself is nothing.
     pub(super) fn says(&self) -> bool {
@@ -172,15 +133,11 @@ impl CandidateSummary<'_> {
 impl<'a> AnswerEnvelope<'a> {
     pub(super) fn read(json: &'a [u8]) -> Option<Self> {
         let json = json.strip_prefix(b"\xef\xbb\xbf").unwrap_or(json);
-        let is_object = json.trim_ascii_start().first() == Some(&b'{');
-        is_object
-            .then(|| serde_json::from_slice(json).ok())
-            .flatten()
+        object(json)
     }
 
     pub(super) fn fails(&self) -> bool {
-        let error = self.error.map_or("null", RawValue::get);
-        !matches!(error, "null" | "{}" | "\"\"" | "false")
+        says(self.error)
     }
 
     /// Why the prompt was refused, if it was.
@@ -196,8 +153,7 @@ impl<'a> AnswerEnvelope<'a> {
     }
 
     pub(super) fn usage(&self) -> Option<Usage> {
-        let counts: UsageMetadata = serde_json::from_str(self.usage_metadata?.get()).ok()?;
-        Some(Usage::from(counts)).filter(|usage| *usage != Usage::default())
+        usage::read_field(self.usage_metadata).filter(|usage| *usage != Usage::default())
     }
 
     pub(super) fn candidates(&self) -> impl Iterator<Item = &CandidateSummary<'a>> {
@@ -218,7 +174,7 @@ impl<'a> AnswerEnvelope<'a> {
     pub(super) fn note(&self, answered: &mut ResponseMeta) {
         let name = |raw| -> Option<Box<str>> {
             let text = word(raw);
-            (!text.is_empty() && text.len() <= LONGEST).then(|| text.into())
+            (!text.is_empty() && text.len() <= LONGEST_NAME).then(|| text.into())
         };
         answered.id = answered.id.take().or_else(|| name(self.response_id));
         answered.model = answered.model.take().or_else(|| name(self.model_version));
@@ -229,7 +185,7 @@ impl<'a> AnswerEnvelope<'a> {
         for (index, reason) in reasons.chain(blocked) {
             let told = &answered.finish_reasons;
             let again = told.len() > index && told.iter().any(|other| **other == *reason);
-            if told.len() < REASONS && !again && reason.len() <= LONGEST {
+            if told.len() < REASONS && !again && reason.len() <= LONGEST_NAME {
                 answered.finish_reasons.push(reason.into());
             }
         }

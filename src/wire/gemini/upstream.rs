@@ -87,7 +87,7 @@ impl UpstreamDialect for Gemini {
         look::note(answered, event);
     }
 
-    fn takes_prefill(&self, _model: &str, _sent: &str) -> bool {
+    fn takes_prefill(&self, _model: &str) -> bool {
         true
     }
 
@@ -109,7 +109,7 @@ impl UpstreamDialect for Gemini {
     }
 
     fn decode_answer(&self, body: &[u8]) -> Result<ChatAnswer, Loss> {
-        ir::decode_answer(body, value(body).unwrap_or_default()).map(ir::settled)
+        ir::decode_answer(value(body).unwrap_or_default()).map(ir::settled)
     }
 
     fn event_decoder(&self) -> Box<dyn EventDecoder> {

@@ -172,6 +172,28 @@ fn a_file_holds_a_token_or_nothing() {
     assert!(token_of_file(&ApiKey::new(" \n")).is_none());
 }
 
+#[test]
+fn a_file_holds_a_token_that_can_be_sent_or_none() {
+    let read = |text: &str| {
+        let found = token_of_file(&ApiKey::new(text));
+        found.map(|found| found.token.expose().to_owned())
+    };
+    for text in ["eyJ0.x.y", " eyJ0.x.y\r\n", "\u{feff}eyJ0.x.y\n"] {
+        assert_eq!(read(text).as_deref(), Some("eyJ0.x.y"), "{text:?}");
+    }
+    for text in [
+        "",
+        "\n",
+        "\u{feff}",
+        "two words",
+        "one\ntwo",
+        "\u{0}",
+        "t\u{f6}ken",
+    ] {
+        assert_eq!(read(text), None, "{text:?}");
+    }
+}
+
 proptest! {
     #[test]
     fn nothing_panics(status in 0..700u16, body in prop::collection::vec(any::<u8>(), 0..400)) {

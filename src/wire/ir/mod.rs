@@ -27,6 +27,7 @@ mod part;
 mod request;
 mod shape;
 pub(in crate::wire) mod tier;
+mod unreadable;
 
 pub use allowed::AllowedTools;
 pub(in crate::wire) use answer::bare_text;
@@ -46,3 +47,4 @@ pub use request::{
     ToolChoice, ToolDefinition,
 };
 pub use shape::MessageShape;
+pub(in crate::wire) use unreadable::PLACEHOLDER_SIGNATURE;

@@ -23,6 +23,10 @@ fn field(name: &str, value: &str) -> String {
     )
 }
 
+fn head_of(name: &str) -> String {
+    format!("Content-Disposition: form-data; name=\"{name}\"\r\n\r\nb")
+}
+
 const FILE: &str =
     "Content-Disposition: form-data; name=\"file\"; filename=\"a.wav\"\r\nContent-Type: audio/wav";
 
@@ -120,8 +124,111 @@ fn what_others_may_read_in_another_way_is_refused() {
             "a bare line feed",
         ),
         (format!("{model}--B"), "no end"),
+        (
+            format!(
+                "{}--B--",
+                field("x", &format!("--B\r\n{}", head_of("model")))
+            ),
+            "a boundary in front of a value",
+        ),
+        (
+            format!(
+                "{}--B--",
+                field("x", &format!("a\n--B\n{}", head_of("model")))
+            ),
+            "a boundary behind a bare line feed",
+        ),
+        (
+            format!(
+                "{}--B--",
+                field("x", &format!("a\r--B\r{}", head_of("model")))
+            ),
+            "a boundary behind a bare carriage return",
+        ),
+        (
+            format!("{model}{}--B--", field("mod\\el", "b")),
+            "a name with a backslash",
+        ),
+        (
+            format!("{model}{}--B--", field("mod%65l", "b")),
+            "a name in percent signs",
+        ),
+        (
+            format!("{model}{}--B--", field("=?utf-8?q?model?=", "b")),
+            "a name in an encoded word",
+        ),
+        (
+            part(
+                "Content-Disposition: form-data; name=\"x\"; name*0=\"mo\"; name*1=\"del\"",
+                "b",
+            ) + "--B--",
+            "a name in pieces",
+        ),
+        (
+            part(
+                "Content-Disposition: form-data; name=\"x\"; word; name=\"model\"",
+                "b",
+            ) + "--B--",
+            "two names around a word without a value",
+        ),
+        (
+            part(
+                "Content-Disposition: form-data; name=\"x\"; filename=a b name=\"model\"",
+                "b",
+            ) + "--B--",
+            "a name that a space divides",
+        ),
+        (
+            part(
+                "Content-Disposition: form-data; filename=\"a\\\"; name=\"model\"; name=\"x\"",
+                "b",
+            ) + "--B--",
+            "a quote that a backslash escapes for some",
+        ),
+        (
+            part(
+                "Content-Disposition : form-data; name=\"model\"\r\nContent-Disposition: form-data; name=\"x\"",
+                "b",
+            ) + "--B--",
+            "a space in front of a colon",
+        ),
+        (
+            part("Content-Disposition: form-data; name=\"model", "b") + "--B--",
+            "no second quote",
+        ),
     ] {
         assert!(read("B", body.as_bytes(), 5).is_err(), "{why}");
+    }
+}
+
+#[test]
+fn a_line_of_a_head_is_no_boundary() {
+    let field = "Content-Disposition: form-data; name=\"x\"\r\n--a:b\r\n\r\n1\r\n";
+    let body = format!("--a:b\r\n{field}--a:b--");
+    assert!(read("a:b", body.as_bytes(), 7).is_err());
+    let body = body.replacen("\"x\"\r\n--", "\"x\"\r\nx--", 1);
+    assert!(read("a:b", body.as_bytes(), 7).is_ok());
+}
+
+#[test]
+fn a_head_may_be_as_long_in_pieces_as_it_may_be_whole() {
+    for (length, fits) in [
+        (LONGEST_HEAD, true),
+        (LONGEST_HEAD + 1, false),
+        (3 * LONGEST_HEAD, false),
+    ] {
+        let head = format!("{FILE}\r\nX: ");
+        let head = format!("{head}{}", "y".repeat(length - head.len()));
+        let body = part(&head, "abc") + "--B--";
+        let whole = read("B", body.as_bytes(), body.len());
+        assert_eq!(whole.is_ok(), fits, "{length}");
+        for step in [1, 2, 3, 4096, 8191, 8192, 8193] {
+            assert_eq!(
+                read("B", body.as_bytes(), step),
+                whole,
+                "{length} in steps of {step}"
+            );
+        }
     }
 }
 
@@ -140,6 +247,18 @@ fn a_boundary_is_read_as_clients_write_it() {
         ("multipart/form-data", Some(Err(FormError::NoBoundary))),
         (
             "multipart/form-data; boundary=a; boundary=b",
+            Some(Err(FormError::NoBoundary)),
+        ),
+        (
+            "multipart/form-data; boundary=\"a\"b",
+            Some(Err(FormError::NoBoundary)),
+        ),
+        (
+            "multipart/form-data; boundary=\"a",
+            Some(Err(FormError::NoBoundary)),
+        ),
+        (
+            "multipart/form-data; boundary=\"a \"",
             Some(Err(FormError::NoBoundary)),
         ),
         ("application/json", None),
@@ -178,6 +297,6 @@ proptest! {
     fn any_header_is_read_without_a_panic(text in "\\PC{0,60}") {
         let _ = boundary(text.as_bytes());
         let _ = boundary(format!("multipart/form-data;{text}").as_bytes());
-        let _ = part_of(text.as_bytes());
+        let _ = part_of(text.as_bytes(), b"--B");
     }
 }

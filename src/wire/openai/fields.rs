@@ -68,6 +68,9 @@ pub(super) enum FieldName {
     Type,
     Choices,
     Usage,
+    ServiceTier,
+    /// Groq puts counts into it.
+    XGroq,
     Data,
     Results,
     Output,
@@ -102,6 +105,8 @@ impl FieldName {
             "type" | "__type" => Self::Type,
             "choices" => Self::Choices,
             "usage" => Self::Usage,
+            "service_tier" => Self::ServiceTier,
+            "x_groq" => Self::XGroq,
             "data" => Self::Data,
             "results" => Self::Results,
             "output" => Self::Output,
@@ -166,6 +171,8 @@ pub(super) fn is_production(name: &FieldName) -> bool {
             | FieldName::Object
             | FieldName::Type
             | FieldName::Usage
+            | FieldName::ServiceTier
+            | FieldName::XGroq
             | FieldName::SequenceNumber
             | FieldName::Error
             | FieldName::Errs

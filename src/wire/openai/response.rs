@@ -14,6 +14,7 @@ use super::stream;
 use crate::domain::attempt_record::ResponseMeta;
 use crate::domain::dialect::{AnswerList, EventForm, Operation};
 use crate::wire::inspection::{ErrorDoc, Inspection};
+use crate::wire::raw_field::name;
 use crate::wire::readable::looks_like_events;
 use crate::wire::sse::EventSplitter;
 use crate::wire::usage;
@@ -87,13 +88,13 @@ fn look(operation: Operation, body: &[u8], answered: Option<&mut ResponseMeta>) 
     }
     if let Some(answered) = answered {
         *answered = ResponseMeta {
-            id: answered::name(envelope.id),
-            model: answered::name(envelope.model),
+            id: name(envelope.id),
+            model: name(envelope.model),
             finish_reasons: answered::reasons(text),
         };
     }
-    let usage = envelope.usage.map(|raw| raw.get().as_bytes());
-    Inspection::Good(usage.and_then(usage::read))
+    let usage = usage::read_field(envelope.usage);
+    Inspection::Good(usage::with_tier(usage, envelope.service_tier))
 }
 
 /// An event stream in place of a whole answer: its error event, if it has one.

@@ -122,16 +122,16 @@ fn is_work(kind: &str) -> bool {
 fn chunk(envelope: &ResponseEnvelope<'_>, name: Option<&[u8]>) -> ObjectFinding {
     let choices = &envelope.choices;
     let beside = !choices.any && is_about(envelope, name, is_work);
-    let usage = [envelope.usage, choices.usage].into_iter().flatten();
+    let mut usage = [envelope.usage, choices.usage].into_iter();
+    let usage = usage.find_map(usage::read_field);
+    let usage = usage.or_else(|| usage::in_x_groq(envelope.x_groq?));
     ObjectFinding {
         failed: is_error(envelope, name),
         event: StreamEvent {
             life: choices.any || (envelope.any && !is_about(envelope, name, is_ping)),
             content: choices.produced || beside,
             finished: choices.finished,
-            usage: usage
-                .filter_map(|raw| usage::read(raw.get().as_bytes()))
-                .next(),
+            usage: usage::with_tier(usage, envelope.service_tier),
             ..StreamEvent::default()
         },
     }
@@ -141,6 +141,8 @@ fn chunk(envelope: &ResponseEnvelope<'_>, name: Option<&[u8]>) -> ObjectFinding 
 struct ResponseState<'a> {
     #[serde(default, borrow)]
     usage: Option<&'a RawValue>,
+    #[serde(default, borrow)]
+    service_tier: Option<&'a RawValue>,
     #[serde(default, borrow)]
     status: Option<&'a RawValue>,
 }
@@ -171,7 +173,9 @@ fn response_event(envelope: &ResponseEnvelope<'_>, name: Option<&[u8]>) -> Objec
             content: !finish && is_response_content(envelope, kind),
             finished: u128::from(finish),
             done: finish,
-            usage: state.and_then(|state| usage::read(state.usage?.get().as_bytes())),
+            usage: state.and_then(|state| {
+                usage::with_tier(usage::read_field(state.usage), state.service_tier)
+            }),
             ..StreamEvent::default()
         },
     }
@@ -270,6 +274,14 @@ mod tests {
         assert!(last.finished == 1 && !last.content);
         assert_eq!(last.usage.unwrap().total(), Some(7));
         assert!(chat("[DONE]").done);
+        let groq = chat(
+            r#"{"choices":[],"service_tier":"flex","x_groq":{"id":"r","usage":{"prompt_tokens":3,"completion_tokens":4}}}"#,
+        );
+        let told = groq.usage.unwrap();
+        assert_eq!(
+            (told.total(), told.details.tier.as_str()),
+            (Some(7), "flex")
+        );
         let usage = chat(r#"{"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":4}}"#);
         assert!(usage.finished == 0 && usage.usage.is_some());
     }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-use super::{ObjectFields, RequestDoc, folded};
+use super::{ObjectFields, RequestDoc, is_spelled_like};
 use crate::wire::json;
 
 /// The path of such a field, outermost name first, and its name in errors. In a list it is looked for in
@@ -86,10 +86,10 @@ fn within(wrapper: &'static str, value: &str, deepest: usize) -> Option<&'static
     fields.iter().find_map(|(name, value)| {
         let found = DETOURS.iter().find(|detour| {
             let (first, rest) = split(detour.path);
-            folded(name, first) && leads(value.get(), rest, 0)
+            is_spelled_like(name, first) && leads(value.get(), rest, 0)
         });
         let mut wrappers = WRAPPERS.into_iter();
-        let deeper = wrappers.find(|wrapper| deepest > 0 && folded(name, wrapper));
+        let deeper = wrappers.find(|wrapper| deepest > 0 && is_spelled_like(name, wrapper));
         let wrapped = || within(deeper?, value.get(), deepest.saturating_sub(1));
         found.map(|detour| detour.shown).or_else(wrapped)
     })
@@ -110,7 +110,9 @@ fn leads(value: &str, path: &[&str], depth: usize) -> bool {
     match value.trim_start().as_bytes().first() {
         Some(b'{') => fields(value).is_none_or(|fields| {
             let mut fields = fields.iter();
-            fields.any(|(name, value)| folded(name, first) && leads(value.get(), rest, depth))
+            fields.any(|(name, value)| {
+                is_spelled_like(name, first) && leads(value.get(), rest, depth)
+            })
         }),
         // No router reads lists in lists.
         Some(b'[') if depth == 0 => {

@@ -68,6 +68,14 @@ fn a_limit_under_another_name_and_the_stream_flag_are_the_callers_own() {
         ),
         r#"{"model":"m","max_completion_tokens":9}"#
     );
+    assert_eq!(
+        rewritten(
+            "{}",
+            "m",
+            json!({"moDel": "x", "\u{17f}tream": true, "Models": 1})
+        ),
+        r#"{"model":"m","Models":1}"#
+    );
 }
 
 #[test]

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::{Responses, ir, rest};
 use crate::domain::dialect::Operation;
-use crate::wire::dialect::{CallerDialect, EventEncoder, SentEvents};
+use crate::wire::dialect::{CallerDialect, EventEncoder, IdPrefixes, SentEvents};
 use crate::wire::error_body::{ErrorBody, Trouble};
 use crate::wire::ir::{ChatAnswer, ChatRequest, Loss, Losses};
 use crate::wire::json;
@@ -13,6 +13,7 @@ use crate::wire::model_entry::ModelEntry;
 use crate::wire::openai::OpenAi;
 use crate::wire::progress::Progress;
 use crate::wire::request::{RequestDoc, RequestError};
+use crate::wire::seals::{self, Seals};
 use crate::wire::spelling::Spelling;
 use crate::wire::sse::RawEvent;
 
@@ -82,6 +83,23 @@ impl CallerDialect for Responses {
 
     fn sent_events(&self) -> Option<Box<dyn SentEvents>> {
         Some(Box::<ir::SentResponse>::default())
+    }
+
+    fn id_prefixes(&self, _operation: Operation) -> IdPrefixes {
+        IdPrefixes {
+            answer: "resp_",
+            call: "call_",
+        }
+    }
+
+    fn without_seals(
+        &self,
+        _operation: Operation,
+        doc: &RequestDoc,
+        seals: Seals,
+    ) -> Option<RequestDoc> {
+        let input = seals::without(doc.raw("input")?, seals)?;
+        doc.with(&[("input", input)])
     }
 
     fn end_mark(&self, operation: Operation) -> Option<Bytes> {

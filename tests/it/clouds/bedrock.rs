@@ -289,16 +289,20 @@ async fn a_damaged_frame_and_a_cut_one_are_failures() {
     let last = damaged.len() - 1;
     damaged[last] ^= 1;
     let cut = streams(vec![start(), text("Hel"), text("lo")]).close(At::InsidePart(2));
-    b.on(Match::any(), [streams(vec![start(), damaged]), cut]);
+    // What comes in front of the damage is told, also in one piece with it.
+    let one = streams(vec![[start(), text("Hel"), damaged.clone()].concat()]);
+    b.on(Match::any(), [streams(vec![start(), damaged]), cut, one]);
     o.on(Match::any(), [Behaviour::streams(&["there"])]);
     let first = gateway.chat_stream("v").stream().await.text().await;
     assert_eq!(spoken(&first), "there");
-    let second = gateway.chat_stream("v").stream().await.text().await;
-    assert_eq!(
-        (spoken(&second).as_str(), errors(&second).len()),
-        ("Hel", 1),
-        "{second}"
-    );
+    for _ in 0..2 {
+        let second = gateway.chat_stream("v").stream().await.text().await;
+        assert_eq!(
+            (spoken(&second).as_str(), errors(&second).len()),
+            ("Hel", 1),
+            "{second}"
+        );
+    }
 }
 
 #[tokio::test]

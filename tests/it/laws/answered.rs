@@ -7,6 +7,7 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use http::HeaderMap;
 use pointsman::domain::dropped::Dropped;
+use pointsman::wire::exchange::AttemptStamp;
 use pointsman::wire::inspection::Inspection;
 use serde_json::Value;
 
@@ -30,7 +31,10 @@ pub fn hold(data: &[u8]) {
             &doc,
             &mut HeaderMap::new(),
             body.clone(),
-            SystemTime::UNIX_EPOCH,
+            AttemptStamp {
+                unique: 7,
+                now: SystemTime::UNIX_EPOCH,
+            },
             &mut dropped,
         );
         if exchange.is_identity() {

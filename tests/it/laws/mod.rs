@@ -4,16 +4,21 @@
 mod answer;
 pub mod answered;
 pub mod asked;
+pub mod calls;
 pub mod encoding;
 pub mod errors;
+pub mod forms;
+pub mod frames;
 pub mod headers;
 pub mod limits;
 pub mod masking;
 pub mod request;
 pub mod settings;
 mod speech;
+pub mod state;
 pub mod stream;
 pub mod streamed;
+pub mod tokens;
 #[cfg(test)]
 mod twins;
 

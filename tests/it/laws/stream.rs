@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, header};
 use pointsman::domain::dialect::Operation;
 use pointsman::domain::usage::Usage;
 use pointsman::wire::dialects::{CALLER, upstream};
@@ -13,6 +14,7 @@ use pointsman::wire::item_splice::ItemSplice;
 use pointsman::wire::openai::error_event::error_event_from_body;
 use pointsman::wire::openai::stream::inspect;
 use pointsman::wire::overlap::Overlap;
+use pointsman::wire::passing_usage::PassingUsage;
 use pointsman::wire::progress::Progress;
 use pointsman::wire::request::RequestDoc;
 use pointsman::wire::splice::{Splice, Spliced};
@@ -67,17 +69,32 @@ pub fn hold(data: &[u8]) {
         assert_eq!(events.len(), 1, "{raw:?}");
         assert!(inspect(operation, &events[0]).error.is_some(), "{raw:?}");
     }
+    passing(cuts, stream);
     let at = usize::from(*cuts.last().unwrap_or(&0)) % (whole.len() + 1);
     let (first, second) = whole.split_at(at);
     splice(first, second);
     resume(first, second);
 }
 
+/// What is read of an answer that passes by does not depend on the cuts.
+fn passing(cuts: &[u8], stream: &[u8]) {
+    let kind = HeaderValue::from_static("text/event-stream");
+    let headers: HeaderMap = [(header::CONTENT_TYPE, kind)].into_iter().collect();
+    let mut whole = PassingUsage::of(&headers);
+    let mut parts = PassingUsage::of(&headers);
+    whole.iter_mut().for_each(|usage| usage.push(stream));
+    for chunk in chunks(cuts, stream) {
+        parts.iter_mut().for_each(|usage| usage.push(chunk));
+    }
+    let found = |usage: Option<PassingUsage>| usage.and_then(|usage| usage.found());
+    assert_eq!(found(whole), found(parts));
+}
+
 /// The same for callers of every dialect, of which what is sent is read by a reader of its own.
 fn resume(first: &[RawEvent], second: &[RawEvent]) {
     let doc = RequestDoc::parse(Bytes::from_static(b"{}")).unwrap();
     for caller in CALLER {
-        let mut sent = Transcript::of(caller.sent_events());
+        let mut sent = Transcript::of(Operation::Chat, caller.sent_events());
         first.iter().for_each(|event| sent.note(event));
         let Some(mut encoder) = sent
             .resumed(&doc, caller.id())

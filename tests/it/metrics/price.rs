@@ -41,8 +41,10 @@ llm:
     assert_eq!(of("a:m"), 2.0 * one);
     assert_eq!(of("a:small"), 0.5);
     assert_eq!(of("a:other"), one);
-    // One without a price costs nothing that would be known.
+    // What one without a price costs is not known.
     assert_eq!(told.values(COST, "upstream"), ["a:m", "a:other", "a:small"]);
+    assert_eq!(told.values(COST, "kind"), ["real"]);
+    assert_eq!(told.values(COST, "client"), ["none"]);
 
     side.write(&yaml("{input: 1, output: 2}"), &[("a", &a)]);
     let answer = side.post("/admin/v1/reload", "").send().await;

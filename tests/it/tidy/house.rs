@@ -297,6 +297,8 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
             "dispatch",
             "admin",
             "api",
+            "app/refresher",
+            "app/refresher.rs",
         ],
         "below floor 3 nothing is polled",
     ),

@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderValue, header};
 use pointsman::domain::dialect::Operation;
 use pointsman::domain::dropped::Dropped;
 use pointsman::wire::dialects;
-use pointsman::wire::exchange::{Exchange, Outgoing};
+use pointsman::wire::exchange::{AttemptStamp, Exchange, Outgoing};
 use pointsman::wire::framing::Framing;
 use pointsman::wire::progress::Progress;
 use pointsman::wire::request::RequestDoc;
@@ -35,8 +35,11 @@ pub const UPSTREAMS: [&str; 6] = [
 pub const MODEL: &str = "test-model";
 
 /// When every answer came.
-fn came() -> SystemTime {
-    SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000)
+fn came() -> AttemptStamp {
+    AttemptStamp {
+        unique: 7,
+        now: SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000),
+    }
 }
 
 /// A thing that can be said, and how a dialect says it.

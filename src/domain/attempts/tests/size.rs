@@ -112,11 +112,35 @@ fn windows_that_are_too_small_are_closed_from_the_start_and_equal_ones_are_not()
     assert_eq!(open_for(4_096), [0, 1, 2]);
     assert_eq!(open_for(5_000), [0, 1]);
     assert_eq!(open_for(100_000), [0]);
-    let none = Attempts::new(DispatchPolicy::default(), Time::NEVER, 2_000_000, list);
+    let mut none = Attempts::new(DispatchPolicy::default(), Time::NEVER, 2_000_000, list);
     assert_eq!(
         code(&none.start(Time::ZERO)),
         Some("context_length_exceeded")
     );
+}
+
+#[test]
+fn a_window_with_room_for_less_output_is_asked_once_no_other_one_is_left() {
+    let mut list = candidates(3);
+    for (candidate, window) in list.iter_mut().zip([16_384, 1_000_000, 4_096]) {
+        candidate.context_window = Some(window);
+    }
+    let deadline = Time::from_millis(600_000);
+    let mut attempts = Attempts::new(DispatchPolicy::default(), deadline, 0, list);
+    attempts.needs(4_000, 32_000);
+    assert_eq!(
+        open(&attempts),
+        [1],
+        "the last one has no room worth asking for"
+    );
+    assert!(attempts.may_loosen());
+    assert_eq!(attempts.output_room(1), None, "all of it fits");
+    let (_, next) = fail(&mut attempts, 1, 1, Class::Malformed);
+    assert!(matches!(next, Next::Ask(_)));
+    assert_eq!(open(&attempts), [0]);
+    assert_eq!(attempts.output_room(0), Some(12_384 - 125));
+    let (_, next) = fail(&mut attempts, 0, 1, Class::ContextOverflow);
+    assert!(matches!(next, Next::Fail(_)) && open(&attempts).is_empty());
 }
 
 #[test]

@@ -1,7 +1,5 @@
 //! Whole answers.
 
-use std::hash::{DefaultHasher, Hasher};
-
 use serde_json::Value;
 
 use super::conversation::Reader;
@@ -18,11 +16,11 @@ use crate::wire::ir::{
     PartBody, StopReason, UsageCounts,
 };
 
-/// Reads the body of an answer. `raw` is what it was read from: calls without an id get one that is made of it.
+/// Reads the body of an answer.
 ///
 /// # Errors
 /// A body that is no object, or a candidate that is none.
-pub(in crate::wire::gemini) fn decode_answer(raw: &[u8], body: Value) -> Result<ChatAnswer, Loss> {
+pub(in crate::wire::gemini) fn decode_answer(body: Value) -> Result<ChatAnswer, Loss> {
     let unreadable = Loss::new::<String>;
     let Value::Object(mut fields) = body else {
         return Err(unreadable(String::new(), "the answer is no object"));
@@ -32,15 +30,13 @@ pub(in crate::wire::gemini) fn decode_answer(raw: &[u8], body: Value) -> Result<
     answer.id = text(&mut fields, "responseId");
     answer.model = text(&mut fields, "modelVersion");
     answer.usage = decode_usage(&mut fields);
-    let prefix = call_prefix(answer.id.as_deref(), raw);
     let candidates = list(&mut fields, "candidates").unwrap_or_default();
     for (at, value) in candidates.into_iter().enumerate() {
         let Value::Object(candidate) = value else {
             let path = format!("candidates[{at}]");
             return Err(unreadable(path, "a candidate is an object"));
         };
-        let mut reader = Reader::of_answer(format!("{prefix}{at}"));
-        let candidate = decode_candidate(&mut reader, at, candidate);
+        let candidate = decode_candidate(&mut Reader::of_answer(), at, candidate);
         answer.candidates.push(candidate);
     }
     if answer.candidates.is_empty() && is_blocked(&fields) {
@@ -55,13 +51,6 @@ pub(in crate::wire::gemini) fn decode_answer(raw: &[u8], body: Value) -> Result<
     }
     answer.extra = fields;
     Ok(answer)
-}
-
-/// What the ids begin with that calls of one answer get here. Two answers of one conversation have different ones.
-pub(super) fn call_prefix(id: Option<&str>, raw: &[u8]) -> String {
-    let mut hasher = DefaultHasher::new();
-    hasher.write(id.map_or(raw, str::as_bytes));
-    format!("call_{:016x}", hasher.finish())
 }
 
 /// Whether the prompt was refused.

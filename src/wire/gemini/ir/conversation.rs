@@ -31,8 +31,8 @@ struct OpenCall {
 pub(super) struct Reader {
     calls: Vec<OpenCall>,
     names: GeminiToolNames,
-    /// What ids that are made here begin with.
-    prefix: String,
+    /// What ids that are made here begin with; `None` where calls without an id stay so.
+    prefix: Option<&'static str>,
     /// Whether signatures are read that carry another provider's thought. In an answer they stay as they are: its caller
     /// sends them back.
     unpacks: bool,
@@ -44,18 +44,15 @@ impl Reader {
         Self {
             names,
             // The same in every turn of a conversation: what was said before has to be rendered as before.
-            prefix: "call".to_owned(),
+            prefix: Some("call"),
             unpacks: true,
             ..Self::default()
         }
     }
 
-    /// Of an answer; calls without an id get one that begins like this.
-    pub(super) fn of_answer(prefix: String) -> Self {
-        Self {
-            prefix,
-            ..Self::default()
-        }
+    /// Of an answer.
+    pub(super) fn of_answer() -> Self {
+        Self::default()
     }
 
     /// One of the conversation's contents.
@@ -94,7 +91,21 @@ impl Reader {
                 .into_iter()
                 .collect(),
         };
-        parts.into_iter().flat_map(|part| self.part(part)).collect()
+        let mut all: Vec<ContentPart> = Vec::with_capacity(parts.len());
+        for part in parts {
+            let mut made = self.part(part);
+            if let [thought, call] = &made[..]
+                && matches!(thought.body, PartBody::Reasoning(_))
+                && matches!(call.body, PartBody::ToolCall(_))
+            {
+                // The call carries what was thought before the words that stand in front of it.
+                let words = |part: &&ContentPart| matches!(part.body, PartBody::Text { .. });
+                let before = all.len() - all.iter().rev().take_while(words).count();
+                all.insert(before, made.remove(0));
+            }
+            all.append(&mut made);
+        }
+        all
     }
 
     /// One part. A signature on a text becomes a part behind it.
@@ -143,17 +154,16 @@ impl Reader {
         let name = self.names.sent(name);
         let carried = self.carried(signature.as_deref());
         let signature = signature.filter(|_| carried.is_none());
-        let id = id.filter(|id| !id.is_empty()).unwrap_or_else(|| {
-            let number = self.calls.len();
-            format!("{}_{number}", self.prefix)
-        });
+        let made = |prefix| format!("{prefix}_{}", self.calls.len());
+        let id = id.filter(|id| !id.is_empty());
+        let id = id.or_else(|| self.prefix.map(made));
         self.calls.push(OpenCall {
-            id: id.clone(),
+            id: id.clone().unwrap_or_default(),
             name: name.clone(),
             answered: false,
         });
         let call = ToolCall {
-            id: Some(id),
+            id,
             name,
             arguments: arguments.unwrap_or_else(|| "{}".to_owned()),
             kind: ToolCallKind::Function,

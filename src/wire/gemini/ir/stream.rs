@@ -6,8 +6,8 @@ use bytes::{Bytes, BytesMut};
 use serde_json::{Value, json};
 
 use super::answer::{
-    call_prefix, citations_of, content_of, decode_usage, encode_usage, is_blocked, put_tier,
-    stop_reason, stop_word, with_calls,
+    citations_of, content_of, decode_usage, encode_usage, is_blocked, put_tier, stop_reason,
+    stop_word, with_calls,
 };
 use super::conversation::Reader;
 use super::fields::{UNKNOWN, encoder};
@@ -28,7 +28,6 @@ use crate::wire::sse::{RawEvent, data_event};
 #[derive(Debug, Default)]
 pub(in crate::wire::gemini) struct ContentDecoder {
     candidates: BTreeMap<u64, CandidateReader>,
-    prefix: Option<String>,
 }
 
 #[derive(Debug)]
@@ -41,23 +40,19 @@ impl EventDecoder for ContentDecoder {
     fn event(&mut self, event: &RawEvent) -> Vec<StreamItem> {
         let data = event.data();
         match json::whole_object(&data) {
-            Some(fields) => self.object(&data, fields),
+            Some(fields) => self.object(fields),
             None => Vec::new(),
         }
     }
 }
 
 impl ContentDecoder {
-    fn object(&mut self, raw: &[u8], mut fields: Extra) -> Vec<StreamItem> {
+    fn object(&mut self, mut fields: Extra) -> Vec<StreamItem> {
         camel(&mut fields);
         if let Some(Value::Object(error)) = fields.get("error") {
             return vec![StreamItem::Error(error_of(error))];
         }
         let id = text(&mut fields, "responseId");
-        let prefix = self
-            .prefix
-            .get_or_insert_with(|| call_prefix(id.as_deref(), raw))
-            .clone();
         let model = text(&mut fields, "modelVersion");
         let usage = decode_usage(&mut fields);
         let candidates = list(&mut fields, "candidates");
@@ -70,7 +65,7 @@ impl ContentDecoder {
         }
         for (at, value) in candidates.into_iter().flatten().enumerate() {
             if let Value::Object(candidate) = value {
-                self.candidate(&prefix, at, candidate, &mut items);
+                self.candidate(at, candidate, &mut items);
             }
         }
         items.extend(usage.map(StreamItem::Usage));
@@ -86,20 +81,14 @@ impl ContentDecoder {
         items
     }
 
-    fn candidate(
-        &mut self,
-        prefix: &str,
-        at: usize,
-        mut fields: Extra,
-        items: &mut Vec<StreamItem>,
-    ) {
+    fn candidate(&mut self, at: usize, mut fields: Extra, items: &mut Vec<StreamItem>) {
         camel(&mut fields);
         let candidate = count(&mut fields, "index").unwrap_or(at as u64);
         let state = self
             .candidates
             .entry(candidate)
             .or_insert_with(|| CandidateReader {
-                reader: Reader::of_answer(format!("{prefix}{candidate}")),
+                reader: Reader::of_answer(),
                 calls: 0,
             });
         let (parts, more) = content_of(&mut state.reader, &mut fields);

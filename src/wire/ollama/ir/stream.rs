@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use super::answer::{
-    THINKING, call_prefix, decode_call, decode_stop, decode_usage, filled, images, message_of,
-    thought, without_own,
+    THINKING, decode_call, decode_stop, decode_usage, filled, images, message_of, thought,
+    without_own,
 };
 use crate::domain::error_code;
 use crate::wire::dialect::EventDecoder;
@@ -29,14 +29,14 @@ impl EventDecoder for LineDecoder {
     fn event(&mut self, event: &RawEvent) -> Vec<StreamItem> {
         let data = event.data();
         match json::whole_object(&data) {
-            Some(fields) => self.line(&data, fields),
+            Some(fields) => self.line(fields),
             None => Vec::new(),
         }
     }
 }
 
 impl LineDecoder {
-    fn line(&mut self, raw: &[u8], mut fields: Extra) -> Vec<StreamItem> {
+    fn line(&mut self, mut fields: Extra) -> Vec<StreamItem> {
         if let Some(error) = error(&mut fields) {
             return vec![StreamItem::Error(error)];
         }
@@ -52,7 +52,7 @@ impl LineDecoder {
             });
         }
         let message = message_of(&mut fields);
-        let said = message.map(|message| self.message(raw, message));
+        let said = message.map(|message| self.message(message));
         let said = said.unwrap_or_default();
         // In front of the words that they are of.
         let tokens = take(&mut fields, "logprobs", logprobs::read);
@@ -78,7 +78,7 @@ impl LineDecoder {
     }
 
     /// What is new of the message.
-    fn message(&mut self, raw: &[u8], mut message: Extra) -> Vec<ContentDelta> {
+    fn message(&mut self, mut message: Extra) -> Vec<ContentDelta> {
         let mut said = Vec::new();
         let words = filled(&mut message, THINKING);
         said.extend(words.map(|words| ContentDelta::Reasoning(thought(words))));
@@ -91,9 +91,8 @@ impl LineDecoder {
             image => ContentDelta::Media(image),
         }));
         let calls = list(&mut message, "tool_calls").unwrap_or_default();
-        let prefix = call_prefix(raw);
         for value in calls {
-            said.push(match decode_call(value, &prefix, self.calls) {
+            said.push(match decode_call(value) {
                 Ok(call) => self.call(call),
                 Err(value) => ContentDelta::Unknown {
                     field: "tool_calls".to_owned(),

@@ -7,9 +7,7 @@ use serde_json::{Map, Value};
 
 use super::fields::{put, text};
 use crate::wire::ir::ReasoningPart;
-
-/// The first bytes of what was made here.
-const MARK: &str = r#"{"pointsman":1,"#;
+use crate::wire::seals::CARRIED as MARK;
 
 /// What one reasoning item carries.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]

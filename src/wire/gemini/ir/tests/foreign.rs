@@ -38,8 +38,12 @@ pub(super) fn check_contents(body: &Value) {
 }
 
 fn asked(body: Value) -> (Value, Vec<String>) {
+    asked_of("gemini-3.5-flash", body)
+}
+
+fn asked_of(model: &str, body: Value) -> (Value, Vec<String>) {
     let mut request = chat::decode(body).unwrap();
-    request.model = Some("gemini-3.5-flash".to_owned());
+    request.model = Some(model.to_owned());
     let (body, losses) = encode_request(request);
     (body, losses.into_iter().map(|loss| loss.path).collect())
 }
@@ -73,6 +77,34 @@ fn instructions_stand_by_themselves_and_later_ones_where_they_stood() {
 
 fn call(id: &str, name: &str, arguments: &str) -> Value {
     json!({"id": id, "type": "function", "function": {"name": name, "arguments": arguments}})
+}
+
+#[test]
+fn a_model_that_makes_pictures_sees_its_own_signed() {
+    let picture =
+        || json!({"type": "image_url", "image_url": {"url": "data:image/png;base64,aGk="}});
+    let body = json!({"messages": [
+        {"role": "user", "content": [picture()]},
+        {"role": "assistant", "content": [{"type": "text", "text": "Here:"}, picture(), {"type": "text", "text": "Nice."}]},
+        {"role": "user", "content": "again"},
+        {"role": "assistant", "content": "No."},
+        {"role": "user", "content": "why"},
+    ]});
+    let signed = |model: &str| -> Vec<bool> {
+        let (body, _) = asked_of(model, body.clone());
+        let contents = body["contents"].as_array().unwrap().iter();
+        let parts = contents.flat_map(|content| content["parts"].as_array().unwrap());
+        parts
+            .map(|part| part["thoughtSignature"] == NO_SIGNATURE)
+            .collect()
+    };
+    let images = "gemini-3-pro-image-preview";
+    assert_eq!(
+        signed(images),
+        [false, true, true, false, false, false, false]
+    );
+    assert_eq!(signed("gemini-3.5-flash"), [false; 7]);
+    assert_eq!(signed("gemini-2.5-flash-image"), [false; 7]);
 }
 
 #[test]
@@ -413,7 +445,7 @@ fn what_google_answers_is_read_by_clients_of_chat_completions() {
             {"functionCall": {"name": "f"}},
         ]}, "finishReason": "STOP"}],
     });
-    let answer = chat::encode_answer(decode_answer(b"x", body).unwrap());
+    let answer = chat::encode_answer(decode_answer(body).unwrap());
     let message = &answer["choices"][0]["message"];
     assert_eq!(
         (&message["content"], &message["reasoning_content"]),
@@ -425,10 +457,9 @@ fn what_google_answers_is_read_by_clients_of_chat_completions() {
         "c2ln"
     );
     assert_eq!(calls[1]["function"]["arguments"], "{}");
-    assert_ne!(calls[0]["id"], calls[1]["id"]);
     assert_eq!(answer["choices"][0]["finish_reason"], "tool_calls");
     let odd = json!({"candidates": [{"finishReason": "MALFORMED_FUNCTION_CALL"}]});
-    let answer = decode_answer(b"x", odd).unwrap();
+    let answer = decode_answer(odd).unwrap();
     assert!(matches!(
         answer.candidates[0].stop,
         Some(StopReason::Other(_))

@@ -105,3 +105,69 @@ fn pieces_that_a_client_keeps_one_by_one_are_one_answer() {
     assert_eq!(calls.map(Vec::len), Some(2));
     assert_eq!(body["messages"][3]["role"], "tool");
 }
+
+#[test]
+fn a_thought_that_a_call_carries_stands_in_front_of_the_words_of_its_turn() {
+    let mut encoder = ContentEncoder::new(GeminiToolNames::default(), "anthropic");
+    let seal = ContentDelta::Reasoning(ReasoningPart {
+        text: Some("hm".to_owned()),
+        signature: Some("c2ln".to_owned()),
+        maker: Some("anthropic".into()),
+        ..ReasoningPart::default()
+    });
+    let call = ContentDelta::ToolCall {
+        index: 0,
+        id: Some("a".to_owned()),
+        name: Some("f".to_owned()),
+        arguments: Some("{}".to_owned()),
+        kind: crate::wire::ir::ToolCallKind::Function,
+        signature: None,
+        extra: crate::wire::ir::Extra::new(),
+    };
+    let said = ContentDelta::Text("I look.".to_owned());
+    let events = [
+        vec![delta(seal)],
+        vec![delta(said)],
+        vec![delta(call)],
+        vec![StreamItem::End],
+    ];
+    let mut carried = None;
+    for items in events {
+        let event = String::from_utf8(encoder.event(items).to_vec()).unwrap();
+        for data in event.lines().filter_map(|line| line.strip_prefix("data: ")) {
+            let event: Value = serde_json::from_str(data).unwrap();
+            let parts = event["candidates"][0]["content"]["parts"]
+                .as_array()
+                .cloned();
+            let mut parts = parts.unwrap_or_default().into_iter();
+            carried = parts
+                .find(|part| part.get("functionCall").is_some())
+                .or(carried);
+        }
+    }
+    let request = asked(&json!({"contents": [
+        {"role": "user", "parts": [{"text": "q"}]},
+        {"role": "model", "parts": [{"text": "I look."}, carried.unwrap()]},
+    ]}));
+    let words: Vec<&str> = request.messages[1]
+        .parts
+        .iter()
+        .map(|part| part.body.word())
+        .collect();
+    assert_eq!(words, ["reasoning", "text", "tool_calls"]);
+}
+
+#[test]
+fn what_stands_in_place_of_a_signature_is_nothing_to_lose() {
+    let mut request = asked(&json!({"contents": [
+        {"role": "user", "parts": [{"text": "q"}]},
+        {"role": "model", "parts": [
+            {"text": "", "thoughtSignature": NO_SIGNATURE},
+            {"functionCall": {"name": "f"}, "thoughtSignature": NO_SIGNATURE}]},
+    ]}));
+    request.drop_placeholder_signatures();
+    let [part] = &request.messages[1].parts[..] else {
+        panic!("{:?}", request.messages[1].parts)
+    };
+    assert!(matches!(&part.body, PartBody::ToolCall(call) if call.signature.is_none()));
+}
