@@ -5,7 +5,7 @@ use std::sync::Arc;
 use config::ValueKind;
 
 use super::describe::{Describe, Shape};
-use super::price_values::{Factor, PiecePrice, Rate};
+use super::price_values::{Factor, PricePerMillion, PricePerPiece};
 use super::read::{ConfigNode, FromNode, Report, section};
 use super::values::Names;
 use crate::domain::cost;
@@ -27,32 +27,32 @@ macro_rules! rated {
             $(#[doc = $about])*
             $name {
                 /// A million tokens of prompts.
-                input: Rate,
+                input: PricePerMillion,
                 /// A million tokens of answers, reasoning included.
-                output: Rate,
+                output: PricePerMillion,
                 /// A million tokens of prompts that were read from a cache. Default: `input`.
-                cached_input: Rate,
+                cached_input: PricePerMillion,
                 /// A million tokens that were written to a cache for minutes. Default: `input`.
-                cache_write: Rate,
+                cache_write: PricePerMillion,
                 /// A million tokens that were written to a cache for an hour. Default: `cache_write`.
-                cache_write_1h: Rate,
+                cache_write_1h: PricePerMillion,
                 /// A million tokens of reasoning. Default: `output`.
-                reasoning: Rate,
+                reasoning: PricePerMillion,
                 /// A million tokens of sound in prompts. Default: `input`.
-                input_audio: Rate,
+                input_audio: PricePerMillion,
                 /// A million tokens of sound that were read from a cache. Default: `cached_input`.
-                cached_input_audio: Rate,
+                cached_input_audio: PricePerMillion,
                 /// A million tokens of sound in answers. Default: `output`.
-                output_audio: Rate,
+                output_audio: PricePerMillion,
                 /// A million tokens of pictures in answers. Default: `output`.
-                image_tokens: Rate,
+                image_tokens: PricePerMillion,
                 $($more)*
             }
         }
 
         impl $name {
             fn rates(&self) -> Rates {
-                let price = |rate: Option<Rate>| rate.map(|Rate(price)| price);
+                let price = |rate: Option<PricePerMillion>| rate.map(|PricePerMillion(price)| price);
                 Rates {
                     input: price(self.input),
                     output: price(self.output),
@@ -83,15 +83,15 @@ rated! {
         /// Factors by what an answer says of itself, such as `{"geo:us": 1.1, "speed:fast": 2}`.
         multiply: FactorsForm,
         /// A request.
-        per_request: PiecePrice,
+        per_request: PricePerPiece,
         /// A picture.
-        per_image: PiecePrice,
+        per_image: PricePerPiece,
         /// A second of sound.
-        per_second: PiecePrice,
+        per_second: PricePerPiece,
         /// A character of text to speak.
-        per_character: PiecePrice,
+        per_character: PricePerPiece,
         /// A page that is read.
-        per_page: PiecePrice,
+        per_page: PricePerPiece,
         /// A search on the web: a price, or one each for how much of the web it reads.
         per_search: SearchForm,
     }
@@ -129,16 +129,16 @@ section! {
     /// `llm.providers[].price.per_search`
     SearchTable {
         /// With little of the web.
-        low: PiecePrice,
+        low: PricePerPiece,
         /// With a usual part of it.
-        medium: PiecePrice,
+        medium: PricePerPiece,
         /// With much of it.
-        high: PiecePrice,
+        high: PricePerPiece,
     }
 }
 
 /// `per_search`: low, medium, high.
-pub(super) struct SearchForm([Option<PiecePrice>; 3]);
+pub(super) struct SearchForm([Option<PricePerPiece>; 3]);
 
 impl FromNode for SearchForm {
     fn read(node: &ConfigNode<'_>, report: &mut Report) -> Option<Self> {
@@ -146,13 +146,13 @@ impl FromNode for SearchForm {
             let table = SearchTable::read(node, report)?;
             return Some(Self([table.low, table.medium, table.high]));
         }
-        PiecePrice::read(node, report).map(|price| Self([None, Some(price), None]))
+        PricePerPiece::read(node, report).map(|price| Self([None, Some(price), None]))
     }
 }
 
 impl Describe for SearchForm {
     fn shape() -> Shape {
-        PiecePrice::shape().or(SearchTable::shape())
+        PricePerPiece::shape().or(SearchTable::shape())
     }
 }
 
@@ -352,7 +352,7 @@ impl FromNode for PriceForm {
     fn read(node: &ConfigNode<'_>, report: &mut Report) -> Option<Self> {
         let before = report.problems.len();
         let mut table = PriceTable::read(node, report)?;
-        let price = |piece: Option<PiecePrice>| piece.map(|PiecePrice(price)| price);
+        let price = |piece: Option<PricePerPiece>| piece.map(|PricePerPiece(price)| price);
         let pieces = PiecePrices {
             request: price(table.per_request),
             image: price(table.per_image),

@@ -19,11 +19,11 @@ const UNIT: u64 = 1_000_000 * PER_MILLION;
 
 /// A price per million tokens, as the price of one.
 #[derive(Clone, Copy)]
-pub(super) struct Rate(pub Pico);
+pub(super) struct PricePerMillion(pub Pico);
 
 /// A price per piece.
 #[derive(Clone, Copy)]
-pub(super) struct PiecePrice(pub Pico);
+pub(super) struct PricePerPiece(pub Pico);
 
 /// A factor, in thousandths.
 #[derive(Clone, Copy)]
@@ -56,7 +56,7 @@ fn read(
     })
 }
 
-impl FromNode for Rate {
+impl FromNode for PricePerMillion {
     fn read(node: &ConfigNode<'_>, report: &mut Report) -> Option<Self> {
         let price = read(node, 6, Pico::per_token_of_million, report)?;
         if price.get() > HIGH * PER_MILLION {
@@ -69,7 +69,7 @@ impl FromNode for Rate {
     }
 }
 
-impl FromNode for PiecePrice {
+impl FromNode for PricePerPiece {
     fn read(node: &ConfigNode<'_>, report: &mut Report) -> Option<Self> {
         read(node, 12, Pico::parse, report).map(Self)
     }
@@ -89,13 +89,13 @@ impl FromNode for Factor {
     }
 }
 
-impl Describe for Rate {
+impl Describe for PricePerMillion {
     fn shape() -> Shape {
         Amount::shape()
     }
 }
 
-impl Describe for PiecePrice {
+impl Describe for PricePerPiece {
     fn shape() -> Shape {
         Amount::shape()
     }

@@ -10,6 +10,7 @@ use pointsman::domain::trace::TraceContext;
 use pointsman::wire::headers::{agent_with_callers, own_idempotency_keys, passed_request_headers};
 use pointsman::wire::host::{NamedHost, is_fixed, is_one_of, named};
 use pointsman::wire::origin::{Origins, is_foreign};
+use pointsman::wire::seals::{self, Seals};
 use pointsman::wire::{resource, trace_context};
 use serde_json::Value;
 
@@ -130,9 +131,11 @@ fn names(target: &str, body: &[u8]) {
     }
     let told = resource::told(body);
     assert!(told.iter().all(|name| name.len() <= resource::LONGEST));
-    if let Some(open) = resource::without_sealed(body) {
-        assert!(matches!(serde_json::from_slice(&open), Ok(Value::Array(_))));
-        assert_eq!(resource::without_sealed(&open), None);
+    for kind in [Seals::Carried, Seals::OfAccount, Seals::All] {
+        if let Some(open) = seals::without(body, kind) {
+            assert!(matches!(serde_json::from_slice(&open), Ok(Value::Array(_))));
+            assert_eq!(seals::without(&open, kind), None);
+        }
     }
 }
 
