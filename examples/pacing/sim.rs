@@ -329,6 +329,10 @@ pub async fn play(setup: Setup) -> Figures {
         abort: pointsman::runtime::abort::Abort::default(),
         recorder: Arc::new(pointsman::telemetry::recorder::Recorder::new(0)),
         affinity: pointsman::affinity::Affinity::start(),
+        prices: Default::default(),
+        cost_watch: Default::default(),
+        budgets: pointsman::budgets::Budgets::start(),
+        assume_output: 1024,
         buffers: pointsman::runtime::buffers::Buffers::default(),
     });
     let mean_tokens = setup.tokens as f64 / 2.0;

@@ -14,6 +14,7 @@ use crate::actors::spec::{ProviderSpec, RestoredKey, RestoredProvider, TreeSpec}
 use crate::actors::tree::TreeClient;
 use crate::affinity::Affinity;
 use crate::api::Serving;
+use crate::budgets::Budgets;
 use crate::config::hosts;
 use crate::config::{self, Config, ProviderConfig};
 use crate::dispatch::{
@@ -372,6 +373,15 @@ pub(super) fn dispatch(
             None => Affinity::start(),
         },
         prices: PriceBook::new(priced),
+        budgets: match before {
+            Some(before) => before.budgets.clone(),
+            None => {
+                let budgets = Budgets::start();
+                budgets.configure(config.budgets.clone(), unix(clock));
+                budgets
+            }
+        },
+        assume_output: config.assume_output,
         cost_watch: before.map_or_else(Default::default, |before| Arc::clone(&before.cost_watch)),
         buffers: match before {
             Some(before) => before.buffers.clone(),
@@ -382,6 +392,11 @@ pub(super) fn dispatch(
             }
         },
     }
+}
+
+/// The present moment, in seconds since 1970.
+fn unix(clock: Clock) -> i64 {
+    i64::try_from(clock.anchor().wall.as_secs()).unwrap_or(i64::MAX)
 }
 
 /// The models of a provider that the configuration names.
@@ -407,6 +422,8 @@ const MOVING: usize = 256 * 1024;
 /// What the data listener needs to know of this configuration.
 pub(super) fn serving(config: &Config, dispatch: Dispatch, clients: Option<Clients>) -> Serving {
     let keepalive = config.server.stream_keepalive;
+    let now = unix(dispatch.clock);
+    dispatch.budgets.configure(config.budgets.clone(), now);
     Serving {
         dispatch: Arc::new(dispatch),
         clients,

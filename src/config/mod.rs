@@ -5,6 +5,7 @@
 
 mod addresses;
 mod admin;
+mod budgets;
 pub mod catalog;
 mod choices;
 mod clients;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::budgets::budgets;
 use super::catalog::{self, BuiltIn};
 use super::clouds::{self, CloudSettings};
 use super::context::Context;
@@ -17,6 +18,7 @@ use super::read::Report;
 use super::resolved::{KeyConfig, Mock, ProviderConfig};
 use super::values::{Amount, Span, share};
 use crate::domain::breaker::BreakerPolicy;
+use crate::domain::budget::Spender;
 use crate::domain::cooldown::CooldownPolicy;
 use crate::domain::dialect::{NativeRoute, Operation};
 use crate::domain::ids::ModelName;
@@ -227,6 +229,12 @@ fn complete(
         },
         priority: raw.priority.unwrap_or(100),
         prices: prices(raw.price.take(), raw.prices.take()),
+        budgets: budgets(
+            raw.budgets.take(),
+            &Spender::Provider(parts.name.into()),
+            path,
+            report,
+        ),
         trace_context: raw.trace_context.unwrap_or(false),
         forward_user_agent: raw.forward_user_agent.unwrap_or(false),
         auth: parts.scheme,
@@ -385,6 +393,7 @@ pub(super) fn from_catalogue(
         mock: Mock::default(),
         priority: 100,
         prices: Default::default(),
+        budgets: Vec::new(),
         trace_context: false,
         forward_user_agent: false,
         auth: clouds::usual_scheme(entry),

@@ -1,9 +1,11 @@
 //! From what was typed to what is meant: defaults, built-in providers, keys, chains, and the rules that
 //! span several keys.
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use super::admin;
+use super::budgets;
 use super::catalog::{self, BuiltIn};
 use super::clients;
 use super::clouds::{self, CloudSettings};
@@ -24,6 +26,7 @@ use super::tokens::TokenKeys;
 use super::values::Span;
 use super::virtuals::{self, NameTable};
 use super::{state, telemetry};
+use crate::domain::budget::Spender;
 use crate::domain::chain::{ProviderEntry, Targets};
 use crate::domain::profile::{ExplicitSettings, Profile};
 
@@ -42,7 +45,14 @@ pub(super) fn resolve(
     let named = !clients.is_empty();
     let server = server(raw.server.unwrap_or_default(), context, named, &mut report);
     let timeout = llm.timeout.map(|raw::AwaitTimeout(Span(span))| span);
-    let typed = raw.dispatch.unwrap_or_default();
+    let mut typed = raw.dispatch.unwrap_or_default();
+    let whole = budgets::budgets(
+        typed.budgets.take(),
+        &Spender::Whole,
+        "dispatch",
+        &mut report,
+    );
+    let assume_output = typed.assume_output.map(NonZeroU64::get);
     let (profile, said) = profile(&typed);
     let dispatch = dispatch::resolve(typed, timeout, &mut report);
     let log = log(raw.log.unwrap_or_default(), &mut report);
@@ -92,6 +102,11 @@ pub(super) fn resolve(
         errors.for_each(|error| virtuals::report_chain_error(&error, &virtuals, report));
         Targets::default()
     });
+    let priced: Vec<_> = placed.iter().map(|placed| &placed.provider).collect();
+    let budgets = match report.problems.is_empty() {
+        true => budgets::settle(whole, &clients, &priced, &targets, &mut report),
+        false => Vec::new(),
+    };
     if !report.problems.is_empty() {
         return Err(report.into_errors());
     }
@@ -103,6 +118,8 @@ pub(super) fn resolve(
         state_path,
         telemetry,
         dispatch,
+        budgets,
+        assume_output: assume_output.unwrap_or(budgets::ASSUMED_OUTPUT),
         targets: Arc::new(targets),
         providers: placed.into_iter().map(|placed| placed.provider).collect(),
         policies: virtuals::policies(&virtuals, profile, said),

@@ -142,7 +142,7 @@ fn cost_of(
 }
 
 /// The service tier that a request asks for.
-fn tier_of(request: &Request) -> Option<Box<str>> {
+pub(super) fn tier_of(request: &Request) -> Option<Box<str>> {
     let raw = request.doc.raw("service_tier")?;
     serde_json::from_slice(raw).ok()
 }

@@ -170,7 +170,23 @@ impl Dispatch {
         let (now, policy) = (self.clock.now(), &self.policy);
         let deadline = now + policy.deadline;
         let candidates = self.candidates(&chain);
-        let attempts = Attempts::new(*policy, deadline, needed, candidates);
+        let mut attempts = Attempts::new(*policy, deadline, needed, candidates);
+        let client = question.client.as_ref().map(|it| Arc::clone(it.name()));
+        let size = (question.tokens, question.output_tokens);
+        let refused = self.look_at_cost(client, &chain, size, &mut attempts);
+        if let Some((code, message, retry_after)) = refused.await {
+            return Ok(Explanation {
+                target: chain.target.as_ref().to_owned(),
+                at: now,
+                fate: Fate::Refused {
+                    code,
+                    message,
+                    retry_after,
+                },
+                ranked: false,
+                lines: Vec::new(),
+            });
+        }
         let standing = question.client.as_ref().map(|client| client.standing());
         let planned = self.tree.plan(PlanRequest {
             chain: Arc::clone(&chain),

@@ -63,7 +63,7 @@ impl RequestRun {
         admitted: Admitted,
         complete: Time,
     ) -> Self {
-        let chain = admitted.chain;
+        let (chain, budgeted) = (admitted.chain, admitted.budgeted);
         let policy = *dispatch.policies.of(&chain.target);
         request.unsupported = request.unsupported.or(policy.unsupported);
         let limits = RequestLimits::new(&dispatch.policy, policy, &request);
@@ -72,9 +72,13 @@ impl RequestRun {
             ..dispatch.policy
         };
         let candidates = dispatch.candidates(&chain);
-        let attempts = Attempts::new(policy, limits.deadline, 0, candidates);
+        let mut attempts = Attempts::new(policy, limits.deadline, 0, candidates);
+        if let Some(budgeted) = &budgeted {
+            budgeted.rule_out(&mut attempts);
+        }
         let Admitted { target, charge, .. } = admitted;
-        let trace = RequestTrace::new(dispatch, &request, target, charge, complete);
+        let mut trace = RequestTrace::new(dispatch, &request, target, charge, complete);
+        trace.budgeted = budgeted;
         Self {
             context: RequestContext {
                 dispatch: Arc::clone(dispatch),
@@ -202,6 +206,7 @@ impl Drop for RequestRun {
         let trace = &mut self.state.trace;
         let now = dispatch.clock.now();
         let mut records = self.state.attempts.take_records();
+        let ended = records.len();
         for under_way in trace.current.iter_mut().filter_map(Option::take) {
             records.push(AttemptRecord {
                 ended: now,
@@ -211,6 +216,8 @@ impl Drop for RequestRun {
             });
         }
         costs::price(dispatch, request, trace, &mut records);
+        let under_way = records.len() - ended;
+        dispatch.settle_cost(request, chain, trace.budgeted.take(), &records, under_way);
         let halted = dispatch.abort.is_on();
         if !halted {
             trace.ending = trace.ending.or_else(|| trace.overdue(request, now));

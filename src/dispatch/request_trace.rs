@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use super::budgeting::Budgeted;
 use super::request::Request;
 use super::reservation::OpenReservation;
 use super::shared::Dispatch;
@@ -30,6 +31,8 @@ pub(super) enum RequestEnd {
 pub(super) struct RequestTrace {
     /// What the client was charged.
     pub(super) charge: Option<OpenReservation>,
+    /// What was reserved in budgets.
+    pub(super) budgeted: Option<Box<Budgeted>>,
     /// The target that was asked for, or the name of the default one.
     pub(super) target: String,
     /// When all of the request was there.
@@ -68,6 +71,7 @@ impl RequestTrace {
         });
         Self {
             charge,
+            budgeted: None,
             target,
             complete,
             current: [None, None],

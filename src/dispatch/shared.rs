@@ -8,6 +8,7 @@ use super::request::Endpoint;
 use super::response_cache::ResponseCache;
 use crate::actors::tree::TreeClient;
 use crate::affinity::Affinity;
+use crate::budgets::Budgets;
 use crate::domain::attempts::Candidate;
 use crate::domain::chain::{Chain, Targets};
 use crate::domain::hash_map::HashMap;
@@ -50,6 +51,10 @@ pub struct Dispatch {
     pub prices: PriceBook,
     /// Upstreams whose own figures differ from that.
     pub cost_watch: Arc<CostWatch>,
+    /// What is spent, and what may be.
+    pub budgets: Budgets,
+    /// Tokens of an answer that are reserved where a request names no bound.
+    pub assume_output: u64,
     /// How many bytes of bodies and answers are held.
     pub buffers: Buffers,
 }

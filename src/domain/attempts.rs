@@ -157,6 +157,11 @@ impl Attempts {
         (self.attempts, self.key_refusals)
     }
 
+    /// Candidate `index` is ruled out for this request.
+    pub fn rule_out(&mut self, index: usize, reason: Reason) {
+        self.close(index, reason);
+    }
+
     /// The first step of the request.
     pub fn start(&self, now: Time) -> Next {
         self.go_on(Duration::ZERO, now)

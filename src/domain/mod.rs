@@ -10,6 +10,7 @@ pub mod attempts;
 pub mod backoff;
 pub mod blame;
 pub mod breaker;
+pub mod budget;
 pub mod chain;
 pub mod client;
 pub mod concurrency;
