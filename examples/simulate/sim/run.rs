@@ -336,6 +336,10 @@ pub fn dispatch(
         abort: pointsman::runtime::abort::Abort::default(),
         recorder: Arc::new(pointsman::telemetry::recorder::Recorder::new(0)),
         affinity: pointsman::affinity::Affinity::start(),
+        prices: Default::default(),
+        cost_watch: Default::default(),
+        budgets: pointsman::budgets::Budgets::start(),
+        assume_output: 1024,
         buffers: shared.lock().buffers.clone(),
     }
 }
