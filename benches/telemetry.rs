@@ -69,6 +69,7 @@ fn told(attempts: Vec<AttemptRecord>) -> RequestRecord {
         attempts,
         refused: None,
         lookup: pointsman::domain::attempt_record::CacheLookup::Off,
+        rescue_obstacles: Vec::new(),
         started: Time::ZERO,
         complete: Time::ZERO,
         ended: ended + Duration::from_micros(30),
@@ -130,7 +131,6 @@ fn main() {
         let provider = ProviderLabels {
             name: Arc::from(name.as_str()),
             address: Some(Arc::from(format!("{name}.example.com"))),
-            prices: Default::default(),
         };
         (name, provider)
     });

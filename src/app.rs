@@ -9,12 +9,13 @@ mod assemble;
 mod error;
 mod listening;
 mod metrics;
+mod model_entries;
+mod refresher;
 mod state_writer;
 mod traces;
 mod watch;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -24,13 +25,14 @@ use tokio::sync::mpsc;
 
 use self::admin::RunningAdmin;
 use self::listening::RunningListeners;
+use self::refresher::Refresher;
 use self::state_writer::StateWriter;
 use self::watch::Watch;
 use crate::access::Clients;
 use crate::actors::tree::Tree;
-use crate::admin::{AdminParts, AdminState, Mistake, ProcessCommand, Reloaded};
+use crate::admin::{AdminState, Mistake, ProcessCommand, Reloaded};
 use crate::api::{AdmissionLimit, Api};
-use crate::config::{Config, ConfigErrors, ServerConfig};
+use crate::config::{Config, ConfigErrors, FetchedLists, ServerConfig};
 use crate::dispatch::Dispatch;
 use crate::listener::{DrainPhase, Passed};
 use crate::runtime::abort::Abort;
@@ -68,6 +70,8 @@ pub struct App {
     keeper: Option<StateWriter>,
     clock: Clock,
     config: Config,
+    /// Lists of models that were fetched.
+    fetched: Arc<FetchedLists>,
     /// Returns memory after a flood.
     _memory: TaskGuard,
     /// Earlier configurations under which requests may be under way, oldest first.
@@ -108,7 +112,7 @@ impl App {
         let serving = assemble::serving(config, dispatch, clients);
         let api = Arc::new(Api::new(serving, door, halt));
         let (send, commands) = mpsc::channel(COMMANDS);
-        let admin = Arc::new(admin(config, &api, &tree, clock, send));
+        let admin = Arc::new(admin::state(config, &api, &tree, clock, send));
         // Everything is bound before anything is served: an address that cannot be bound leaves no connection half
         // served.
         let data = RunningListeners::bind(&config.server, passed).await?;
@@ -128,6 +132,7 @@ impl App {
             keeper,
             clock,
             config: config.clone(),
+            fetched: Arc::default(),
             _memory: memory::give_back(),
             earlier: VecDeque::new(),
         })
@@ -140,6 +145,7 @@ impl App {
     /// # Errors
     /// A provider whose client cannot be made, an address that would let anyone in; then nothing has changed.
     pub async fn reload(&mut self, config: &Config) -> Result<Vec<String>, StartError> {
+        let config = &config.with_lists(&self.fetched);
         // What can fail comes first: up to the endpoints nothing has changed.
         let certificates = self.listening.judge(config)?;
         let before = self.api.serving();
@@ -188,6 +194,30 @@ impl App {
             .replace(assemble::serving(config, dispatch, clients));
         self.admin.replace(now);
         Ok(needs_restart)
+    }
+
+    /// Takes lists of models over that were fetched: what may be asked for, and what is known of it.
+    ///
+    /// # Errors
+    /// As for [`reload`](Self::reload); then the lists before hold.
+    pub(crate) async fn take_lists(
+        &mut self,
+        fetched: Arc<FetchedLists>,
+    ) -> Result<(), StartError> {
+        let before = std::mem::replace(&mut self.fetched, fetched);
+        let config = self.config.clone();
+        match self.reload(&config).await {
+            Ok(_) => {
+                for warning in &self.config.warnings {
+                    tracing::warn!("{warning}");
+                }
+                Ok(())
+            }
+            Err(error) => {
+                self.fetched = before;
+                Err(error)
+            }
+        }
     }
 
     /// Lets go of what only requests of earlier configurations used, once they are over. Call it now and then after a
@@ -268,36 +298,6 @@ impl App {
     }
 }
 
-/// What the admin listener knows at the start.
-fn admin(
-    config: &Config,
-    api: &Arc<Api>,
-    tree: &Tree,
-    clock: Clock,
-    commands: mpsc::Sender<ProcessCommand>,
-) -> AdminState {
-    let serving = api.serving();
-    let mut now = admin::now(config, &serving.dispatch);
-    now.clients = serving
-        .clients
-        .as_ref()
-        .map(Clients::all)
-        .unwrap_or_default();
-    let (door, api) = (api.admission.clone(), Arc::clone(api));
-    AdminState::new(AdminParts {
-        now,
-        clock,
-        abort: Abort::default(),
-        dispatcher: tree.client().clone(),
-        operator: tree.operator(),
-        recorder: Arc::clone(&serving.dispatch.recorder),
-        commands,
-        in_flight: Box::new(move || door.inside()),
-        dispatch: Box::new(move || Arc::clone(&api.serving().dispatch)),
-    })
-    .with_streams(admin::streams(&config.server))
-}
-
 /// Reads the configuration again.
 pub type ConfigReader = Box<dyn Fn() -> Result<Config, ConfigErrors> + Send + Sync>;
 
@@ -316,7 +316,10 @@ pub async fn run(
     let mut interrupt = signal(SignalKind::interrupt()).map_err(StartError::Signals)?;
     let mut hangup = signal(SignalKind::hangup()).map_err(StartError::Signals)?;
     let mut files = Watch::new(config.files.clone()).await;
+    let mut refresher = Refresher::restored(config).await;
+    let config = &config.with_lists(&refresher.lists());
     let mut app = App::start(config, &mut passed).await?;
+    app.fetched = refresher.lists();
     let (_never, none) = mpsc::channel(1);
     let mut commands = app.commands.take().unwrap_or(none);
     tell(&[NotifyState::Ready]);
@@ -325,6 +328,7 @@ pub async fn run(
     // After that many signals more it ends at once.
     let mut patience = 1;
     loop {
+        refresher.start(&app.config, app.clock);
         tokio::select! {
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
@@ -342,7 +346,7 @@ pub async fn run(
                     files.look().await;
                     let reloaded = reload(&mut app, &read, &mut files, "admin").await;
                     earlier |= reloaded.result.is_ok();
-                    // The sender may be gone; the reload is done all the same.
+                        // The sender may be gone; the reload is done all the same.
                     let _ = reply.send(reloaded);
                 }
                 Some(ProcessCommand::Drain) | None => {
@@ -350,6 +354,10 @@ pub async fn run(
                     patience += 1;
                     break;
                 }
+            },
+            fetched = refresher.changed() => match app.take_lists(fetched).await {
+                Ok(()) => earlier = true,
+                Err(error) => tracing::warn!(%error, "the lists of models stay as they were"),
             },
             () = tokio::time::sleep(TIDY_UP), if earlier => earlier = app.tidy_up().await,
         }
@@ -440,19 +448,6 @@ async fn reload(
     reloaded
 }
 
-/// The files whose change is a reason to read again: of what was read, and of what serves when that has mistakes. Any
-/// one of them may mend it.
-fn wanted(read: &Result<Config, ConfigErrors>, serving: &Config) -> Vec<PathBuf> {
-    match read {
-        Ok(config) => config.files.clone(),
-        Err(errors) => {
-            let more = errors.files().iter();
-            let more = more.filter(|file| !serving.files.contains(file));
-            serving.files.iter().chain(more).cloned().collect()
-        }
-    }
-}
-
 /// What takes a restart; or why nothing has changed, as one text and one by one.
 async fn reload_now(
     app: &mut App,
@@ -460,7 +455,7 @@ async fn reload_now(
     files: &mut Watch,
 ) -> Result<Vec<String>, (String, Vec<Mistake>)> {
     let mut config = read();
-    let wanted = wanted(&config, &app.config);
+    let wanted = watch::wanted(&config, &app.config);
     if files.watches() != wanted {
         // What changes after this look is seen by the next one; what changed before it is read now.
         files.watch(&wanted);

@@ -7,6 +7,7 @@
 //! - [`config`]: files and variables, read into one valid configuration.
 //! - [`access`]: clients, their tokens and their limits.
 //! - [`budgets`]: what is spent, and what may be.
+//! - [`affinity`]: which key holds what a provider keeps.
 //! - [`runtime`]: the clock, tasks and buffers.
 //! - [`store`]: the state file.
 //! - [`telemetry`]: log, metrics, traces and events.

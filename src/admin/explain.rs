@@ -18,6 +18,7 @@ use crate::dispatch::{
     UpstreamSettings,
 };
 use crate::domain::refusal::{Reason, Refusal};
+use crate::domain::rescue::{RescueMode, RescueObstacle};
 use crate::domain::time::Time;
 
 pub(super) async fn explain(
@@ -115,6 +116,8 @@ fn candidate(place: usize, line: &UpstreamExplanation, look: ClockReading) -> Va
             responses,
             fetch,
             unsupported,
+            rescue,
+            rescue_obstacle,
         } = line.settings;
         for (name, word) in [
             ("dialect", Some(dialect)),
@@ -122,6 +125,11 @@ fn candidate(place: usize, line: &UpstreamExplanation, look: ClockReading) -> Va
             ("responses", responses),
             ("fetch", Some(fetch.as_str())),
             ("unsupported", Some(unsupported.as_str())),
+            ("rescue", rescue.map(RescueMode::as_str)),
+            (
+                "rescue_obstacle",
+                rescue_obstacle.map(RescueObstacle::as_str),
+            ),
         ] {
             fields.insert(name.to_owned(), json!(word));
         }

@@ -20,6 +20,7 @@ use crate::domain::chain::Chain;
 use crate::domain::cost::Cost;
 use crate::domain::money::Pico;
 use crate::domain::refusal::Refusal;
+use crate::domain::rescue::RescueNote;
 use crate::domain::time::Time;
 use crate::telemetry::recent::NumberedRequest;
 use crate::telemetry::request_record::RequestRecord;
@@ -142,6 +143,7 @@ fn attempts_of(request: &RequestRecord, look: ClockReading) -> Map<String, Value
     object(json!({
         "chain": request.chain.as_deref().map(names),
         "tries": tries.collect::<Vec<_>>(),
+        "rescue_obstacles": request.rescue_obstacles.iter().map(|note| obstacle(request, note)).collect::<Vec<_>>(),
         "refused": request.refused.as_ref().map(|(at, refused)| refusal(request, *at, refused, look)),
     }))
 }
@@ -181,6 +183,16 @@ fn cost(cost: Cost) -> Value {
         "priced": decimal(cost.priced),
         "told": decimal(cost.told),
         "notes": notes.map(|(_, note)| note).collect::<Vec<_>>(),
+    })
+}
+
+/// What kept its answer from being rescued.
+fn obstacle(request: &RequestRecord, note: &RescueNote) -> Value {
+    json!({
+        "at_ms": since(request, Some(note.at)),
+        "reason": note.obstacle.as_str(),
+        "upstream": note.upstream.as_ref().map(ToString::to_string),
+        "detail": note.obstacle.words(),
     })
 }
 

@@ -122,6 +122,7 @@ pub(super) fn record_refusal(
         attempts: Vec::new(),
         refused: None,
         lookup: CacheLookup::Off,
+        rescue_obstacles: Vec::new(),
         started: arrived,
         complete: arrived,
         ended: dispatch.clock.now(),

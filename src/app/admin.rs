@@ -4,16 +4,24 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::mpsc;
+
 use super::error::{StartError, chain};
+use crate::access::Clients;
+use crate::actors::tree::Tree;
 use crate::admin::{
-    AdminConnectionInfo, AdminService, AdminState, CurrentConfig, LastReload, Mistake, Reloaded,
+    AdminConnectionInfo, AdminParts, AdminService, AdminState, CurrentConfig, LastReload, Mistake,
+    ProcessCommand, Reloaded,
 };
+use crate::api::Api;
 use crate::config::{self, Config, ConfigErrors, Listen, ServerConfig};
 use crate::dispatch::Dispatch;
 use crate::domain::connection::ConnectionPolicy;
 use crate::listener::{
     Bind, Connections, Drain, DrainPhase, FileMode, Listener, Passed, ShutdownHandle, Tls, bind,
 };
+use crate::runtime::abort::Abort;
+use crate::runtime::clock::Clock;
 use crate::runtime::descriptors;
 use crate::runtime::task::{self, TaskGuard};
 
@@ -201,6 +209,36 @@ impl RunningAdmin {
             self.drain.advance(DrainPhase::Cut);
         }
     }
+}
+
+/// What the admin listener knows at the start.
+pub(super) fn state(
+    config: &Config,
+    api: &Arc<Api>,
+    tree: &Tree,
+    clock: Clock,
+    commands: mpsc::Sender<ProcessCommand>,
+) -> AdminState {
+    let serving = api.serving();
+    let mut known = now(config, &serving.dispatch);
+    known.clients = serving
+        .clients
+        .as_ref()
+        .map(Clients::all)
+        .unwrap_or_default();
+    let (door, api) = (api.admission.clone(), Arc::clone(api));
+    AdminState::new(AdminParts {
+        now: known,
+        clock,
+        abort: Abort::default(),
+        dispatcher: tree.client().clone(),
+        operator: tree.operator(),
+        recorder: Arc::clone(&serving.dispatch.recorder),
+        commands,
+        in_flight: Box::new(move || door.inside()),
+        dispatch: Box::new(move || Arc::clone(&api.serving().dispatch)),
+    })
+    .with_streams(streams(&config.server))
 }
 
 /// What the admin listener needs of this configuration. From now on the history counts its targets separately.

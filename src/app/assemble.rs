@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
-use serde_json::{Map, json};
 
 use super::access;
 use super::error::StartError;
+use super::model_entries;
 use crate::access::Clients;
 use crate::actors::fault_hook::FaultHook;
 use crate::actors::spec::{ProviderSpec, RestoredKey, RestoredProvider, TreeSpec};
@@ -38,7 +38,6 @@ use crate::upstream::dns::{DnsCache, DnsPolicy};
 use crate::upstream::echo::EchoUpstream;
 use crate::upstream::http_client::HttpUpstream;
 use crate::upstream::mock::Mocked;
-use crate::wire::model_entry::ModelEntry;
 use crate::wire::{classify, key_forms, redact};
 
 /// The endpoints of all providers. Those of `before` whose calls go the same way keep their connections.
@@ -364,6 +363,7 @@ pub(super) fn dispatch(
             HedgeController::new(policy, known)
         }),
         cache: None,
+        catalog: config.known.clone(),
         policies: config.policies.clone(),
         clock,
         abort: abort.clone(),
@@ -372,7 +372,7 @@ pub(super) fn dispatch(
             Some(before) => before.affinity.clone(),
             None => Affinity::start(),
         },
-        prices: PriceBook::new(priced),
+        prices: PriceBook::new(priced, config.known.clone()),
         budgets: match before {
             Some(before) => before.budgets.clone(),
             None => {
@@ -401,7 +401,12 @@ fn unix(clock: Clock) -> i64 {
 
 /// The models of a provider that the configuration names.
 fn named(config: &Config, provider: &ProviderName) -> Vec<ModelName> {
-    let lines = config.targets.listed().iter();
+    // What is only discovered may be thousands of models.
+    let lines = config
+        .targets
+        .listed()
+        .iter()
+        .filter(|line| !line.discovered);
     let upstreams = lines.flat_map(|line| &line.chain.upstreams);
     let upstreams = upstreams.filter(|upstream| upstream.provider == *provider);
     let models: BTreeSet<_> = upstreams.map(|upstream| &upstream.model).collect();
@@ -414,10 +419,6 @@ pub(super) fn clients(config: &Config, before: Option<&Clients>) -> Option<Clien
     let clients = clients.map(|client| (client.policy.clone(), &client.tokens[..]));
     (!config.clients.is_empty()).then(|| Clients::new(clients, before))
 }
-
-/// Bytes in memory that an upload takes beside what is kept of it, by measurement (`cargo bench --bench memory`, 2,000
-/// forms): what its connection reads into, a piece on its way to the disk, and the request itself.
-const MOVING: usize = 256 * 1024;
 
 /// What the data listener needs to know of this configuration.
 pub(super) fn serving(config: &Config, dispatch: Dispatch, clients: Option<Clients>) -> Serving {
@@ -432,11 +433,11 @@ pub(super) fn serving(config: &Config, dispatch: Dispatch, clients: Option<Clien
         spool: SpoolLimits {
             memory: config.server.spool,
             whole: u64::try_from(config.server.max_upload).unwrap_or(u64::MAX),
-            moving: MOVING,
+            moving: SpoolLimits::MOVING,
         },
         body_timeout: config.server.listeners.connections.body,
         stream_keepalive: Some(keepalive).filter(|every| !every.is_zero()),
-        models: models(config),
+        models: model_entries::of(config),
     }
 }
 
@@ -446,28 +447,4 @@ fn assembled_pages(config: &Config) -> config::Pages {
     let names = config.server.listen.iter().filter_map(config::Listen::name);
     pages.hosts.extend(names.map(str::to_owned));
     pages
-}
-
-fn models(config: &Config) -> Vec<ModelEntry> {
-    let listed = config.targets.listed().iter().map(|listed| {
-        let mut extra = Map::new();
-        if listed.provider.is_none() {
-            let chain: Vec<String> = listed
-                .chain
-                .upstreams
-                .iter()
-                .map(ToString::to_string)
-                .collect();
-            extra.insert("upstreams".to_owned(), json!(chain));
-        }
-        ModelEntry {
-            id: listed.id.to_string(),
-            owned_by: listed
-                .provider
-                .as_ref()
-                .map_or("pointsman".to_owned(), ToString::to_string),
-            extra,
-        }
-    });
-    listed.collect()
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
-use crate::config::files_at;
+use crate::config::{Config, ConfigErrors, files_at};
 
 /// The interval between two checks of the files.
 const EVERY: Duration = Duration::from_secs(1);
@@ -87,6 +87,19 @@ impl Watch {
             return false;
         };
         std::mem::replace(&mut self.seen, found) != found
+    }
+}
+
+/// The files whose change is a reason to read again: of what was read, and of what serves when that has mistakes. Any
+/// one of them may mend it.
+pub(super) fn wanted(read: &Result<Config, ConfigErrors>, serving: &Config) -> Vec<PathBuf> {
+    match read {
+        Ok(config) => config.files.clone(),
+        Err(errors) => {
+            let more = errors.files().iter();
+            let more = more.filter(|file| !serving.files.contains(file));
+            serving.files.iter().chain(more).cloned().collect()
+        }
     }
 }
 

@@ -111,6 +111,20 @@ fn settings(candidate: &Value) -> Option<String> {
             let _ = write!(words, ", {name} {word}");
         }
     }
+    // Writing to a text never fails.
+    let _ = match (
+        candidate["rescue"].as_str(),
+        candidate["rescue_obstacle"].as_str(),
+    ) {
+        (None, None) => Ok(()),
+        (Some(mode), None) => write!(words, ", rescue {mode}"),
+        (mode, Some(obstacle)) => write!(
+            words,
+            ", rescue {} ({})",
+            mode.unwrap_or("off"),
+            obstacle.replace('_', " ")
+        ),
+    };
     (!words.is_empty()).then_some(words)
 }
 

@@ -93,8 +93,9 @@ pub(super) fn budgets(
 pub(super) fn settle(
     whole: Vec<BudgetPolicy>,
     clients: &[ClientConfig],
-    providers: &[&ProviderConfig],
+    providers: &[ProviderConfig],
     targets: &Targets,
+    has_lists: bool,
     report: &mut Report,
 ) -> Vec<BudgetPolicy> {
     let mut all: Vec<(String, BudgetPolicy)> = Vec::new();
@@ -128,9 +129,12 @@ pub(super) fn settle(
     }
     let strict =
         |budget: &BudgetPolicy| budget.mode == Mode::Hard && budget.unpriced == Unpriced::Refuse;
-    let unpriced = |provider: &&ProviderConfig| provider.prices == Prices::default();
+    // Lists may have the prices of what discovers.
+    let unpriced = |provider: &ProviderConfig| {
+        provider.prices == Prices::default() && provider.discover.is_none()
+    };
     let strict = all.iter().find(|(_, budget)| strict(budget));
-    if let Some((path, _)) = strict.filter(|_| providers.iter().all(unpriced)) {
+    if let Some((path, _)) = strict.filter(|_| !has_lists && providers.iter().all(unpriced)) {
         let text = "no provider has a price, and a hard budget refuses what has none: set `price` (0 for what is free), or \
                     `unpriced: allow`";
         report.warn(path, text.to_owned());

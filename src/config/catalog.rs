@@ -113,11 +113,11 @@ impl BuiltIn {
 
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]
-struct Catalog {
+struct BuiltIns {
     provider: Vec<BuiltIn>,
 }
 
-fn parse() -> Result<Catalog, config::ConfigError> {
+fn parse() -> Result<BuiltIns, config::ConfigError> {
     let text = include_str!("../../config/catalog.toml");
     Config::builder()
         .add_source(File::from_str(text, FileFormat::Toml))
@@ -128,7 +128,7 @@ fn parse() -> Result<Catalog, config::ConfigError> {
 /// Every built-in provider.
 pub fn all() -> &'static [BuiltIn] {
     // The text is part of the program: a test holds that it parses.
-    static CATALOG: LazyLock<Catalog> = LazyLock::new(|| parse().unwrap_or_default());
+    static CATALOG: LazyLock<BuiltIns> = LazyLock::new(|| parse().unwrap_or_default());
     &CATALOG.provider
 }
 

@@ -20,6 +20,8 @@ pub(super) struct Context<'a> {
     pub with_environment: bool,
     /// Neither a file nor a variable speaks of providers.
     pub bare: bool,
+    /// Whether providers' own lists of models are fetched where they do not say it themselves.
+    pub discover: bool,
 }
 
 impl Context<'_> {

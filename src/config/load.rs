@@ -101,6 +101,7 @@ fn load_from(
         dir: source.map_or_else(|| request.working_dir.clone(), |source| source.dir),
         with_environment: !request.demo,
         bare,
+        discover: raw.catalog.as_ref().and_then(|raw| raw.discover) == Some(true),
     };
     resolve::resolve(raw, &context, report, sources)
 }

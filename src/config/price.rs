@@ -220,7 +220,7 @@ impl FromNode for FactorsForm {
             let kind = name.split_once(':').filter(|(_, word)| !word.is_empty());
             match kind {
                 Some((kind, _)) if CONDITIONS.contains(&kind) => {
-                    factors.push((name.into(), factor))
+                    factors.push((name.into(), factor));
                 }
                 _ => {
                     let message = "is no condition: answers are asked for their `geo` and `speed`";

@@ -8,6 +8,7 @@ use super::clouds::{self, CloudSettings};
 use super::context::Context;
 use super::endpoint::ProviderAddress;
 use super::mask::looks_like_key;
+use super::model_lists;
 use super::outbound;
 use super::policies::{breaker, cooldown, cooldown_of, limits, retry, timeouts, with_default};
 use super::price::prices;
@@ -26,6 +27,8 @@ use crate::domain::limits::{KeyLimits, RetryPolicy, Timeouts};
 use crate::domain::secret::ApiKey;
 use crate::wire::auth::AuthScheme;
 use crate::wire::dialects::{self, Dialect};
+use crate::wire::ir::Loss;
+use crate::wire::request::RequestDoc;
 
 /// What became of a provider of the file.
 pub(super) enum Outcome {
@@ -208,7 +211,7 @@ fn complete(
         proxy: raw.proxy.take().map(|form| form.0),
         allow_link_local,
         context_window: raw.context_window.map(|window| window.get()),
-        params: params(&mut raw, path, report),
+        params: params(&mut raw, parts.dialect, path, report),
         limits: limits(
             &raw.limits.take().unwrap_or_default(),
             &raw.pacing.take().unwrap_or_default(),
@@ -243,6 +246,7 @@ fn complete(
         unsupported: raw.unsupported.unwrap_or_default(),
         responses: responses(raw.responses, &parts.dialect, usual, path, report),
         passthrough: raw.passthrough.unwrap_or(false),
+        discover: model_lists::discovery(raw.discover.take(), context.discover),
         fetch: raw.fetch,
         prefill: match raw.prefill {
             Some(form) => form.0,
@@ -401,6 +405,7 @@ pub(super) fn from_catalogue(
         unsupported: Default::default(),
         responses: entry.responses(),
         passthrough: false,
+        discover: None,
         fetch: None,
         prefill: entry.prefill(),
         prefill_url: entry.prefill_url.clone(),
@@ -459,6 +464,7 @@ fn or_none(keys: Vec<KeyConfig>, free: bool) -> Vec<KeyConfig> {
 
 fn params(
     raw: &mut raw::ProviderSection,
+    dialect: Dialect,
     path: &str,
     report: &mut Report,
 ) -> serde_json::Map<String, serde_json::Value> {
@@ -476,6 +482,16 @@ fn params(
             );
         }
         params.insert("temperature".to_owned(), temperature);
+    }
+    let doc = RequestDoc::parse(serde_json::Value::Object(params.clone()).to_string().into());
+    let lost = dialect.conversation().zip(doc.ok());
+    let lost = lost.map(|(operation, doc)| dialect.left_out(operation, &doc));
+    for Loss {
+        path: name, why, ..
+    } in lost.into_iter().flatten()
+    {
+        let warning = format!("{path}.params.{name} is left out of every call: {why}");
+        report.warnings.push(warning);
     }
     params
 }

@@ -11,6 +11,7 @@ use super::credentials::CredentialList;
 use super::dispatch::DispatchSection;
 use super::listen::Listens;
 use super::listeners::{ClientTimeouts, DrainSection, Http2, TlsSection, UnixFile};
+use super::model_lists::{CatalogSection, DiscoverForm};
 use super::outbound::{DnsForm, ProxyForm};
 use super::policies::{
     BreakerSection, CooldownForm, KeyLimitsSection, Pacing, RetrySection, TimeoutsSection,
@@ -39,6 +40,8 @@ section! {
         clients: Vec<RawClient>,
         /// Providers, their keys and the chains of upstreams.
         llm: Llm,
+        /// Lists of models: windows, limits, capabilities and prices (`docs/catalog.md`).
+        catalog: CatalogSection,
         /// Limits of one request: time, attempts, waits.
         dispatch: DispatchSection,
         /// The format and level of the log.
@@ -236,6 +239,9 @@ section! {
         responses: NativeRoute,
         /// Whether clients may call any path of it by `/passthrough/{name}/…`. Default false.
         passthrough: bool,
+        /// Whether its own list of models is fetched in the background: true, false, or `{url, ttl}`. Default: what
+        /// `catalog.discover` says.
+        discover: DiscoverForm,
         /// How whole answers are fetched: `whole`, or `stream`, put together here, so that the limits on the first token and
         /// on silence, hedging and rescue hold for them too. Default: `stream` with `profile: interactive`, else `whole`.
         fetch: Fetch,

@@ -13,21 +13,24 @@ use super::context::{Context, Placed};
 use super::dispatch;
 use super::error::ConfigErrors;
 use super::keys;
+use super::known_lists::{Discovery, FetchedLists, Offering};
 use super::listen::Listen;
 use super::listeners;
+use super::model_lists;
+use super::offering;
 use super::outbound;
 use super::pages;
 use super::policies;
 use super::provider;
 use super::raw::{self, Root};
 use super::read::Report;
-use super::resolved::{Config, LogConfig, ServerConfig};
+use super::resolved::{Config, LogConfig, ProviderConfig, ServerConfig};
 use super::tokens::TokenKeys;
 use super::values::Span;
 use super::virtuals::{self, NameTable};
 use super::{state, telemetry};
 use crate::domain::budget::Spender;
-use crate::domain::chain::{ProviderEntry, Targets};
+use crate::domain::chain::{ChainError, ProviderEntry, Targets};
 use crate::domain::profile::{ExplicitSettings, Profile};
 
 /// Builds the configuration.
@@ -58,12 +61,10 @@ pub(super) fn resolve(
     let log = log(raw.log.unwrap_or_default(), &mut report);
     let state_path = state::path(raw.state, context);
     let telemetry = telemetry_policy(raw.telemetry, context, &mut report);
+    let catalog = model_lists::resolve(raw.catalog.unwrap_or_default(), context, &mut report);
 
     // Providers, before the chains that name them.
-    let cooldowns = llm
-        .cooldown
-        .map(|cooldowns| cooldowns.0)
-        .unwrap_or_default();
+    let cooldowns = llm.cooldown.map_or_else(Vec::new, |cooldowns| cooldowns.0);
     let named = llm.providers.unwrap_or_default();
     let mut placed = providers(named, &cooldowns, context, &mut report);
     if placed.is_empty() && context.bare && report.problems.is_empty() {
@@ -93,18 +94,27 @@ pub(super) fn resolve(
 
     // The graph of targets; what is wrong in it is reported with everything else.
     outbound::settle(&mut placed, llm.proxy, &mut report);
-    let entries: Vec<ProviderEntry> = placed.iter().map(entry).collect();
-    let targets = Targets::build(&entries, &chains, default_model.as_deref());
-    let targets = targets.map(|targets| targets.with_aliases(known.aliases()));
-    let targets = targets.unwrap_or_else(|errors| {
-        let report = &mut report;
-        let errors = errors.into_iter();
-        errors.for_each(|error| virtuals::report_chain_error(&error, &virtuals, report));
-        Targets::default()
-    });
-    let priced: Vec<_> = placed.iter().map(|placed| &placed.provider).collect();
+    let entries = placed.iter().map(entry).collect();
+    let providers = discovering(placed, context);
+    let offering = Offering {
+        entries,
+        chains: chains.clone(),
+        aliases: known.aliases(),
+        default_model: default_model.clone(),
+    };
+    let lists = offering::lists(&providers, &catalog, &FetchedLists::new());
+    let offered = offering.offered(&providers, &catalog, &lists);
+    let targets = built(offered.targets, &offered.warnings, &virtuals, &mut report);
+    let has_lists = !catalog.sources.is_empty();
     let budgets = match report.problems.is_empty() {
-        true => budgets::settle(whole, &clients, &priced, &targets, &mut report),
+        true => budgets::settle(
+            whole,
+            &clients,
+            &providers,
+            &targets,
+            has_lists,
+            &mut report,
+        ),
         false => Vec::new(),
     };
     if !report.problems.is_empty() {
@@ -120,14 +130,46 @@ pub(super) fn resolve(
         dispatch,
         budgets,
         assume_output: assume_output.unwrap_or(budgets::ASSUMED_OUTPUT),
+        catalog,
+        known: offered.known,
+        offering,
         targets: Arc::new(targets),
-        providers: placed.into_iter().map(|placed| placed.provider).collect(),
+        providers,
         policies: virtuals::policies(&virtuals, profile, said),
         virtuals: chains,
         default_model,
         warnings: report.take_warnings(),
         sources,
         files: report.files,
+    })
+}
+
+/// The providers, those that the file does not name with what holds for all.
+fn discovering(placed: Vec<Placed>, context: &Context<'_>) -> Vec<ProviderConfig> {
+    let providers = placed.into_iter().map(|mut placed| {
+        if placed.builtin && context.discover {
+            placed.provider.discover = Some(Discovery::default());
+        }
+        placed.provider
+    });
+    providers.collect()
+}
+
+/// The targets, or none and why; and what is odd in lists of models.
+fn built(
+    targets: Result<Targets, Vec<ChainError>>,
+    warnings: &[String],
+    virtuals: &[raw::Virtual],
+    report: &mut Report,
+) -> Targets {
+    for warning in warnings {
+        report.warn("catalog", warning);
+    }
+    targets.unwrap_or_else(|errors| {
+        for error in &errors {
+            virtuals::report_chain_error(error, virtuals, report);
+        }
+        Targets::default()
     })
 }
 

@@ -7,12 +7,14 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use super::known_lists::{CatalogConfig, Discovery, Offering};
 use super::listen::Listen;
 use super::listeners::Listeners;
 use super::pages::Pages;
 use super::telemetry::TelemetryPolicy;
 use crate::domain::breaker::BreakerPolicy;
 use crate::domain::budget::BudgetPolicy;
+use crate::domain::catalog::lists::Catalog;
 use crate::domain::chain::{Targets, VirtualEntry};
 use crate::domain::client::ClientPolicy;
 use crate::domain::cooldown::CooldownPolicy;
@@ -43,6 +45,12 @@ pub struct Config {
     pub telemetry: TelemetryPolicy,
     /// The clients; empty: no caller needs a token.
     pub clients: Vec<ClientConfig>,
+    /// Lists of models.
+    pub catalog: CatalogConfig,
+    /// What these lists come to; `None` while there are none.
+    pub known: Option<Arc<Catalog>>,
+    /// What the targets are made of.
+    pub offering: Offering,
     /// What bounds one request.
     pub dispatch: DispatchPolicy,
     /// The budgets of clients, providers and the whole.
@@ -282,6 +290,8 @@ pub struct ProviderConfig {
     pub responses: NativeRoute,
     /// Whether clients may call any path of it.
     pub passthrough: bool,
+    /// Where its own list of models is fetched from; `None`: it is not.
+    pub discover: Option<Discovery>,
     /// How whole answers are fetched, if that is said.
     pub fetch: Option<Fetch>,
 }

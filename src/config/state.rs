@@ -1,6 +1,6 @@
 //! `state`: whether the state of keys is kept in a file, for the next process.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
@@ -18,6 +18,13 @@ section! {
 
 /// `state.path`
 pub(super) struct StateFile(PathBuf);
+
+impl StateFile {
+    /// The whole path.
+    pub(super) fn at(self, dir: &Path) -> PathBuf {
+        dir.join(self.0)
+    }
+}
 
 impl FromNode for StateFile {
     fn read(node: &ConfigNode<'_>, report: &mut Report) -> Option<Self> {
@@ -42,6 +49,5 @@ impl Describe for StateFile {
 
 /// The whole path, when there is one.
 pub(super) fn path(raw: Option<State>, context: &Context<'_>) -> Option<PathBuf> {
-    let StateFile(path) = raw?.path?;
-    Some(context.dir.join(path))
+    Some(raw?.path?.at(&context.dir))
 }

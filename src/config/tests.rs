@@ -2,6 +2,7 @@
 
 mod admin;
 mod borg;
+mod catalog;
 mod clients;
 mod files;
 mod layers;

@@ -80,6 +80,7 @@ impl Dispatch {
             attempts: Vec::new(),
             refused: None,
             lookup: CacheLookup::Off,
+            rescue_obstacles: Vec::new(),
             started: request.arrived,
             complete,
             ended: self.clock.now(),

@@ -59,6 +59,7 @@ pub(super) async fn dispatch(model: &str, endpoint: Endpoint) -> (Tree, Dispatch
         generation: 0,
         hedge_controller: None,
         cache: None,
+        catalog: None,
         policies: TargetPolicies::default(),
         tree: tree.client().clone(),
         targets: Arc::new(Targets::build(&[entry], &[], None).unwrap()),

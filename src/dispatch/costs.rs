@@ -1,60 +1,21 @@
 //! What the attempts of a request cost: found out when it ends, or when a whole answer goes back.
 
-use std::collections::BTreeMap;
-use std::time::Duration;
+use http::HeaderName;
 
-use http::{HeaderMap, HeaderName, HeaderValue};
-use tokio::sync::watch;
-
-use super::attempt::FullResponse;
 use super::request::Request;
-use super::request_run::RequestRun;
 use super::request_trace::RequestTrace;
 use super::shared::Dispatch;
 use super::tokens;
 use crate::domain::attempt_record::AttemptRecord;
 use crate::domain::cost::{self, Cost};
-use crate::domain::dialect::AnswerList;
-use crate::domain::ids::Upstream;
 use crate::domain::money::Pico;
-use crate::domain::time::Time;
-use crate::domain::usage::Usage;
 use crate::telemetry::events;
-use crate::wire::encoding::whole::readable;
 
 /// What all attempts of a request cost together, in decimals of the configuration's currency.
 pub(super) const COST: HeaderName = HeaderName::from_static("x-pointsman-cost");
 
 /// Bytes of text to a token, roughly.
-const BYTES_PER_TOKEN: u64 = 4;
-/// An upstream is told of once in this time.
-const TOLD_EVERY: Duration = Duration::from_mins(10);
-/// So many upstreams are remembered; callers make up names of models.
-const REMEMBERED: usize = 512;
-
-/// Upstreams whose own figures differ from what their prices say, and when that was last told. A memory aid for the log.
-#[derive(Debug)]
-pub struct CostWatch(watch::Sender<BTreeMap<Upstream, Time>>);
-
-impl Default for CostWatch {
-    fn default() -> Self {
-        Self(watch::channel(BTreeMap::new()).0)
-    }
-}
-
-impl CostWatch {
-    /// Whether to tell of this upstream now.
-    fn is_due(&self, upstream: &Upstream, now: Time) -> bool {
-        self.0.send_if_modified(|told| {
-            told.retain(|_, last| now.since(*last) < TOLD_EVERY);
-            let is_due = told.len() < REMEMBERED && !told.contains_key(upstream);
-            if is_due {
-                told.insert(upstream.clone(), now);
-            }
-            is_due
-        })
-    }
-}
+pub(super) const BYTES_PER_TOKEN: u64 = 4;
 
 /// The content of a stream, by the bytes of its events: about how many tokens that is.
 #[derive(Clone, Copy, Debug)]
@@ -147,49 +108,6 @@ pub(super) fn tier_of(request: &Request) -> Option<Box<str>> {
     serde_json::from_slice(raw).ok()
 }
 
-impl RequestRun {
-    /// Notes the service tier that is asked for, before the request itself is let go.
-    pub(super) fn note_tier(&mut self) {
-        if !self.context.dispatch.prices.is_empty() {
-            self.state.trace.tier = tier_of(&self.context.request);
-        }
-    }
-
-    /// About how many tokens a whole answer has, where its upstream did not count them and prices are known.
-    pub(super) fn said_by(&self, whole: &FullResponse, usage: Option<Usage>) -> Option<u64> {
-        let request = &self.context.request;
-        let counted = usage.is_some_and(|usage| usage.tells());
-        if counted || self.context.dispatch.prices.is_empty() {
-            return None;
-        }
-        match request.operation.spec().answer {
-            AnswerList::Count | AnswerList::Any => None,
-            _ => {
-                let body = readable(&whole.headers, &whole.body);
-                let bytes = request.caller().text_bytes(&body);
-                Some(bytes.div_ceil(BYTES_PER_TOKEN))
-            }
-        }
-    }
-
-    /// Adds what the request has cost to the headers of its whole answer, where that is known.
-    pub(super) fn add_cost(&mut self, headers: &mut HeaderMap) {
-        let context = &self.context;
-        let records = self.state.attempts.records_mut();
-        price(
-            &context.dispatch,
-            &context.request,
-            &self.state.trace,
-            records,
-        );
-        let total = AttemptRecord::total_cost(records);
-        let value = total.and_then(|(amount, _)| HeaderValue::try_from(amount.to_string()).ok());
-        if let Some(value) = value {
-            headers.insert(COST, value);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -208,16 +126,5 @@ mod tests {
         // Thirty or so each.
         assert_eq!(of(&[205, 325, 325, 325]), 90);
         assert_eq!(of(&[400]), 1);
-    }
-
-    #[test]
-    fn an_upstream_is_told_of_once_in_a_while() {
-        let watch = CostWatch::default();
-        let (one, other) = (Upstream::new("a", "m"), Upstream::new("b", "m"));
-        let at = |seconds: u64| Time::from_millis(seconds * 1000);
-        assert!(watch.is_due(&one, at(1)));
-        assert!(!watch.is_due(&one, at(300)));
-        assert!(watch.is_due(&other, at(300)));
-        assert!(watch.is_due(&one, at(700)));
     }
 }

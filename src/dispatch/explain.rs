@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::request::Endpoint;
+use super::rescue;
 use super::shared::Dispatch;
 use super::verdict::{self, retry_after};
 use crate::access::Client;
@@ -19,6 +20,7 @@ use crate::domain::ids::{KeyId, Upstream};
 use crate::domain::plan::{CandidateFacts, PlanOutcome, WaitLimits};
 use crate::domain::profile::Fetch;
 use crate::domain::refusal::{Reason, Refusal};
+use crate::domain::rescue::{RescueMode, RescueObstacle};
 use crate::domain::skipped::skipped;
 use crate::domain::time::Time;
 use crate::wire::dialects;
@@ -109,6 +111,10 @@ pub struct UpstreamSettings {
     pub fetch: Fetch,
     /// What is done where its dialect has no place for something, unless the request says.
     pub unsupported: Unsupported,
+    /// How a stream that broke off elsewhere is continued there; `None`: not at all.
+    pub rescue: Option<RescueMode>,
+    /// What keeps it from that, or from going on where the answer stopped, whatever the request is.
+    pub rescue_obstacle: Option<RescueObstacle>,
 }
 
 /// What an upstream is to the request.
@@ -264,20 +270,29 @@ impl Dispatch {
             }
         };
         let fetch = self.fetch_of(chain);
-        let own = self.policies.of(&chain.target).unsupported;
+        let policy = self.policies.of(&chain.target);
+        let own = policy.unsupported;
+        let mode = policy.rescue.map(|rescue| rescue.mode);
+        let barred = mode.and_then(|_| rescue::barred(self, chain));
         let lines = self.candidates(chain).zip(&planned.candidates);
         let lines = lines.enumerate().map(|(at, (candidate, facts))| {
             let skipped = plan.skipped.iter().find(|(of, _)| *of == at);
             let endpoint = self.endpoint(chain, at).map(|endpoint| &**endpoint);
+            let model = candidate.upstream.model.as_str();
+            let (rescue, rescue_obstacle) = rescue_at(endpoint, model, mode, barred);
             UpstreamExplanation {
                 standing: match skipped {
                     Some((_, refusal)) => CandidateStanding::Excluded(*refusal),
                     None if fate == Fate::Goes(at) => CandidateStanding::Chosen,
                     None => CandidateStanding::Next,
                 },
-                upstream: candidate.upstream,
                 context_window: candidate.context_window,
-                settings: UpstreamSettings::new(endpoint, fetch, own, now),
+                settings: UpstreamSettings {
+                    rescue,
+                    rescue_obstacle,
+                    ..UpstreamSettings::new(endpoint, fetch, own, now)
+                },
+                upstream: candidate.upstream,
                 probe: facts.gate.is_ok_and(|pass| pass.probe),
                 recovery: facts.recovery.map(|it| (it.share, it.admits)),
                 keys: keys(facts, endpoint),
@@ -326,7 +341,28 @@ impl UpstreamSettings {
             responses: endpoint.and_then(|endpoint| endpoint.native.shown(dialect, now)),
             fetch,
             unsupported: own.or(unsupported).unwrap_or_default(),
+            rescue: None,
+            rescue_obstacle: None,
         }
+    }
+}
+
+/// How a conversation that broke off elsewhere is continued at this model of an upstream, and what keeps it from more.
+fn rescue_at(
+    endpoint: Option<&Endpoint>,
+    model: &str,
+    mode: Option<RescueMode>,
+    barred: Option<RescueObstacle>,
+) -> (Option<RescueMode>, Option<RescueObstacle>) {
+    match (mode, barred) {
+        (Some(_), Some(obstacle)) => (None, Some(obstacle)),
+        (Some(RescueMode::Continue), None) => {
+            match endpoint.and_then(|endpoint| rescue::discontinued(endpoint, model)) {
+                Some(obstacle) => (Some(RescueMode::Restart), Some(obstacle)),
+                None => (mode, None),
+            }
+        }
+        (mode, _) => (mode, None),
     }
 }
 

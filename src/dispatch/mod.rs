@@ -6,12 +6,14 @@ mod active_stream;
 mod admission;
 mod affinity_choice;
 mod answer;
+mod answer_cost;
 mod asked_call;
 mod attempt;
 #[cfg(test)]
 mod bench;
 mod budgeting;
 mod call_headers;
+mod cost_watch;
 mod costs;
 mod counting;
 mod drain;
@@ -49,7 +51,7 @@ mod verdict;
 
 pub use affinity_choice::AffinityChoice;
 pub use answer::{AnswerBody, ProxyResponse};
-pub use costs::CostWatch;
+pub use cost_watch::CostWatch;
 pub use counting::Counted;
 pub use explain::{
     CandidateStanding, Explanation, Fate, KeyExplanation, KeyTurn, NoAnswer, Question,

@@ -25,8 +25,8 @@ use super::send_buffer::SendBuffer;
 use super::stream_abort::{Own, StreamAbort};
 use crate::domain::dialect::Operation;
 use crate::domain::finish::FinishCriteria;
-use crate::domain::outcome::{Class, Failure, Retry};
-use crate::domain::rescue::RescuePolicy;
+use crate::domain::outcome::{Class, Failure};
+use crate::domain::rescue::{RescueObstacle, RescuePolicy};
 use crate::domain::time::Time;
 use crate::domain::usage::Usage;
 use crate::runtime::abort::Aborted;
@@ -68,6 +68,8 @@ pub struct Relay {
     run: Option<RequestRun>,
     /// How the answer may be rescued if it breaks off.
     rescue: Option<RescuePolicy>,
+    /// Why it may not be, although its target asks for that.
+    barred: Option<RescueObstacle>,
     searching: Option<BoxFuture<'static, Searched>>,
     /// How the answer first broke off.
     first_cut: Option<StreamAbort>,
@@ -88,7 +90,10 @@ impl std::fmt::Debug for Relay {
 impl Relay {
     /// Passes `live` on, the answer to the request of `run`.
     pub(super) fn new(mut live: ActiveStream, mut run: RequestRun) -> Self {
-        let rescue = rescue::policy(&run);
+        let (rescue, barred) = match rescue::policy(&run) {
+            Ok(rescue) => (Some(rescue), None),
+            Err(obstacle) => (None, obstacle),
+        };
         let (dispatch, request) = (&run.context.dispatch, &mut run.context.request);
         let terms = RelayLimits {
             wanted: request.wanted(),
@@ -104,8 +109,9 @@ impl Relay {
         let now = clock.now();
         let trace = &run.state.trace;
         let caller = dialects::caller(request.operation);
+        let reader = rescue.and_then(|_| (!request.fetched).then(|| caller.sent_events())?);
         let mut outbox = SendBuffer::new(rescue.map(|rescue| rescue.hold))
-            .reading(rescue.and_then(|_| (!request.fetched).then(|| caller.sent_events())?))
+            .reading(request.operation, reader)
             .whole(request.fetched.then_some(live.endpoint.max_answer))
             .counted_in(&dispatch.buffers)
             .telling(trace.content.is_some())
@@ -129,6 +135,7 @@ impl Relay {
             halted: dispatch.abort.waiting(),
             run: Some(run),
             rescue,
+            barred,
             searching: None,
             first_cut: None,
             splice: None,
@@ -238,7 +245,7 @@ impl Relay {
     fn cut(&mut self, cut: StreamAbort) {
         let failure = cut.failure();
         let first = self.first_cut.get_or_insert(cut).clone();
-        if failure.class.retry() != Retry::Never && self.search(&failure) {
+        if self.search(&failure) {
             return;
         }
         self.end_cut(&failure, &first);

@@ -15,7 +15,7 @@ use super::response_cache::PendingAnswer;
 use super::shared::Dispatch;
 use super::verdict::{FailedRequest, come_back, retry_after, stay_away};
 use crate::domain::attempt_record::AttemptRecord;
-use crate::domain::attempts::{Attempts, FinalError, Next};
+use crate::domain::attempts::{Attempts, Candidate, FinalError, Next};
 use crate::domain::chain::Chain;
 use crate::domain::ids::KeyId;
 use crate::domain::limits::DispatchPolicy;
@@ -71,7 +71,11 @@ impl RequestRun {
             await_cooldown: limits.wait,
             ..dispatch.policy
         };
-        let candidates = dispatch.candidates(&chain);
+        let plain = request.caller().continues_itself(request.operation);
+        let candidates = dispatch.candidates(&chain).map(|candidate| Candidate {
+            continues: candidate.continues || plain,
+            ..candidate
+        });
         let mut attempts = Attempts::new(policy, limits.deadline, 0, candidates);
         if let Some(budgeted) = &budgeted {
             budgeted.rule_out(&mut attempts);
@@ -239,6 +243,7 @@ impl Drop for RequestRun {
             attempts: records,
             refused: trace.refused.take(),
             lookup: trace.lookup,
+            rescue_obstacles: std::mem::take(&mut trace.obstacles),
             started: request.arrived,
             complete: trace.complete,
             ended: now,

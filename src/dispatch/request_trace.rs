@@ -10,7 +10,9 @@ use super::shared::Dispatch;
 use crate::domain::attempt_record::{AttemptRecord, CacheLookup};
 use crate::domain::attempts::LeaseRefused;
 use crate::domain::error_code::ErrorCode;
+use crate::domain::ids::Upstream;
 use crate::domain::outcome::Class;
+use crate::domain::rescue::{RescueNote, RescueObstacle};
 use crate::domain::time::Time;
 use crate::domain::usage::Usage;
 use crate::wire::content::{RequestContent, Spoken};
@@ -43,6 +45,8 @@ pub(super) struct RequestTrace {
     pub(super) refused: Option<(Time, LeaseRefused)>,
     /// What the stage before any upstream found.
     pub(super) lookup: CacheLookup,
+    /// What kept its answer from being rescued.
+    pub(super) obstacles: Vec<RescueNote>,
     pub(super) first_token: Option<Time>,
     pub(super) usage: Option<Usage>,
     /// The service tier that was asked for, once the request itself may be gone.
@@ -77,6 +81,7 @@ impl RequestTrace {
             current: [None, None],
             refused: None,
             lookup: CacheLookup::Off,
+            obstacles: Vec::new(),
             first_token: None,
             usage: None,
             tier: None,
@@ -95,6 +100,15 @@ impl RequestTrace {
             // Nothing but comments went out.
             None => RequestEnd::Failed(code),
         })
+    }
+
+    /// Notes what keeps its answer from being rescued, or from being continued at this upstream.
+    pub(super) fn meets(&mut self, at: Time, obstacle: RescueObstacle, upstream: Option<Upstream>) {
+        self.obstacles.push(RescueNote {
+            at,
+            obstacle,
+            upstream,
+        });
     }
 
     /// Notes the text of a stream that was sent.

@@ -9,13 +9,15 @@ use std::time::Duration;
 use super::asked_call::AskedCall;
 use super::attempt::{self, AttemptResult, StreamStarted, Times};
 use super::open_attempt::{OpenAttempt, settle, settlement};
-use super::request::{Endpoint, Request};
+use super::request::{Continuation, Endpoint, Request};
 use super::request_run::RequestRun;
+use super::shared::Dispatch;
 use crate::actors::lease::Lease;
 use crate::domain::attempt_record::{AttemptReason, AttemptRecord};
 use crate::domain::attempts::{LeaseFilter, Next};
+use crate::domain::chain::Chain;
 use crate::domain::outcome::{Class, Failure};
-use crate::domain::rescue::{Prefill, RescueMode, RescuePolicy};
+use crate::domain::rescue::{Prefill, RescueMode, RescueObstacle, RescuePolicy};
 use crate::domain::time::Time;
 use crate::wire::request::RequestDoc;
 
@@ -34,7 +36,12 @@ pub(super) enum ContinuationKind {
     /// From the beginning of the answer.
     Restarted,
     /// From what was sent, which it may repeat first.
-    Continued { echoed: bool },
+    Continued {
+        /// Whether the upstream is known to repeat that first.
+        echoed: bool,
+        /// Bytes of white space at the end of what was sent that it was not told.
+        cut: usize,
+    },
 }
 
 /// Another stream that continues the answer.
@@ -52,21 +59,43 @@ pub(super) struct Searched {
     pub(super) found: Option<FoundStream>,
 }
 
-/// How the request's stream may be rescued; `None` when the target or the request does not allow it.
-pub(super) fn policy(run: &RequestRun) -> Option<RescuePolicy> {
+/// How the request's stream may be rescued.
+///
+/// # Errors
+/// What keeps it from that, where the target asks for it.
+pub(super) fn policy(run: &RequestRun) -> Result<RescuePolicy, Option<RescueObstacle>> {
     if run.context.request.fetched {
-        return Some(RescuePolicy::OF_WHOLE);
+        return Ok(RescuePolicy::OF_WHOLE);
     }
-    let policy = run.state.limits.policy.rescue?;
+    let policy = run.state.limits.policy.rescue.ok_or(None)?;
     let request = &run.context.request;
-    // With what the configuration fills in: that may bind the answer too.
-    let chain = &run.context.chain;
-    let mut endpoints = (0..chain.upstreams.len()).filter_map(|index| run.context.endpoint(index));
-    let may = request
+    if !request
         .caller()
         .may_be_rescued(request.operation, &request.doc)
-        && endpoints.all(|endpoint| endpoint.dialect.leaves_plain(&endpoint.params));
-    may.then_some(policy)
+    {
+        return Err(Some(RescueObstacle::RequestBound));
+    }
+    match barred(&run.context.dispatch, &run.context.chain) {
+        Some(obstacle) => Err(Some(obstacle)),
+        None => Ok(policy),
+    }
+}
+
+/// What keeps every answer of a chain from being rescued: what the configuration fills in may bind it too.
+pub(super) fn barred(dispatch: &Dispatch, chain: &Chain) -> Option<RescueObstacle> {
+    let mut endpoints = (0..chain.upstreams.len()).filter_map(|at| dispatch.endpoint(chain, at));
+    let plain = endpoints.all(|endpoint| endpoint.dialect.leaves_plain(&endpoint.params));
+    (!plain).then_some(RescueObstacle::ParamsBound)
+}
+
+/// What keeps an answer from being continued by this model of an upstream, whatever was sent of it.
+pub(super) fn discontinued(endpoint: &Endpoint, model: &str) -> Option<RescueObstacle> {
+    if endpoint.prefill.is_none() {
+        Some(RescueObstacle::NoPrefill)
+    } else {
+        let takes = endpoint.dialect.takes_prefill(model);
+        (!takes).then_some(RescueObstacle::ModelTakesNone)
+    }
 }
 
 /// Looks for another stream, until `until` at the latest: `next` is the machine's step after the failure at candidate
@@ -159,20 +188,27 @@ impl StreamSearch<'_> {
     ) -> (Lease, OpenAttempt, ContinuationKind, AttemptResult) {
         let RequestRun { context, state } = &mut *self.run;
         let request = &context.request;
-        let prefill = endpoint.prefill.as_ref().filter(|_| self.may_continue);
-        let continued = prefill.and_then(|prefill| {
+        let continued = self.may_continue.then(|| {
             let model = lease.upstream().model.as_str();
-            let doc = continued(endpoint, request, model, &self.sent)?;
-            Some((doc, prefill))
+            continued(endpoint, request, model, &self.sent)
         });
+        let continued = match continued {
+            Some(Ok(continued)) => Some(continued),
+            Some(Err(obstacle)) => {
+                let upstream = Some(lease.upstream().clone());
+                state.trace.meets(context.now(), obstacle, upstream);
+                None
+            }
+            None => None,
+        };
         // Where no continuation can be asked for, the request starts again.
         let (how, why) = match &continued {
-            Some((_, prefill)) => {
-                let echoed = prefill.form == Prefill::PrefixEchoed;
-                (
-                    ContinuationKind::Continued { echoed },
-                    AttemptReason::Continue,
-                )
+            Some(Continued { prefill, cut, .. }) => {
+                let continued = ContinuationKind::Continued {
+                    echoed: prefill.is_some_and(|it| it.form == Prefill::PrefixEchoed),
+                    cut: *cut,
+                };
+                (continued, AttemptReason::Continue)
             }
             None => (ContinuationKind::Restarted, AttemptReason::Restart),
         };
@@ -188,12 +224,15 @@ impl StreamSearch<'_> {
         };
         let raw = self.sent.is_resumed;
         let asked = match &continued {
-            Some((doc, prefill)) => AskedCall {
-                doc,
-                wire: &**prefill.transport.as_ref().unwrap_or(&endpoint.transport),
-                prefill: Some(prefill.form),
-                raw,
-            },
+            Some(Continued { doc, prefill, .. }) => {
+                let own = prefill.and_then(|prefill| prefill.transport.as_ref());
+                AskedCall {
+                    doc,
+                    wire: &**own.unwrap_or(&endpoint.transport),
+                    prefill: prefill.map(|prefill| prefill.form),
+                    raw,
+                }
+            }
             None => AskedCall {
                 raw,
                 ..AskedCall::of(request, endpoint)
@@ -238,6 +277,9 @@ impl StreamSearch<'_> {
         let (counts, next) = if refused && how != ContinuationKind::Restarted {
             self.may_continue = false;
             self.unwilling.push(lease.index);
+            let upstream = Some(tried.begun().upstream.clone());
+            let refused = RescueObstacle::PrefillRefused;
+            state.trace.meets(now, refused, upstream);
             (false, state.attempts.rejected(record, now))
         } else {
             self.dead.push(lease.index);
@@ -261,10 +303,12 @@ impl StreamSearch<'_> {
             if let Some(lease) = self.lease_now(&not_at(&self.dead, true)).await {
                 return Some(lease);
             }
+            let request = &self.run.context.request;
+            let plain = request.caller().continues_itself(request.operation);
             let again = |index: &usize| {
                 let endpoint = self.run.context.endpoint(*index);
                 self.run.state.attempts.is_open(*index)
-                    && endpoint.is_some_and(|endpoint| endpoint.prefill.is_some())
+                    && endpoint.is_some_and(|endpoint| plain || endpoint.prefill.is_some())
             };
             if self.dead.iter().any(again) {
                 tokio::time::sleep(std::mem::take(&mut wait)).await;
@@ -292,16 +336,42 @@ impl StreamSearch<'_> {
     }
 }
 
-/// The request for the rest of the answer; `None` when it cannot be expressed.
-fn continued(
-    endpoint: &Endpoint,
+/// What asks for the rest of an answer.
+struct Continued<'e> {
+    doc: RequestDoc,
+    /// How that is said; `None` where the request says it by itself.
+    prefill: Option<&'e Continuation>,
+    /// Bytes of white space at the end of what was sent that are not in the request.
+    cut: usize,
+}
+
+/// The request for the rest of the answer, or why there is none.
+fn continued<'e>(
+    endpoint: &'e Endpoint,
     request: &Request,
     model: &str,
     sent: &SentAnswer,
-) -> Option<RequestDoc> {
-    if !endpoint.dialect.takes_prefill(model, &sent.text) {
-        return None;
-    }
+) -> Result<Continued<'e>, RescueObstacle> {
     let caller = request.caller();
-    caller.continued(request.operation, &request.doc, &sent.text, sent.tokens)
+    // What this process answers itself is an answer to the prompt, and no more of it.
+    let plain = caller.continues_itself(request.operation) && endpoint.dialect.is_remote();
+    let obstacle = match plain {
+        true => None,
+        false => discontinued(endpoint, model),
+    };
+    if let Some(obstacle) = obstacle {
+        return Err(obstacle);
+    }
+    let trimmed = match endpoint.dialect.trims_prefill() && !plain {
+        true => sent.text.trim_end(),
+        false => &sent.text,
+    };
+    let begun = (!trimmed.is_empty()).then_some(trimmed);
+    let doc =
+        begun.and_then(|text| caller.continued(request.operation, &request.doc, text, sent.tokens));
+    Ok(Continued {
+        doc: doc.ok_or(RescueObstacle::NoPlace)?,
+        prefill: endpoint.prefill.as_ref().filter(|_| !plain),
+        cut: sent.text.len() - trimmed.len(),
+    })
 }

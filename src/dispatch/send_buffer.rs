@@ -8,6 +8,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::held;
 use super::reservation::{OpenReservation, SentBytes};
+use crate::domain::dialect::Operation;
 use crate::domain::time::Time;
 use crate::runtime::buffers::{Buffered, Buffers};
 use crate::wire::content::Spoken;
@@ -73,10 +74,14 @@ impl SendBuffer {
         self
     }
 
-    /// What the caller has is read by these events' own reader, where it is kept.
-    pub(super) fn reading(mut self, events: Option<Box<dyn SentEvents>>) -> Self {
+    /// What the caller has of an answer to this operation is read by these events' own reader, where it is kept.
+    pub(super) fn reading(
+        mut self,
+        operation: Operation,
+        events: Option<Box<dyn SentEvents>>,
+    ) -> Self {
         if let Some(sent) = &mut self.sent {
-            *sent = Transcript::of(events);
+            *sent = Transcript::of(operation, events);
         }
         self
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::costs::CostWatch;
+use super::cost_watch::CostWatch;
 use super::hedge_controller::HedgeController;
 use super::request::Endpoint;
 use super::response_cache::ResponseCache;
@@ -10,9 +10,10 @@ use crate::actors::tree::TreeClient;
 use crate::affinity::Affinity;
 use crate::budgets::Budgets;
 use crate::domain::attempts::Candidate;
+use crate::domain::catalog::lists::Catalog;
 use crate::domain::chain::{Chain, Targets};
 use crate::domain::hash_map::HashMap;
-use crate::domain::ids::ProviderName;
+use crate::domain::ids::{ProviderName, Upstream};
 use crate::domain::limits::DispatchPolicy;
 use crate::domain::price::PriceBook;
 use crate::domain::profile::TargetPolicies;
@@ -37,6 +38,8 @@ pub struct Dispatch {
     pub hedge_controller: Option<HedgeController>,
     /// Answers that are there before any upstream is asked; `None` where none are kept.
     pub cache: Option<Arc<dyn ResponseCache>>,
+    /// What lists of models say of upstreams; `None` where there are none.
+    pub catalog: Option<Arc<Catalog>>,
     /// What holds for which target.
     pub policies: TargetPolicies,
     /// The time source.
@@ -65,13 +68,24 @@ impl Dispatch {
         self.endpoints.get(&chain.upstreams.get(index)?.provider)
     }
 
+    /// Tokens that prompt and answer may have together: the configured ones, else what lists say.
+    fn window(&self, upstream: &Upstream, endpoint: Option<&Arc<Endpoint>>) -> Option<u64> {
+        let configured = endpoint.and_then(|endpoint| endpoint.context_window);
+        let catalog = self.catalog.as_ref().filter(|_| configured.is_none());
+        let listed = catalog.and_then(|catalog| {
+            let facts = catalog.facts(&upstream.provider, &upstream.model);
+            facts.window.as_ref().map(|known| known.value)
+        });
+        configured.or(listed)
+    }
+
     /// What the request's machine needs to know of the chain.
     pub(super) fn candidates<'a>(&'a self, chain: &'a Chain) -> impl Iterator<Item = Candidate> {
         chain.upstreams.iter().map(|upstream| {
             let endpoint = self.endpoints.get(&upstream.provider);
             Candidate {
                 upstream: upstream.clone(),
-                context_window: endpoint.and_then(|endpoint| endpoint.context_window),
+                context_window: self.window(upstream, endpoint),
                 retry: endpoint.map_or_else(Arc::default, |endpoint| Arc::clone(&endpoint.retry)),
                 continues: endpoint.is_some_and(|endpoint| endpoint.prefill.is_some()),
             }

@@ -312,7 +312,10 @@ mod tests {
         assert_eq!(total(std::slice::from_ref(&refused)), None);
         let both = [refused, real.clone(), guessed];
         assert_eq!(total(&both), Some((Pico::new(8), CostKind::Estimated)));
-        assert_eq!(total(&[real.clone()]), Some((Pico::new(5), CostKind::Real)));
+        assert_eq!(
+            total(std::slice::from_ref(&real)),
+            Some((Pico::new(5), CostKind::Real))
+        );
         assert_eq!(total(&[real, used(None)]), None);
     }
 

@@ -6,7 +6,9 @@
 //! No I/O, no clock, no logging.
 
 mod build;
+mod discovered;
 mod expand;
+mod inline;
 
 use crate::domain::hash_map::HashMap;
 use std::sync::Arc;
@@ -192,6 +194,8 @@ pub struct Listed {
     pub provider: Option<ProviderName>,
     /// The chain that the name means.
     pub chain: Arc<Chain>,
+    /// Whether it is there because its provider lists it, not by the configuration.
+    pub discovered: bool,
 }
 
 /// The meaning of a provider prefix, in `prefix:model` with a model that is not listed.
@@ -254,7 +258,8 @@ impl Targets {
     }
 
     /// What `model` means: an exact provider or virtual provider; else `provider:model`, split at the first
-    /// colon; else a model id that exactly one provider lists. Without a model the default target.
+    /// colon; else a model id that exactly one provider lists. Several with commas between them are an ordered chain.
+    /// Without a model the default target.
     ///
     /// # Errors
     /// See [`ResolveError`].
@@ -318,6 +323,9 @@ impl Targets {
     fn named(&self, name: &str) -> Result<Arc<Chain>, ResolveError> {
         if let Some(chain) = self.known.get(name) {
             return Ok(Arc::clone(chain));
+        }
+        if let Some(chain) = self.inline(name) {
+            return chain;
         }
         if let Some(prefix) = self.prefixes.get(name) {
             return Err(ResolveError::NoModel {

@@ -93,14 +93,30 @@ impl Allow {
         }
     }
 
+    /// Whether this name is allowed; of several with commas between them each: a star for any text of one name does not
+    /// stand for more names.
+    fn names_each(&self, name: &str) -> bool {
+        if !name.contains(',') {
+            return self.names(name);
+        }
+        let whole = self
+            .patterns()
+            .is_some_and(|all| all.iter().any(|pattern| pattern == name));
+        let mut parts = name
+            .split(',')
+            .map(str::trim)
+            .filter(|part| !part.is_empty());
+        whole || parts.all(|part| self.names(part))
+    }
+
     /// Whether a request may go there: what was asked for is allowed, or what that is called, or each upstream that
     /// it comes down to.
     pub fn permits(&self, asked: Option<&str>, chain: &Chain) -> bool {
         if self.0.is_none() {
             return true;
         }
-        asked.is_some_and(|asked| self.names(asked))
-            || self.names(&chain.target)
+        asked.is_some_and(|asked| self.names_each(asked))
+            || self.names_each(&chain.target)
             || chain
                 .upstreams
                 .iter()
@@ -177,6 +193,10 @@ mod tests {
         let mixed = [("groq", "a"), ("openai", "b")];
         assert!(allow.permits(Some("smart"), &chain("smart", &mixed)));
         assert!(allow.permits(None, &chain("smart", &mixed)));
+        let list = "groq:a, openai:b";
+        assert!(!allow.permits(Some(list), &chain(list, &mixed)));
+        let list = "groq:a, smart";
+        assert!(allow.permits(Some(list), &chain(list, &mixed)));
         assert!(allow.permits(
             Some("groq"),
             &chain("groq", &[("groq", "a"), ("groq", "b")])

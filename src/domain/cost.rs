@@ -12,7 +12,7 @@ pub use components::Components;
 use super::money::Pico;
 use super::price_sheet::{LongPrompt, PiecePrices, PriceSheet, Rates, TierRates};
 use super::usage::Usage;
-use super::word::Word;
+use super::word::ShortWord;
 
 /// Factors are in thousandths.
 const WHOLE: u128 = 1000;
@@ -150,16 +150,16 @@ pub fn expected_cost(
 }
 
 /// The word of prices for a service tier by any of the words that APIs have for it; none for the standard one.
-pub fn tier(word: &str) -> Word {
+pub fn tier(word: &str) -> ShortWord {
     // LiteLLM's map prices what OpenAI calls `fast` as `priority`, and has `batches`. Google's words may have been cut.
-    let word = Word::of(word);
+    let word = ShortWord::of(word);
     match word.as_str() {
         "" | "auto" | "default" | "standard" | "standard_only" | "on_demand" | "unspecified" => {
-            Word::NONE
+            ShortWord::NONE
         }
-        "fast" | "on_demand_priori" => Word::of("priority"),
-        "on_demand_flex" => Word::of("flex"),
-        "batches" => Word::of("batch"),
+        "fast" | "on_demand_priori" => ShortWord::of("priority"),
+        "on_demand_flex" => ShortWord::of("flex"),
+        "batches" => ShortWord::of("batch"),
         _ => word,
     }
 }
@@ -169,7 +169,7 @@ pub fn tier(word: &str) -> Word {
 fn rates(
     sheet: &PriceSheet,
     prompt: u64,
-    served: Word,
+    served: ShortWord,
     at: SystemTime,
     flags: &mut CostFlags,
 ) -> Rates {
@@ -241,7 +241,7 @@ fn factors(sheet: &PriceSheet, usage: &Usage) -> Vec<u32> {
             "speed" => usage.details.speed,
             _ => return None,
         };
-        (!said.is_none() && said == Word::of(word)).then_some(())
+        (!said.is_none() && said == ShortWord::of(word)).then_some(())
     };
     // Empty for most sheets, which takes no allocation.
     let all = sheet.multiply.iter();

@@ -11,6 +11,7 @@ pub mod backoff;
 pub mod blame;
 pub mod breaker;
 pub mod budget;
+pub mod catalog;
 pub mod chain;
 pub mod client;
 pub mod concurrency;

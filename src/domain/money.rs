@@ -91,19 +91,19 @@ impl fmt::Display for Pico {
 /// A written number times ten to the power of `places`, if that is a whole number that can be held.
 fn decimal(text: &str, places: usize) -> Option<u64> {
     let (whole, rest) = scaled(text, places)?;
-    (rest == Rest::Nothing).then_some(whole)
+    (rest == Remainder::Nothing).then_some(whole)
 }
 
 /// The same, rounded half to even.
 fn rounded(text: &str, places: usize) -> Option<u64> {
     let (whole, rest) = scaled(text, places)?;
-    let up = rest == Rest::More || (rest == Rest::Half && whole % 2 == 1);
+    let up = rest == Remainder::More || (rest == Remainder::Half && whole % 2 == 1);
     whole.checked_add(u64::from(up))
 }
 
 /// What is left of a number behind its whole part.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Rest {
+enum Remainder {
     Nothing,
     Less,
     Half,
@@ -111,7 +111,7 @@ enum Rest {
 }
 
 /// A written number times ten to the power of `places`, as its whole part and the rest.
-fn scaled(text: &str, places: usize) -> Option<(u64, Rest)> {
+fn scaled(text: &str, places: usize) -> Option<(u64, Remainder)> {
     let text = text.trim();
     let (mantissa, exponent) = match text.find(['e', 'E']) {
         Some(at) => (text.get(..at)?, text.get(at + 1..)?.parse::<i32>().ok()?),
@@ -131,20 +131,20 @@ fn scaled(text: &str, places: usize) -> Option<(u64, Rest)> {
     let places = i64::try_from(places).ok()?;
     let shift = i64::from(exponent) + places - i64::try_from(part.len()).ok()?;
     if value == 0 {
-        return Some((0, Rest::Nothing));
+        return Some((0, Remainder::Nothing));
     }
     let power = 10_u128.checked_pow(u32::try_from(shift.unsigned_abs()).ok()?);
     let (whole, rest) = match (shift >= 0, power) {
-        (true, power) => (value.checked_mul(power?)?, Rest::Nothing),
+        (true, power) => (value.checked_mul(power?)?, Remainder::Nothing),
         // So small that it is nothing at any number of places.
-        (false, None) => (0, Rest::Less),
+        (false, None) => (0, Remainder::Less),
         (false, Some(power)) => {
             let rest = value % power;
             let rest = match (rest, rest.cmp(&(power - rest))) {
-                (0, _) => Rest::Nothing,
-                (_, Ordering::Less) => Rest::Less,
-                (_, Ordering::Equal) => Rest::Half,
-                (_, Ordering::Greater) => Rest::More,
+                (0, _) => Remainder::Nothing,
+                (_, Ordering::Less) => Remainder::Less,
+                (_, Ordering::Equal) => Remainder::Half,
+                (_, Ordering::Greater) => Remainder::More,
             };
             (value / power, rest)
         }

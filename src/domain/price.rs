@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use super::catalog::entry::Origin;
+use super::catalog::lists::Catalog;
 use super::hash_map::HashMap;
 use super::ids::{ModelName, ProviderName, Upstream};
 use super::price_sheet::PriceSheet;
@@ -12,7 +14,7 @@ pub enum PriceSource {
     /// The operator wrote it.
     Configuration,
     /// A list of this name has it.
-    List(Arc<str>),
+    List(Arc<Origin>),
 }
 
 impl PriceSource {
@@ -20,7 +22,7 @@ impl PriceSource {
     pub fn as_str(&self) -> &str {
         match self {
             Self::Configuration => "configuration",
-            Self::List(name) => name,
+            Self::List(origin) => &origin.name,
         }
     }
 }
@@ -46,13 +48,18 @@ impl Prices {
 #[derive(Clone, Debug, Default)]
 pub struct PriceBook {
     configured: HashMap<ProviderName, Prices>,
+    catalog: Option<Arc<Catalog>>,
 }
 
 impl PriceBook {
-    /// With what is configured of each provider.
-    pub fn new(configured: impl IntoIterator<Item = (ProviderName, Prices)>) -> Self {
+    /// With what is configured of each provider, and what lists say.
+    pub fn new(
+        configured: impl IntoIterator<Item = (ProviderName, Prices)>,
+        catalog: Option<Arc<Catalog>>,
+    ) -> Self {
         let configured = configured.into_iter();
         Self {
+            catalog: catalog.filter(|catalog| !catalog.is_empty()),
             configured: configured
                 .filter(|(_, prices)| *prices != Prices::default())
                 .collect(),
@@ -61,14 +68,18 @@ impl PriceBook {
 
     /// Whether no price is known at all.
     pub fn is_empty(&self) -> bool {
-        self.configured.is_empty()
+        self.configured.is_empty() && self.catalog.is_none()
     }
 
     /// The sheet of an upstream and its source, if there is one.
     pub fn sheet_of(&self, upstream: &Upstream) -> Option<(Arc<PriceSheet>, PriceSource)> {
-        let configured = self.configured.get(&upstream.provider)?;
-        let sheet = configured.of(&upstream.model)?;
-        Some((Arc::clone(sheet), PriceSource::Configuration))
+        let configured = self.configured.get(&upstream.provider);
+        if let Some(sheet) = configured.and_then(|prices| prices.of(&upstream.model)) {
+            return Some((Arc::clone(sheet), PriceSource::Configuration));
+        }
+        let catalog = self.catalog.as_ref()?;
+        let (sheet, origin) = catalog.sheet(&upstream.provider, &upstream.model)?;
+        Some((sheet, PriceSource::List(origin)))
     }
 }
 
@@ -96,7 +107,10 @@ mod tests {
         assert_eq!(prices.of(&"small".into()), Some(&of(0)));
         assert_eq!(prices.of(&"large".into()), Some(&of(4)));
         assert_eq!(Prices::default().of(&"large".into()), None);
-        let book = PriceBook::new([("p".into(), prices), ("q".into(), Prices::default())]);
+        let book = PriceBook::new(
+            [("p".into(), prices), ("q".into(), Prices::default())],
+            None,
+        );
         let source = |provider: &str| book.sheet_of(&Upstream::new(provider, "small"));
         assert_eq!(source("p"), Some((of(0), PriceSource::Configuration)));
         assert_eq!(source("q"), None);

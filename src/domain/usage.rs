@@ -1,7 +1,7 @@
 //! What an answer used, as an upstream reports it. No I/O, no clock, no logging.
 
 use super::money::Pico;
-use super::word::Word;
+use super::word::ShortWord;
 
 /// The tokens of one answer. Each count is `None` when the upstream does not report it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -39,11 +39,11 @@ pub struct UsageDetails {
     /// Seconds of sound, where they are counted in place of tokens.
     pub seconds: u32,
     /// The service tier that served the answer, in OpenAI's words; `standard` for the usual one.
-    pub tier: Word,
+    pub tier: ShortWord,
     /// Where the answer was made.
-    pub geo: Word,
+    pub geo: ShortWord,
     /// How fast it was made.
-    pub speed: Word,
+    pub speed: ShortWord,
     /// What the upstream says that it cost; nothing where it does not say: some say 0 of what they charge for.
     pub cost: Pico,
 }
@@ -141,7 +141,7 @@ mod tests {
             reasoning_tokens: None,
             details: UsageDetails {
                 cache_write: 20,
-                tier: Word::of("priority"),
+                tier: ShortWord::of("priority"),
                 ..UsageDetails::default()
             },
         };
@@ -150,7 +150,7 @@ mod tests {
             prompt_tokens: Some(0),
             details: UsageDetails {
                 searches: 2,
-                geo: Word::of("us"),
+                geo: ShortWord::of("us"),
                 ..UsageDetails::default()
             },
             ..Usage::default()

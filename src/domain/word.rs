@@ -9,9 +9,9 @@ const LONGEST: usize = 16;
 /// A word in lower case of at most 16 bytes; what is longer is cut, everywhere in the same way, so that equal words stay
 /// equal.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub struct Word([u8; LONGEST]);
+pub struct ShortWord([u8; LONGEST]);
 
-impl Word {
+impl ShortWord {
     /// No word.
     pub const NONE: Self = Self([0; LONGEST]);
 
@@ -48,7 +48,7 @@ impl Word {
     }
 }
 
-impl fmt::Debug for Word {
+impl fmt::Debug for ShortWord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(self.as_str(), f)
     }
@@ -60,15 +60,18 @@ mod tests {
 
     #[test]
     fn words_are_compared_in_lower_case_and_cut_in_one_way() {
-        assert_eq!(Word::of(" Priority "), Word::of("priority"));
-        assert_eq!(Word::of("ON_DEMAND").as_str(), "on_demand");
+        assert_eq!(ShortWord::of(" Priority "), ShortWord::of("priority"));
+        assert_eq!(ShortWord::of("ON_DEMAND").as_str(), "on_demand");
         assert_eq!(
-            Word::of("provisioned_throughput").as_str(),
+            ShortWord::of("provisioned_throughput").as_str(),
             "provisioned_thro"
         );
         for none in ["", "  ", "two words", "größe"] {
-            assert!(Word::of(none).is_none(), "{none}");
+            assert!(ShortWord::of(none).is_none(), "{none}");
         }
-        assert_eq!(Word::NONE.or(Word::of("flex")), Word::of("flex"));
+        assert_eq!(
+            ShortWord::NONE.or(ShortWord::of("flex")),
+            ShortWord::of("flex")
+        );
     }
 }

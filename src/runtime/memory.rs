@@ -40,9 +40,9 @@ pub fn give_back() -> TaskGuard {
         for round in 1.. {
             tokio::time::sleep(EVERY).await;
             let resident = resident_pages();
-            if resident.abs_diff(collected_at) >= CHANGE {
+            // A round that missed a thread is repeated.
+            if resident.abs_diff(collected_at) >= CHANGE && collect_every_thread(round).await {
                 collected_at = resident;
-                collect_every_thread(round).await;
             }
             take_and_free(PIECE);
         }
@@ -61,8 +61,8 @@ fn resident_pages() -> u64 {
 
 /// Collects the heaps of the runtime's threads. A task cannot be sent to a thread, so there are as many as threads, and
 /// each goes on to the end of the queue until all threads have run one: a thread that is idle is woken by what waits in
-/// another one's queue, and takes it. A thread that is too busy for that collects its heap by itself.
-async fn collect_every_thread(round: u64) {
+/// another one's queue, and takes it. Returns whether all threads did; one that is busy, or does not run in time, may not.
+async fn collect_every_thread(round: u64) -> bool {
     let threads = tokio::runtime::Handle::current().metrics().num_workers();
     let left = Arc::new(AtomicUsize::new(threads));
     let tasks: Vec<_> = (0..threads)
@@ -85,6 +85,7 @@ async fn collect_every_thread(round: u64) {
         // It is over in either case.
         let _ = task.await;
     }
+    left.load(Ordering::Relaxed) == 0
 }
 
 /// Collects the heap of the thread that it is called on, once a round. Returns whether it did.

@@ -6,6 +6,7 @@
 pub mod file;
 pub mod fingerprint;
 pub mod format;
+pub mod kept_lists;
 pub mod snapshot;
 mod spending;
 

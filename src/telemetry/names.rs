@@ -77,6 +77,7 @@ names! {
     FAILOVER = "pointsman.failover",
     HEDGE = "pointsman.hedge",
     RESCUE = "pointsman.rescue",
+    RESCUE_OBSTACLE = "pointsman.rescue_obstacle",
     REFUSED = "pointsman.refused",
     CALLER_LEFT = "pointsman.caller_left",
     FIRST_TOKEN = "pointsman.first_token",

@@ -104,6 +104,7 @@ mod tests {
             attempts: Vec::new(),
             refused: None,
             lookup: crate::domain::attempt_record::CacheLookup::Off,
+            rescue_obstacles: Vec::new(),
             started: Time::ZERO,
             complete: Time::ZERO,
             ended: Time::ZERO,

@@ -26,6 +26,7 @@ pub fn emit(line: &RequestRecord) {
     }
     let mut attempts = String::new();
     line.push_attempts(&mut attempts);
+    let obstacles = line.obstacles();
     let upstream = line.attempts.last().map(|record| &record.upstream);
     let usage = line.usage.unwrap_or_default();
     let cost = line.cost();
@@ -47,6 +48,7 @@ pub fn emit(line: &RequestRecord) {
                 upstream = upstream.map(tracing::field::display),
                 attempts = attempts.as_str(),
                 lookup = line.lookup.as_str(),
+                rescue_obstacles = obstacles.as_deref(),
                 prompt_tokens = usage.prompt_tokens,
                 completion_tokens = usage.completion_tokens,
                 cost = cost.map(|(amount, _)| tracing::field::display(amount)),
@@ -114,6 +116,9 @@ impl RequestRecord {
         if let Some(lookup) = self.lookup.as_str() {
             field!("lookup", &lookup);
         }
+        if let Some(obstacles) = self.obstacles() {
+            field!("rescue_obstacles", &obstacles);
+        }
         let usage = self.usage.unwrap_or_default();
         if let Some(tokens) = usage.prompt_tokens {
             field!("prompt_tokens", &tokens);
@@ -131,6 +136,24 @@ impl RequestRecord {
         }
         out.extend_from_slice(b"}\n");
         std::mem::take(out)
+    }
+
+    /// What kept its answer from being rescued, one after the other: `no_prefill(groq:llama) answer_differs`; `None` for
+    /// nothing.
+    fn obstacles(&self) -> Option<String> {
+        let mut text = String::new();
+        for note in &self.rescue_obstacles {
+            if !text.is_empty() {
+                text.push(' ');
+            }
+            text.push_str(note.obstacle.as_str());
+            if let Some(upstream) = &note.upstream {
+                text.push('(');
+                upstream.push_to(&mut text);
+                text.push(')');
+            }
+        }
+        (!text.is_empty()).then_some(text)
     }
 
     fn since(&self, moment: Option<Time>) -> Option<Duration> {
@@ -205,6 +228,7 @@ mod tests {
     use crate::domain::dialect::Operation;
     use crate::domain::ids::{KeyId, Upstream};
     use crate::domain::outcome::Class;
+    use crate::domain::rescue::{RescueNote, RescueObstacle};
     use crate::domain::usage::Usage;
 
     #[test]
@@ -232,6 +256,18 @@ mod tests {
             attempts: vec![record],
             refused: None,
             lookup: crate::domain::attempt_record::CacheLookup::Missed,
+            rescue_obstacles: vec![
+                RescueNote {
+                    at: Time::ZERO,
+                    obstacle: RescueObstacle::NoPrefill,
+                    upstream: Some(Upstream::new("groq", "m")),
+                },
+                RescueNote {
+                    at: Time::ZERO,
+                    obstacle: RescueObstacle::Diverged,
+                    upstream: None,
+                },
+            ],
             complete: Time::ZERO,
             started: Time::ZERO,
             ended: Time::ZERO + Duration::from_micros(12_340),
@@ -260,6 +296,10 @@ mod tests {
             (&12.3.into(), &10.0.into())
         );
         assert_eq!(json["lookup"], "missed");
+        assert_eq!(
+            json["rescue_obstacles"],
+            "no_prefill(groq:m) answer_differs"
+        );
         assert!(json["timestamp"].as_str().unwrap().ends_with('Z'));
     }
 }

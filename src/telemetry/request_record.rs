@@ -10,6 +10,7 @@ use crate::domain::chain::Chain;
 use crate::domain::cost::CostKind;
 use crate::domain::dialect::Operation;
 use crate::domain::money::Pico;
+use crate::domain::rescue::RescueNote;
 use crate::domain::time::Time;
 use crate::domain::trace::TraceContext;
 use crate::domain::usage::Usage;
@@ -39,6 +40,8 @@ pub struct RequestRecord {
     pub refused: Option<(Time, LeaseRefused)>,
     /// Whether an answer was there before any upstream was asked.
     pub lookup: CacheLookup,
+    /// What kept an answer that broke off from being finished by another attempt, or from being continued where it stopped.
+    pub rescue_obstacles: Vec<RescueNote>,
     /// When it arrived.
     pub started: Time,
     /// When all of it was there.

@@ -211,6 +211,13 @@ impl Spans<'_> {
             let reason = KeyValue::new(names::REASON, cause);
             all.push(self.event(names::REFUSED, *at, vec![reason]));
         }
+        for note in &request.rescue_obstacles {
+            let mut attributes = vec![KeyValue::new(names::REASON, note.obstacle.as_str())];
+            if let Some(upstream) = &note.upstream {
+                attributes.push(KeyValue::new(names::UPSTREAM, upstream.to_string()));
+            }
+            all.push(self.event(names::RESCUE_OBSTACLE, note.at, attributes));
+        }
         if request.outcome == "caller_left" {
             all.push(self.event(names::CALLER_LEFT, request.ended, Vec::new()));
         }

@@ -123,8 +123,13 @@ pub trait UpstreamDialect: fmt::Debug + Send + Sync {
         None
     }
 
-    /// Whether `model` goes on from an answer that begins with `sent`, when that is the last message of the conversation.
-    fn takes_prefill(&self, _model: &str, _sent: &str) -> bool {
+    /// Whether `model` goes on from the beginning of an answer, when that is the last message of the conversation.
+    fn takes_prefill(&self, _model: &str) -> bool {
+        false
+    }
+
+    /// Whether such a message is refused where it ends in white space.
+    fn trims_prefill(&self) -> bool {
         false
     }
 
@@ -340,6 +345,12 @@ pub trait CallerDialect: fmt::Debug + Send + Sync {
         _spent: u64,
     ) -> Option<RequestDoc> {
         None
+    }
+
+    /// Whether the request of this operation for the rest of an answer is one like all others, which every upstream can serve:
+    /// its prompt is a text that is gone on with.
+    fn continues_itself(&self, _operation: Operation) -> bool {
+        false
     }
 
     /// What reads the events that go out, where another stream must go on in their state; `None` where each event stands by

@@ -103,8 +103,12 @@ impl UpstreamDialect for OnGoogle {
         self.inner.note(answered, event);
     }
 
-    fn takes_prefill(&self, model: &str, sent: &str) -> bool {
-        self.inner.takes_prefill(model, sent)
+    fn trims_prefill(&self) -> bool {
+        self.inner.trims_prefill()
+    }
+
+    fn takes_prefill(&self, model: &str) -> bool {
+        self.inner.takes_prefill(model)
     }
 
     fn marked(&self, body: Bytes, form: Prefill) -> Bytes {

@@ -3,7 +3,7 @@
 
 use super::ir::{ContentDelta, StreamItem, UsageCounts};
 use super::overlap::Overlap;
-use super::splice::REASONING;
+use super::transcript::REASONING;
 use crate::domain::usage::Usage;
 
 /// The seam between what was sent and the items of the stream that goes on.

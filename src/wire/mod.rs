@@ -3,6 +3,7 @@
 pub mod anthropic;
 pub mod auth;
 pub mod bedrock;
+pub mod catalog;
 pub mod classify;
 pub mod content;
 mod continued;
@@ -38,6 +39,7 @@ pub mod passing_usage;
 pub mod progress;
 pub mod providers;
 pub mod ratelimit;
+mod raw_field;
 pub mod readable;
 pub mod reasoning;
 pub mod redact;

@@ -5,14 +5,10 @@ use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
 use super::overlap::Overlap;
-use super::transcript::{IDENTITY, Transcript, filled};
+use super::transcript::{IDENTITY, REASONING, Transcript, filled};
 use crate::domain::usage::Usage;
 use crate::wire::json;
 use crate::wire::sse::{RawEvent, data_event};
-
-/// Parts of the names of fields that hold a model's reasoning. Reasoning about the continuation is no part of an answer
-/// that began without any.
-pub(super) const REASONING: [&str; 3] = ["reasoning", "thinking", "thought"];
 
 /// What becomes of an event.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -32,6 +28,8 @@ pub struct Splice {
     role: bool,
     overlap: Overlap,
     before: Usage,
+    /// Whether it is a completion of OpenAI's older API, whose chunks have their text in the choice itself.
+    in_choice: bool,
 }
 
 impl Splice {
@@ -42,15 +40,17 @@ impl Splice {
 
     /// For an answer that goes on from a prefill; `echoed` when the upstream is known to repeat that first.
     pub fn continued(sent: &Transcript, before: Usage, echoed: bool) -> Self {
-        Self::new(sent, before, Overlap::continued(sent.text(), echoed))
+        Self::new(sent, before, Overlap::continued(sent.text(), echoed, 0))
     }
 
-    fn new(sent: &Transcript, before: Usage, overlap: Overlap) -> Self {
+    /// For an answer whose text lies beside what was sent like this.
+    pub fn new(sent: &Transcript, before: Usage, overlap: Overlap) -> Self {
         Self {
             identity: sent.identity(),
             role: sent.has_role(),
             overlap,
             before,
+            in_choice: sent.is_completion(),
         }
     }
 
@@ -79,9 +79,18 @@ impl Splice {
             return mark.clone();
         }
         let mut chunk = self.identity.clone();
-        let choice = json!([{"index": 0, "delta": {"content": text}, "finish_reason": null}]);
-        chunk.insert("object".to_owned(), json!("chat.completion.chunk"));
-        chunk.insert("choices".to_owned(), choice);
+        let (object, choice) = match self.in_choice {
+            true => (
+                "text_completion",
+                json!({"index": 0, "text": text, "logprobs": null, "finish_reason": null}),
+            ),
+            false => (
+                "chat.completion.chunk",
+                json!({"index": 0, "delta": {"content": text}, "finish_reason": null}),
+            ),
+        };
+        chunk.insert("object".to_owned(), json!(object));
+        chunk.insert("choices".to_owned(), json!([choice]));
         let event = data_event(Value::Object(chunk).to_string().as_bytes());
         [event.as_ref(), mark.as_ref()].concat().into()
     }
@@ -121,8 +130,11 @@ impl Splice {
 
     /// Leaves of a choice what is new; whether that is anything, and `None` for another answer.
     fn choice(&mut self, choice: &mut Map<String, Value>) -> Option<bool> {
-        choice.remove("text");
         let ends = choice.get("finish_reason").is_some_and(filled);
+        if self.in_choice {
+            return self.completion(choice, ends);
+        }
+        choice.remove("text");
         if !matches!(choice.get("delta"), Some(Value::Object(_))) {
             choice.insert("delta".to_owned(), json!({}));
         }
@@ -149,6 +161,19 @@ impl Splice {
         if !text.is_empty() {
             delta.insert("content".to_owned(), Value::String(text));
         }
+        Some(says)
+    }
+
+    /// The same of a choice of a completion.
+    fn completion(&mut self, choice: &mut Map<String, Value>, ends: bool) -> Option<bool> {
+        choice.retain(|name, _| !REASONING.iter().any(|part| name.contains(part)));
+        let text = match choice.remove("text") {
+            Some(Value::String(text)) => text,
+            _ => String::new(),
+        };
+        let text = self.overlap.text(text, ends)?;
+        let says = ends || !text.is_empty();
+        choice.insert("text".to_owned(), Value::String(text));
         Some(says)
     }
 

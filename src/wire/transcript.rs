@@ -3,6 +3,8 @@
 
 use serde_json::{Map, Value};
 
+use crate::domain::dialect::Operation;
+use crate::domain::rescue::RescueObstacle;
 use crate::wire::dialect::{EventEncoder, SentEvents};
 use crate::wire::ir::{ContentDelta, StreamItem};
 use crate::wire::json;
@@ -19,6 +21,10 @@ const BYTES_PER_TOKEN: u64 = 4;
 /// The fields by which a chunk says whose it is.
 pub(super) const IDENTITY: [&str; 4] = ["id", "created", "model", "system_fingerprint"];
 
+/// Parts of the names of fields that hold a model's reasoning. Reasoning about the continuation is no part of an answer
+/// that began without any.
+pub(super) const REASONING: [&str; 3] = ["reasoning", "thinking", "thought"];
+
 /// Everything that was sent of one answer.
 #[derive(Debug, Default)]
 pub struct Transcript {
@@ -28,9 +34,12 @@ pub struct Transcript {
     /// Whether the identity is that of a chunk with a choice.
     named: bool,
     role: bool,
-    spoiled: bool,
+    /// What was sent that nothing can go on behind.
+    spoiled: Option<RescueObstacle>,
     /// The rest is not looked at.
     is_over: bool,
+    /// Whether chunks have their text in the choice itself.
+    in_choice: bool,
     /// What reads events that are no chunks, and whether any of them had data.
     events: Option<Box<dyn SentEvents>>,
     begun: bool,
@@ -55,10 +64,34 @@ fn about(bytes: usize) -> u64 {
     }
 }
 
+/// What a field or a kind of event of this name tells beside text.
+fn obstacle_of(name: &str) -> RescueObstacle {
+    if REASONING.iter().any(|part| name.contains(part)) {
+        RescueObstacle::ThinkingSent
+    } else if name.contains("tool") || name.contains("function_call") {
+        RescueObstacle::ToolCallSent
+    } else {
+        RescueObstacle::OtherSent
+    }
+}
+
+/// What an event tells beside text, by the kinds of things in it.
+fn obstacle_in(event: &RawEvent) -> RescueObstacle {
+    let fields = json::whole_object(&event.data()).unwrap_or_default();
+    let inner = ["content_block", "delta", "item", "part"];
+    let inner = inner.iter().filter_map(|name| fields.get(*name));
+    let kinds = inner.filter_map(|inner| inner.get("type")?.as_str());
+    let kinds = kinds.chain(fields.get("type").and_then(Value::as_str));
+    let mut known = kinds.map(obstacle_of);
+    let known = known.find(|obstacle| *obstacle != RescueObstacle::OtherSent);
+    known.unwrap_or(RescueObstacle::OtherSent)
+}
+
 impl Transcript {
-    /// Of an answer whose events these read; `None`: of a chat completion.
-    pub fn of(events: Option<Box<dyn SentEvents>>) -> Self {
+    /// Of an answer to this operation, whose events these read; `None`: of chunks of OpenAI's.
+    pub fn of(operation: Operation, events: Option<Box<dyn SentEvents>>) -> Self {
         Self {
+            in_choice: operation == Operation::Completions,
             events,
             ..Self::default()
         }
@@ -85,9 +118,9 @@ impl Transcript {
             self.begun = true;
             match events.note(event) {
                 Some(items) => self.note_items(items),
-                None => self.spoiled = true,
+                None => self.spoil(obstacle_in(event)),
             }
-            if self.spoiled {
+            if self.is_spoiled() {
                 // Nothing goes on behind it any more, and what was kept for that may be large.
                 self.events = None;
                 self.is_over = true;
@@ -102,16 +135,12 @@ impl Transcript {
             return;
         }
         let Some(mut chunk) = json::whole_object(&data) else {
-            self.spoiled = true;
-            return;
+            return self.spoil(RescueObstacle::OtherSent);
         };
         let choices = match chunk.remove("choices") {
             Some(Value::Array(choices)) => choices,
             Some(Value::Null) | None => Vec::new(),
-            Some(_) => {
-                self.spoiled = true;
-                return;
-            }
+            Some(_) => return self.spoil(RescueObstacle::OtherSent),
         };
         // Some begin with a chunk about nothing, whose names are empty.
         if self.identity.is_none() || (!self.named && !choices.is_empty()) {
@@ -119,7 +148,9 @@ impl Transcript {
             self.identity = Some(chunk);
         }
         self.named |= !choices.is_empty();
-        self.spoiled |= choices.len() > 1;
+        if choices.len() > 1 {
+            self.spoil(RescueObstacle::OtherSent);
+        }
         for choice in choices {
             self.note_choice(choice);
         }
@@ -136,7 +167,12 @@ impl Transcript {
                     candidate: 0,
                     delta: ContentDelta::Role(_),
                 } => {}
-                StreamItem::Delta { .. } | StreamItem::Error(_) => self.spoiled = true,
+                StreamItem::Delta { delta, .. } => self.spoil(match delta {
+                    ContentDelta::Reasoning(_) => RescueObstacle::ThinkingSent,
+                    ContentDelta::ToolCall { .. } => RescueObstacle::ToolCallSent,
+                    _ => RescueObstacle::OtherSent,
+                }),
+                StreamItem::Error(_) => self.spoil(RescueObstacle::OtherSent),
                 StreamItem::Head { .. }
                 | StreamItem::Stop { .. }
                 | StreamItem::CandidateExtra { .. }
@@ -151,11 +187,16 @@ impl Transcript {
         let first = choice
             .get("index")
             .is_none_or(|index| matches!(index.as_u64(), None | Some(0)));
+        if self.in_choice {
+            return self.note_completion(first, choice);
+        }
         // Some say the text of a delta once more beside it.
         let again = choice.get("text") == choice.pointer("/delta/content");
         let whole = choice.get("message").is_some_and(filled)
             || (!again && choice.get("text").is_some_and(filled));
-        self.spoiled |= !first || whole;
+        if !first || whole {
+            self.spoil(RescueObstacle::OtherSent);
+        }
         let Some(Value::Object(delta)) = choice.get_mut("delta").map(Value::take) else {
             return;
         };
@@ -163,7 +204,28 @@ impl Transcript {
             match (name.as_str(), value) {
                 ("role", value) => self.role |= filled(&value),
                 ("content", Value::String(text)) => self.add(&text),
-                (_, value) => self.spoiled |= filled(&value),
+                (name, value) if filled(&value) => self.spoil(obstacle_of(name)),
+                _ => {}
+            }
+        }
+    }
+
+    /// The same of a completion: text alone.
+    fn note_completion(&mut self, first: bool, choice: Value) {
+        if !first {
+            self.spoil(RescueObstacle::OtherSent);
+        }
+        let Value::Object(choice) = choice else {
+            return;
+        };
+        for (name, value) in choice {
+            match (name.as_str(), value) {
+                ("text", Value::String(text)) => self.add(&text),
+                (name, value) => match obstacle_of(name) {
+                    RescueObstacle::OtherSent => {}
+                    known if filled(&value) => self.spoil(known),
+                    _ => {}
+                },
             }
         }
     }
@@ -174,8 +236,8 @@ impl Transcript {
         }
         self.tokens += about(text.len());
         if self.text.len() + text.len() > LONGEST {
-            self.spoiled = true;
-        } else if !self.spoiled {
+            self.spoil(RescueObstacle::TooLong);
+        } else if !self.is_spoiled() {
             self.text.push_str(text);
         }
     }
@@ -187,12 +249,21 @@ impl Transcript {
 
     /// Whether nothing was sent that says anything.
     pub fn is_empty(&self) -> bool {
-        self.identity.is_none() && !self.spoiled && !self.begun
+        self.identity.is_none() && !self.is_spoiled() && !self.begun
     }
 
     /// Whether something was sent that is no plain text of one choice: tool calls, reasoning, a refusal, sound.
     pub fn is_spoiled(&self) -> bool {
+        self.spoiled.is_some()
+    }
+
+    /// What that was, the first of it.
+    pub fn spoiled_by(&self) -> Option<RescueObstacle> {
         self.spoiled
+    }
+
+    fn spoil(&mut self, by: RescueObstacle) {
+        self.spoiled.get_or_insert(by);
     }
 
     /// About how many tokens the text has: one for each piece that may be a token, more for longer ones.
@@ -203,6 +274,11 @@ impl Transcript {
     /// Whether the role was sent.
     pub(super) fn has_role(&self) -> bool {
         self.role
+    }
+
+    /// Whether chunks have their text in the choice itself.
+    pub(super) fn is_completion(&self) -> bool {
+        self.in_choice
     }
 
     /// The metadata of the first chunk.

@@ -5,22 +5,22 @@
 
 mod fields;
 
-use fields::{Fields, Raw, amount, count, has, number, parse, small, text};
+use fields::{CountFields, Raw, amount, count, has, number, parse, small, text};
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::domain::money::Pico;
 use crate::domain::usage::{Usage, UsageDetails};
-use crate::domain::word::Word;
+use crate::domain::word::ShortWord;
 
 /// The usage in these bytes, if that is what they are; upstreams put odd things there, which is no error.
 pub(super) fn read(raw: &[u8]) -> Option<Usage> {
-    let fields: Fields<'_> = parse(raw)?;
+    let fields: CountFields<'_> = parse(raw)?;
     // Cohere has the counts one level deeper.
     if let Some(inner) = fields
         .tokens
-        .and_then(|raw| parse::<Fields<'_>>(raw.get().as_bytes()))
+        .and_then(|raw| parse::<CountFields<'_>>(raw.get().as_bytes()))
     {
         return Some(usage(&inner));
     }
@@ -35,23 +35,23 @@ pub(super) fn read_field(raw: Raw<'_>) -> Option<Usage> {
 /// What Groq puts into its field `x_groq` of a streamed chunk.
 pub(super) fn in_x_groq(raw: &RawValue) -> Option<Usage> {
     #[derive(Deserialize)]
-    struct Inside<'a> {
+    struct GroqExtra<'a> {
         #[serde(borrow)]
         usage: &'a RawValue,
     }
-    let inside: Inside<'_> = parse(raw.get().as_bytes())?;
+    let inside: GroqExtra<'_> = parse(raw.get().as_bytes())?;
     read_field(Some(inside.usage))
 }
 
 /// The usage with the service tier that stands beside it.
 pub(super) fn with_tier(usage: Option<Usage>, tier: Raw<'_>) -> Option<Usage> {
     let mut usage = usage?;
-    let beside = Word::of(&text(tier).unwrap_or_default());
+    let beside = ShortWord::of(&text(tier).unwrap_or_default());
     usage.details.tier = usage.details.tier.or(beside);
     Some(usage)
 }
 
-fn usage(fields: &Fields<'_>) -> Usage {
+fn usage(fields: &CountFields<'_>) -> Usage {
     let details = details(fields);
     let cached = cached(fields);
     let prompt = prompt(fields, cached, &details);
@@ -73,7 +73,7 @@ fn sum(parts: &[Option<u64>]) -> Option<u64> {
 }
 
 /// What was read from a cache.
-fn cached(fields: &Fields<'_>) -> Option<u64> {
+fn cached(fields: &CountFields<'_>) -> Option<u64> {
     let detail = fields.prompt_details().and_then(|it| it.cached_tokens);
     // Anthropic, Bedrock; Google; OpenAI; DeepSeek; Moonshot.
     [
@@ -89,7 +89,7 @@ fn cached(fields: &Fields<'_>) -> Option<u64> {
 }
 
 /// The whole prompt.
-fn prompt(fields: &Fields<'_>, cached: Option<u64>, details: &UsageDetails) -> Option<u64> {
+fn prompt(fields: &CountFields<'_>, cached: Option<u64>, details: &UsageDetails) -> Option<u64> {
     if let Some(whole) = count(fields.prompt_tokens) {
         // What was read from a cache is a part of it; where it is more than the whole (some of xAI's models), it stands
         // beside it.
@@ -118,7 +118,7 @@ fn prompt(fields: &Fields<'_>, cached: Option<u64>, details: &UsageDetails) -> O
 }
 
 /// Reasoning.
-fn reasoning(fields: &Fields<'_>) -> Option<u64> {
+fn reasoning(fields: &CountFields<'_>) -> Option<u64> {
     let detail = fields
         .answer_details()
         .and_then(|it| it.reasoning_tokens.or(it.thinking_tokens));
@@ -133,7 +133,7 @@ fn reasoning(fields: &Fields<'_>) -> Option<u64> {
 }
 
 /// The whole answer.
-fn answer(fields: &Fields<'_>, prompt: Option<u64>, reasoning: Option<u64>) -> Option<u64> {
+fn answer(fields: &CountFields<'_>, prompt: Option<u64>, reasoning: Option<u64>) -> Option<u64> {
     let total = count(fields.total_tokens);
     // Google: thoughts stand beside what was said.
     let spoken = count(fields.candidates_token_count);
@@ -171,7 +171,7 @@ fn answer(fields: &Fields<'_>, prompt: Option<u64>, reasoning: Option<u64>) -> O
     })
 }
 
-fn details(fields: &Fields<'_>) -> UsageDetails {
+fn details(fields: &CountFields<'_>) -> UsageDetails {
     let prompt = fields.prompt_details().unwrap_or_default();
     let answer = fields.answer_details().unwrap_or_default();
     let (cache_write, cache_write_1h) = written(fields, prompt.cache_write_tokens);
@@ -204,7 +204,7 @@ fn details(fields: &Fields<'_>) -> UsageDetails {
 }
 
 /// What was written to a cache, and the part of it for an hour.
-fn written(fields: &Fields<'_>, detail: Raw<'_>) -> (u32, u32) {
+fn written(fields: &CountFields<'_>, detail: Raw<'_>) -> (u32, u32) {
     // Anthropic's breakdown; Bedrock's, by how long it is kept.
     let creation = fields.creation().unwrap_or_default();
     let hour = small(creation.ephemeral_1h_input_tokens).max(fields.written_for_an_hour());
@@ -219,8 +219,8 @@ fn written(fields: &Fields<'_>, detail: Raw<'_>) -> (u32, u32) {
     (whole.max(minutes.saturating_add(hour)), hour)
 }
 
-fn word(raw: Raw<'_>) -> Word {
-    Word::of(&text(raw).unwrap_or_default())
+fn word(raw: Raw<'_>) -> ShortWord {
+    ShortWord::of(&text(raw).unwrap_or_default())
 }
 
 /// Begun seconds are charged.
@@ -236,7 +236,7 @@ fn seconds(raw: Raw<'_>) -> u32 {
 const PER_TICK: u64 = 100;
 
 /// What the upstream says that the answer cost.
-fn cost(fields: &Fields<'_>) -> Pico {
+fn cost(fields: &CountFields<'_>) -> Pico {
     // OpenRouter; DeepInfra; Perplexity, whose object has the sum of its parts.
     let told = amount(fields.cost)
         .or_else(|| amount(fields.cost_object().and_then(|it| it.total_cost)))

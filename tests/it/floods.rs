@@ -56,6 +56,45 @@ async fn memory_comes_back_after_a_flood_of_uploads_without_a_request_that_asks_
 }
 
 #[tokio::test]
+async fn memory_that_one_thread_took_and_another_freed_comes_back_too() {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    let raised = rustix::process::Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    rustix::process::setrlimit(rustix::process::Resource::Nofile, raised).unwrap();
+    let a = ScriptedUpstream::start().await;
+    let gateway = Gateway::start(&one("", ""), &[("a", &a)]).await;
+    assert_eq!(gateway.chat("a").send().await.status, 200);
+    let start = memory(&gateway, "VmRSS");
+    // Many small connections move between the threads, which a few large ones do not.
+    let part = "--X\r\ncontent-disposition: form-data; name=\"file\"; filename=\"a.wav\"\r\n\r\n";
+    let length = 128 * 1024;
+    let head = format!(
+        "POST /v1/audio/transcriptions HTTP/1.1\r\nhost: localhost\r\n\
+         content-type: multipart/form-data; boundary=X\r\ncontent-length: {}\r\n\r\n{part}",
+        part.len() + length + 1
+    );
+    let mut forms = Vec::new();
+    for _ in 0..1000 {
+        forms.push(gateway.connect().await);
+    }
+    for form in &mut forms {
+        form.write_all(head.as_bytes()).await.unwrap();
+        form.write_all(&vec![b' '; length]).await.unwrap();
+    }
+    until("the forms to be there", async || {
+        memory(&gateway, "VmRSS") > start + 80 * MIB
+    })
+    .await;
+    drop(forms);
+    until("the memory to be given back", async || {
+        memory(&gateway, "VmRSS") < start + 16 * MIB
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn json_takes_a_few_times_its_size_whatever_it_is_made_of() {
     let a = ScriptedUpstream::start().await;
     let gateway = Gateway::start(&one(", context_window: 1000", ""), &[("a", &a)]).await;

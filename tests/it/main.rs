@@ -19,6 +19,7 @@ mod bounds;
 mod breaker;
 mod browser;
 mod budgets;
+mod catalog;
 mod cli;
 mod clouds;
 mod contentless;

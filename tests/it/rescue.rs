@@ -1,9 +1,11 @@
 //! Streams that break off after content was sent: finished by another attempt where that can be done without
 //! mixing two answers, and ended with an error event everywhere else.
 
+mod completions;
 mod dialects;
 mod hold;
 mod never;
+mod obstacles;
 mod prefill;
 
 use serde_json::{Value, json};

@@ -327,6 +327,7 @@ pub fn dispatch(
         generation,
         hedge_controller: hedger,
         cache: None,
+        catalog: None,
         policies: TargetPolicies::new(policy, BTreeMap::new()),
         tree: tree.client().clone(),
         targets: Arc::clone(&world.targets),

@@ -149,6 +149,11 @@ function story(request) {
   const list = el('dl', { class: 'list' }, ...facts.map(([name, value]) => el('div', {}, el('dt', { text: name }), el('dd', {}, value))));
   const tries = [...request.tries].sort((one, other) => one.started_ms - other.started_ms);
   const steps = tries.map((it, at) => attempt(it, at, total));
+  for (const met of request.rescue_obstacles ?? []) {
+    const at = met.upstream ? ` at ${met.upstream}` : '';
+    const text = `Not ${met.upstream ? 'continued' : 'rescued'}${at} (${millis(met.at_ms)}): ${met.detail}`;
+    steps.push(el('li', { class: 'try' }, el('p', { class: 'detail', text })));
+  }
   if (request.refused) steps.push(refusal(request.refused, total));
   const end = el('li', { class: 'try end' }, el('div', { class: 'try-head' }, el('span', { class: 'mark', data: { state }, text: word }), el('span', { class: 'soft', text: `after ${millis(request.total_ms)}` })));
   const ticks = [0, 0.25, 0.5, 0.75, 1].map((share) => el('span', { text: share === 0 ? '0' : millis(total * share) }));

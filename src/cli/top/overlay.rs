@@ -135,6 +135,8 @@ pub(super) fn timeline(request: &Value, look: Theme) -> Vec<Line<'static>> {
         lines.extend(passed_over(&attempt["passed_over"], look));
         lines.extend(attempt_lines(n + 1, attempt, total, look));
     }
+    let met = items(&request["rescue_obstacles"]).iter();
+    lines.extend(met.map(|met| obstacle(met, look)));
     if let Some(refused) = request["refused"].as_object() {
         let cause = refused.get("cause").map(text).unwrap_or_default();
         let at = refused.get("at_ms").and_then(Value::as_f64).unwrap_or(0.0);
@@ -145,6 +147,18 @@ pub(super) fn timeline(request: &Value, look: Theme) -> Vec<Line<'static>> {
         }
     }
     lines
+}
+
+/// What kept a stream from being rescued.
+fn obstacle(met: &Value, look: Theme) -> Line<'static> {
+    let upstream = text(&met["upstream"]);
+    let what = match upstream.as_str() {
+        "" => "not rescued".to_owned(),
+        at => format!("not continued at {at}"),
+    };
+    let at = met["at_ms"].as_f64().unwrap_or(0.0);
+    let said = format!("{what} after {at:.1} ms: {}", text(&met["detail"]));
+    Line::from(Span::styled(said, look.mood(Mood::Out)))
 }
 
 fn passed_over(all: &Value, look: Theme) -> Vec<Line<'static>> {

@@ -257,3 +257,24 @@ llm:
     );
     assert_eq!(upstreams(&config, None), ["here:m"]);
 }
+
+#[test]
+fn parameters_that_are_left_out_of_every_call_are_warned_of() {
+    let text = "
+llm:
+  providers:
+    - {name: g, dialect: gemini, base_url: 'https://x.example/v1', model: m, auth: google, api_key: t, params: {service_tier: flex}}
+    - {name: own, dialect: gemini, base_url: 'https://x.example/v1', model: m, api_key: k, params: {service_tier: flex}}
+";
+    let warnings = yaml(text, &[]).unwrap().warnings;
+    let told: Vec<_> = warnings
+        .iter()
+        .filter(|warning| warning.contains("params"))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "llm.providers[0].params.service_tier is left out of every call: Vertex AI has no such field"
+        ]
+    );
+}

@@ -200,7 +200,7 @@ fn mistakes_are_told() {
             "price.input: is too large, or has more than 6 decimal places",
         ),
         (
-            "price: {input: 1e9, output: 1}",
+            "price: {input: 1e14, output: 1}",
             "price.input: is too large",
         ),
         (

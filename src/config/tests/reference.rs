@@ -348,6 +348,7 @@ fn base() -> Value {
         "server": {"tls": {"cert": file, "key": file}},
         "clients": [{"name": "c", "token": "0123456789abcdefg"}],
         "telemetry": {"otlp": {"endpoint": "http://localhost:4318"}},
+        "catalog": {"sources": [{"url": "https://example.com/list.json"}]},
         "llm": {
             "providers": [
                 {"name": "p", "base_url": "https://example.com/v1", "model": "m", "api_key": "k"},
@@ -419,7 +420,8 @@ fn meaning(config: &Config) -> String {
                     &provider.unsupported,
                     &provider.responses,
                     &provider.passthrough,
-                    &provider.fetch
+                    &provider.fetch,
+                    &provider.discover
                 ),
             )
         );

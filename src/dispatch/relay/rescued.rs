@@ -6,7 +6,8 @@ use crate::dispatch::drain::drain;
 use crate::dispatch::rescue::{self, ContinuationKind, FoundStream, Searched, SentAnswer};
 use crate::dispatch::stream_abort::StreamAbort;
 use crate::domain::attempts::Next;
-use crate::domain::outcome::{Class, Failure};
+use crate::domain::outcome::{Class, Failure, Retry};
+use crate::domain::rescue::RescueObstacle;
 use crate::domain::time::Time;
 use crate::wire::item_splice::ItemSplice;
 use crate::wire::overlap::Overlap;
@@ -17,8 +18,8 @@ use crate::wire::transcript::Transcript;
 impl Relay {
     /// Begins the search for another stream. False when there is none to be had.
     pub(super) fn search(&mut self, failure: &Failure) -> bool {
-        if let Some(why) = self.why_not() {
-            tracing::debug!(request_id = %self.id, "the stream is not continued: {why}");
+        if let Some(obstacle) = self.obstacle(failure) {
+            self.note(obstacle);
             return false;
         }
         let (Some(sent), Some(policy)) = (self.send_buffer.sent(), self.rescue) else {
@@ -44,6 +45,7 @@ impl Relay {
         if !matches!(next, Next::Ask(_)) {
             self.before = self.before.plus(said);
             self.run = Some(run);
+            self.note(RescueObstacle::NoUpstream);
             return false;
         }
         self.before = self.before.plus(used);
@@ -60,18 +62,30 @@ impl Relay {
         true
     }
 
-    /// Why the answer is not rescued although its target asks for that.
-    fn why_not(&self) -> Option<&'static str> {
-        let spoiled = self.send_buffer.sent().is_some_and(Transcript::is_spoiled);
+    /// What keeps the answer, which broke off like this, from being rescued although its target asks for that.
+    fn obstacle(&self, failure: &Failure) -> Option<RescueObstacle> {
         if self.rescue.is_none() {
-            let run = self.run.as_ref()?;
-            run.state.limits.policy.rescue?;
-            Some("the request binds its answer to a form, or asks for more than one text")
-        } else if self.is_finished() {
+            return self.barred;
+        }
+        if self.is_finished() {
             // It needs no other answer, only an honest end.
-            Some("the answer has its finish reason")
-        } else {
-            spoiled.then_some("something else than text was sent")
+            return Some(RescueObstacle::Finished);
+        }
+        let sent = self.send_buffer.sent();
+        let spoilt = sent.and_then(Transcript::spoiled_by);
+        let is_final = failure.class.retry() == Retry::Never;
+        spoilt.or(is_final.then_some(RescueObstacle::FinalFailure))
+    }
+
+    /// Notes for the record of the request what keeps its answer from being rescued.
+    fn note(&mut self, obstacle: RescueObstacle) {
+        tracing::debug!(request_id = %self.id, "the stream is not continued: {}", obstacle.words());
+        let at = self.clock.now();
+        // Whole answers that are fetched as streams are asked for again whatever the target says.
+        if let Some(run) = &mut self.run
+            && run.state.limits.policy.rescue.is_some()
+        {
+            run.state.trace.meets(at, obstacle, None);
         }
     }
 
@@ -80,7 +94,10 @@ impl Relay {
         self.run = Some(searched.run);
         match (searched.found, self.first_cut.clone()) {
             (Some(found), _) => self.go_on(found),
-            (None, Some(first)) => self.end_cut(&first.failure(), &first),
+            (None, Some(first)) => {
+                self.note(RescueObstacle::NoUpstream);
+                self.end_cut(&first.failure(), &first);
+            }
             // There is no search without a cut.
             (None, None) => self.send_buffer.finish(None),
         }
@@ -108,22 +125,12 @@ impl Relay {
         self.splice = None;
         match (sent, &self.run) {
             (Some(sent), Some(run)) if sent.is_resumed() => {
-                let overlap = match how {
-                    ContinuationKind::Restarted => Overlap::restarted(sent.text()),
-                    ContinuationKind::Continued { echoed } => {
-                        Overlap::continued(sent.text(), echoed)
-                    }
-                };
-                let splice = ItemSplice::new(overlap, self.before);
+                let splice = ItemSplice::new(overlap(sent, how), self.before);
                 live.resume(&run.context.request.doc, sent, splice);
             }
             (Some(sent), _) => {
-                self.splice = Some(match how {
-                    ContinuationKind::Restarted => Splice::restarted(sent, self.before),
-                    ContinuationKind::Continued { echoed } => {
-                        Splice::continued(sent, self.before, echoed)
-                    }
-                });
+                let overlap = overlap(sent, how);
+                self.splice = Some(Splice::new(sent, self.before, overlap));
             }
             (None, _) => {}
         }
@@ -167,9 +174,17 @@ impl Relay {
             self.before = self.before.plus(live.usage.unwrap_or_default());
             live.settle(&other, false);
         }
-        tracing::debug!(request_id = %self.id, "the second answer is another one: the stream ends");
+        self.note(RescueObstacle::Diverged);
         let first = self.first_cut.clone().unwrap_or_else(StreamAbort::lost);
         let other = Failure::new(Class::Cancelled, first.failure().detail);
         self.end_cut(&other, &first);
+    }
+}
+
+/// How the text of a stream that goes on like this lies beside what was sent.
+fn overlap(sent: &Transcript, how: ContinuationKind) -> Overlap {
+    match how {
+        ContinuationKind::Restarted => Overlap::restarted(sent.text()),
+        ContinuationKind::Continued { echoed, cut } => Overlap::continued(sent.text(), echoed, cut),
     }
 }

@@ -70,6 +70,7 @@ impl Targets {
                     id,
                     provider: Some(entry.name.clone()),
                     chain,
+                    discovered: false,
                 });
             }
             // The bare name means the whole pool.
@@ -113,7 +114,7 @@ impl Targets {
     }
 
     /// Whether the first colon of `name` splits off the name of a provider other than `own`.
-    fn reads_as_another_provider(&self, name: &str, own: Option<&ProviderName>) -> bool {
+    pub(super) fn reads_as_another_provider(&self, name: &str, own: Option<&ProviderName>) -> bool {
         name.split_once(':')
             .and_then(|(head, _)| self.prefixes.get(head))
             .is_some_and(|prefix| Some(&prefix.provider) != own)

@@ -121,6 +121,7 @@ pub(super) fn add_virtuals(targets: &mut Targets, virtuals: &[VirtualEntry]) -> 
             id: Arc::clone(&chain.target),
             provider: None,
             chain,
+            discovered: false,
         });
     }
     targets.listed.splice(0..0, listed);

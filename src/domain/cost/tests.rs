@@ -166,7 +166,7 @@ fn the_service_tier_that_served_decides() {
         }],
     }];
     let served = |tier: &str, prompt| {
-        let tier = Word::of(tier);
+        let tier = ShortWord::of(tier);
         let details = UsageDetails {
             tier,
             ..UsageDetails::default()
@@ -268,8 +268,8 @@ fn factors_are_rounded_half_to_even_for_each_component() {
     sheet.multiply = vec![("geo:us".into(), 1100), ("speed:fast".into(), 2000)];
     let made = |geo: &str, speed: &str, prompt, answer| {
         let details = UsageDetails {
-            geo: Word::of(geo),
-            speed: Word::of(speed),
+            geo: ShortWord::of(geo),
+            speed: ShortWord::of(speed),
             ..UsageDetails::default()
         };
         let usage = with(used(prompt, 0, answer), details);
@@ -491,8 +491,8 @@ proptest! {
             cache_write_1h: write_1h,
             input_audio: audio,
             searches,
-            geo: Word::of("us"),
-            speed: Word::of("fast"),
+            geo: ShortWord::of("us"),
+            speed: ShortWord::of("fast"),
             ..UsageDetails::default()
         };
         let usage = Usage { prompt_tokens: prompt, completion_tokens: answer, cached_tokens: cached, reasoning_tokens: reasoning, details };

@@ -8,6 +8,7 @@ use crate::domain::chain::Chain;
 use crate::domain::dialect::Operation;
 use crate::domain::ids::{KeyId, Upstream};
 use crate::domain::refusal::Reason;
+use crate::domain::rescue::{RescueNote, RescueObstacle};
 use crate::domain::usage::Usage;
 
 const AT: fn(u64) -> Time = Time::from_millis;
@@ -34,6 +35,7 @@ fn told(outcome: &'static str, status: Option<u16>, attempts: Vec<AttemptRecord>
         attempts,
         refused: None,
         lookup: crate::domain::attempt_record::CacheLookup::Off,
+        rescue_obstacles: Vec::new(),
         started: AT(100),
         complete: AT(100),
         ended: AT(900),
@@ -227,6 +229,28 @@ fn a_rescue_goes_on_from_the_stream_that_broke_off() {
         ["rescue(b:mb b#1 continue a:ma network)"]
     );
     assert_eq!(spans[1].status, Status::error("it broke off"));
+}
+
+#[test]
+fn what_keeps_a_stream_from_being_rescued_is_an_event() {
+    let broke = at("a", 2, AttemptReason::First, Class::Network, 110, 500);
+    let mut request = told("upstreams_exhausted", Some(200), vec![broke]);
+    let note = |obstacle, upstream| RescueNote {
+        at: Time::from_millis(500),
+        obstacle,
+        upstream,
+    };
+    request.rescue_obstacles = vec![
+        note(RescueObstacle::NoPrefill, Some(Upstream::new("b", "mb"))),
+        note(RescueObstacle::Diverged, None),
+    ];
+    assert_eq!(
+        events(&spans(&request)[0]),
+        [
+            "rescue_obstacle(no_prefill b:mb)",
+            "rescue_obstacle(answer_differs)"
+        ]
+    );
 }
 
 #[test]

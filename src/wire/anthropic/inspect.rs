@@ -11,12 +11,10 @@ use crate::domain::attempt_record::ResponseMeta;
 use crate::domain::dialect::Operation;
 use crate::domain::usage::Usage;
 use crate::wire::inspection::{ErrorDoc, Inspection, StreamEvent};
+use crate::wire::raw_field::{inner, name, object, says};
 use crate::wire::readable::looks_like_events;
 use crate::wire::sse::{EventSplitter, RawEvent};
 use crate::wire::usage;
-
-/// Longer texts are no names.
-const LONGEST: usize = 256;
 
 /// The fields of a body, or of an event's data.
 #[derive(Default, Deserialize)]
@@ -45,41 +43,13 @@ struct Fields<'a> {
     content_block: Option<&'a RawValue>,
 }
 
-impl<'a> Fields<'a> {
-    fn read(json: &'a [u8]) -> Option<Self> {
-        // A list would fill a struct too.
-        let object = json.trim_ascii_start().first() == Some(&b'{');
-        object.then(|| serde_json::from_slice(json).ok()).flatten()
-    }
-
-    fn of(raw: Option<&'a RawValue>) -> Self {
-        raw.and_then(|raw| Self::read(raw.get().as_bytes()))
-            .unwrap_or_default()
-    }
-}
-
-/// A short text in JSON.
-fn name(raw: Option<&RawValue>) -> Option<Box<str>> {
-    let raw = raw?.get();
-    if raw.len() > LONGEST {
-        return None;
-    }
-    let text: Box<str> = serde_json::from_str(raw).ok()?;
-    (!text.is_empty()).then_some(text)
-}
-
 fn is(raw: Option<&RawValue>, word: &str) -> bool {
     name(raw).is_some_and(|name| &*name == word)
 }
 
-/// Whether something is there that is not null or empty.
-fn says(raw: Option<&RawValue>) -> bool {
-    raw.is_some_and(|raw| !matches!(raw.get(), "null" | "\"\"" | "[]" | "{}"))
-}
-
 /// An error, wherever its type says what status it would have had.
 fn error_doc(body: &[u8], error: Option<&RawValue>) -> ErrorDoc {
-    let kind = name(Fields::of(error).kind);
+    let kind = name(inner::<Fields<'_>>(error).kind);
     let status = kind.and_then(|kind| status_of(&kind));
     ErrorDoc::of_json(body, status)
 }
@@ -96,7 +66,7 @@ pub(super) fn whole(
 
 fn look(operation: Operation, body: &[u8], answered: Option<&mut ResponseMeta>) -> Inspection {
     let body = body.trim_ascii();
-    let Some(fields) = Fields::read(body) else {
+    let Some(fields) = object::<Fields<'_>>(body) else {
         return match looks_like_events(body) {
             Some(true) => events(body),
             _ => Inspection::Malformed("the answer is not a JSON object"),
@@ -153,7 +123,7 @@ pub(super) fn event_of(event: &RawEvent) -> StreamEvent {
     let named_error = sse.name == Some(b"error");
     if data.is_empty() {
         return match last_words(event, sse.others) {
-            Some(words) => foreign(ErrorDoc::of_words(&words)),
+            Some(words) => StreamEvent::foreign(ErrorDoc::of_words(&words)),
             None => StreamEvent::default(),
         };
     }
@@ -164,17 +134,14 @@ pub(super) fn event_of(event: &RawEvent) -> StreamEvent {
             ..StreamEvent::default()
         };
     }
-    let Some(fields) = Fields::read(data) else {
+    let Some(fields) = object::<Fields<'_>>(data) else {
         return match (named_error, sse.name) {
-            (true, _) => foreign(ErrorDoc::of_words(&String::from_utf8_lossy(data))),
+            (true, _) => StreamEvent::foreign(ErrorDoc::of_words(&String::from_utf8_lossy(data))),
             (false, Some(b"ping")) => StreamEvent {
                 ping: true,
                 ..StreamEvent::default()
             },
-            _ => StreamEvent {
-                malformed: true,
-                ..StreamEvent::default()
-            },
+            _ => StreamEvent::malformed(),
         };
     };
     let kind = name(fields.kind).unwrap_or_default();
@@ -193,9 +160,11 @@ pub(super) fn event_of(event: &RawEvent) -> StreamEvent {
         "ping" => StreamEvent::default(),
         "message_start" => StreamEvent {
             // What is told of the answer here is a placeholder.
-            usage: usage::read_field(Fields::of(fields.message).usage).map(|usage| Usage {
-                completion_tokens: None,
-                ..usage
+            usage: usage::read_field(inner::<Fields<'_>>(fields.message).usage).map(|usage| {
+                Usage {
+                    completion_tokens: None,
+                    ..usage
+                }
             }),
             ..quiet
         },
@@ -208,7 +177,7 @@ pub(super) fn event_of(event: &RawEvent) -> StreamEvent {
             ..quiet
         },
         "message_delta" => StreamEvent {
-            finished: u128::from(name(Fields::of(fields.delta).stop_reason).is_some()),
+            finished: u128::from(name(inner::<Fields<'_>>(fields.delta).stop_reason).is_some()),
             usage: usage::read_field(fields.usage),
             ..quiet
         },
@@ -217,14 +186,6 @@ pub(super) fn event_of(event: &RawEvent) -> StreamEvent {
             ..quiet
         },
         _ => quiet,
-    }
-}
-
-fn foreign(error: ErrorDoc) -> StreamEvent {
-    StreamEvent {
-        error: Some(error),
-        foreign: true,
-        ..StreamEvent::default()
     }
 }
 
@@ -275,13 +236,13 @@ fn adds(delta: Option<&RawValue>) -> bool {
 /// Adds what an event says of its answer.
 pub(super) fn note(answered: &mut ResponseMeta, event: &RawEvent) {
     let data = event.data();
-    let Some(fields) = Fields::read(&data) else {
+    let Some(fields) = object::<Fields<'_>>(&data) else {
         return;
     };
-    let message = Fields::of(fields.message);
+    let message = inner::<Fields<'_>>(fields.message);
     answered.id = answered.id.take().or_else(|| name(message.id));
     answered.model = answered.model.take().or_else(|| name(message.model));
-    let reason = name(Fields::of(fields.delta).stop_reason);
+    let reason = name(inner::<Fields<'_>>(fields.delta).stop_reason);
     if let Some(reason) = reason.filter(|_| answered.finish_reasons.is_empty()) {
         answered.finish_reasons.push(reason);
     }

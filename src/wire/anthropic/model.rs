@@ -11,6 +11,8 @@ pub(in crate::wire) struct ModelRules {
     pub(in crate::wire) thinking: Thinking,
     /// Whether it can be told not to think, where it would otherwise.
     pub(in crate::wire) thinks_unless_told: bool,
+    /// Whether it cannot be told not to think.
+    pub(in crate::wire) always_thinks: bool,
     /// Which of temperature, top_p and top_k it takes.
     pub(in crate::wire) sampling: Sampling,
     /// Whether it can be made to call a tool.
@@ -81,6 +83,7 @@ impl ModelRules {
             return Self {
                 thinking: Thinking::Budget,
                 thinks_unless_told: true,
+                always_thinks: false,
                 sampling: Sampling::All,
                 forced_choice: true,
                 prefill: true,
@@ -99,6 +102,12 @@ impl ModelRules {
                 _ => Thinking::Never,
             },
             thinks_unless_told: false,
+            always_thinks: match family {
+                "fable" => version >= (5, 0),
+                "haiku" => false,
+                // Without a number it is nobody knows which.
+                _ => ((5, 5)..(u32::MAX, 0)).contains(&version),
+            },
             sampling: match version {
                 version if version >= (4, 7) => Sampling::None,
                 version if version >= (4, 1) => Sampling::One,
@@ -152,6 +161,15 @@ mod tests {
         assert!(of("claude-sonnet-4-5").prefill && !of("claude-sonnet-4-6").prefill);
         assert!(!of("Claude-Opus-5-5").forced_choice && of("claude-opus-5").forced_choice);
         assert!(!of("claude-fable-5-1").forced_choice);
+        let always = ["claude-opus-5-5", "claude-sonnet-5-5", "claude-fable-5"];
+        assert!(always.iter().all(|name| of(name).always_thinks));
+        let asked = [
+            "claude-opus-5",
+            "claude-haiku-5-5",
+            "claude-sonnet-4-6",
+            "other",
+        ];
+        assert!(asked.iter().all(|name| !of(name).always_thinks));
         assert!(of("claude-haiku-4-5").schema && !of("claude-sonnet-4").schema);
         assert!(of("deepseek-chat").prefill && !of("deepseek-chat").schema);
     }

@@ -83,9 +83,12 @@ impl UpstreamDialect for Anthropic {
         inspect::note(answered, event);
     }
 
-    fn takes_prefill(&self, model: &str, sent: &str) -> bool {
-        // A last message that ends with white space is refused, and without it the answer would not follow exactly.
-        !sent.ends_with(char::is_whitespace) && ModelRules::of(model).prefill
+    fn takes_prefill(&self, model: &str) -> bool {
+        ModelRules::of(model).prefill
+    }
+
+    fn trims_prefill(&self) -> bool {
+        true
     }
 
     fn leaves_plain(&self, params: &Map<String, Value>) -> bool {

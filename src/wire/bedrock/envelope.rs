@@ -5,10 +5,8 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::domain::usage::Usage;
+use crate::wire::raw_field::{name, object};
 use crate::wire::usage;
-
-/// Longer texts are no names.
-const LONGEST: usize = 256;
 
 /// A whole answer, or a count of tokens.
 #[derive(Default, Deserialize)]
@@ -49,25 +47,9 @@ pub(super) struct Event<'a> {
     pub(super) exception: Option<&'a RawValue>,
 }
 
-/// An object, read into the fields of one of these; a list would fill a struct too.
-fn read<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Option<T> {
-    let object = json.trim_ascii_start().first() == Some(&b'{');
-    object.then(|| serde_json::from_slice(json).ok()).flatten()
-}
-
-/// A short text in JSON.
-fn name(raw: Option<&RawValue>) -> Option<Box<str>> {
-    let raw = raw?.get();
-    if raw.len() > LONGEST {
-        return None;
-    }
-    let text: Box<str> = serde_json::from_str(raw).ok()?;
-    (!text.is_empty()).then_some(text)
-}
-
 impl<'a> Answer<'a> {
     pub(super) fn read(json: &'a [u8]) -> Option<Self> {
-        read(json)
+        object(json)
     }
 
     /// Whether it is a failure in place of an answer.
@@ -88,7 +70,7 @@ impl<'a> Answer<'a> {
             content: &'a RawValue,
         }
         let output = self.output.map(|raw| raw.get().as_bytes());
-        let message: Option<Output<'_>> = output.and_then(read);
+        let message: Option<Output<'_>> = output.and_then(object);
         message.is_some_and(|output| output.message.content.get().starts_with('['))
     }
 
@@ -103,7 +85,7 @@ impl<'a> Answer<'a> {
             kind: &'a RawValue,
         }
         let tier = self.service_tier.map(|raw| raw.get().as_bytes());
-        let tier: Option<ServiceTier<'_>> = tier.and_then(read);
+        let tier: Option<ServiceTier<'_>> = tier.and_then(object);
         usage::with_tier(usage::read_field(self.usage), tier.map(|tier| tier.kind))
     }
 
@@ -115,7 +97,7 @@ impl<'a> Answer<'a> {
 
 impl<'a> Event<'a> {
     pub(super) fn read(json: &'a [u8]) -> Option<Self> {
-        read(json)
+        object(json)
     }
 
     /// Whether it has something that the model produced: a call that begins, words, thoughts.
@@ -128,12 +110,12 @@ impl<'a> Event<'a> {
     }
 
     pub(super) fn stop_reason(&self) -> Option<Box<str>> {
-        let stop: Answer<'_> = read(self.message_stop?.get().as_bytes())?;
+        let stop: Answer<'_> = object(self.message_stop?.get().as_bytes())?;
         stop.stop_reason()
     }
 
     pub(super) fn usage(&self) -> Option<Usage> {
-        let metadata: Answer<'_> = read(self.metadata?.get().as_bytes())?;
+        let metadata: Answer<'_> = object(self.metadata?.get().as_bytes())?;
         metadata.usage()
     }
 }

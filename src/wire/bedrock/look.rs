@@ -70,17 +70,10 @@ pub(super) fn event(event: &RawEvent) -> StreamEvent {
         return StreamEvent::default();
     }
     let Some(read) = Event::read(&data) else {
-        return StreamEvent {
-            malformed: true,
-            ..StreamEvent::default()
-        };
+        return StreamEvent::malformed();
     };
     if let Some(exception) = read.exception {
-        return StreamEvent {
-            error: Some(Exception::read(exception.get()).doc()),
-            foreign: true,
-            ..StreamEvent::default()
-        };
+        return StreamEvent::foreign(Exception::read(exception.get()).doc());
     }
     StreamEvent {
         life: true,

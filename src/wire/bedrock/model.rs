@@ -54,6 +54,7 @@ pub(super) enum TopK {
 const OTHERS: ModelRules = ModelRules {
     thinking: Thinking::Never,
     thinks_unless_told: false,
+    always_thinks: false,
     sampling: Sampling::All,
     forced_choice: false,
     prefill: false,

@@ -78,10 +78,12 @@ impl UpstreamDialect for Bedrock {
         look::id_of(headers).map(str::to_owned)
     }
 
-    fn takes_prefill(&self, model: &str, sent: &str) -> bool {
-        // A last message that ends with white space is refused, and without it the answer would not follow exactly.
-        let follows = !sent.ends_with(char::is_whitespace);
-        follows && super::model::ConverseRules::of(model).rules.prefill
+    fn takes_prefill(&self, model: &str) -> bool {
+        super::model::ConverseRules::of(model).rules.prefill
+    }
+
+    fn trims_prefill(&self) -> bool {
+        true
     }
 
     fn leaves_plain(&self, params: &Map<String, Value>) -> bool {

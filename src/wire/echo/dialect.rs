@@ -60,8 +60,8 @@ impl UpstreamDialect for EchoDialect {
         OpenAi.note(answered, event);
     }
 
-    fn takes_prefill(&self, model: &str, sent: &str) -> bool {
-        OpenAi.takes_prefill(model, sent)
+    fn takes_prefill(&self, model: &str) -> bool {
+        OpenAi.takes_prefill(model)
     }
 
     fn marked(&self, body: Bytes, form: Prefill) -> Bytes {

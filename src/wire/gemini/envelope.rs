@@ -5,10 +5,9 @@ use serde_json::value::RawValue;
 
 use crate::domain::attempt_record::ResponseMeta;
 use crate::domain::usage::Usage;
+use crate::wire::raw_field::{LONGEST_NAME, object, says};
 use crate::wire::usage;
 
-/// Longer texts are no names.
-const LONGEST: usize = 256;
 /// So many reasons are told.
 const REASONS: usize = 8;
 
@@ -134,15 +133,11 @@ impl CandidateSummary<'_> {
 impl<'a> AnswerEnvelope<'a> {
     pub(super) fn read(json: &'a [u8]) -> Option<Self> {
         let json = json.strip_prefix(b"\xef\xbb\xbf").unwrap_or(json);
-        let is_object = json.trim_ascii_start().first() == Some(&b'{');
-        is_object
-            .then(|| serde_json::from_slice(json).ok())
-            .flatten()
+        object(json)
     }
 
     pub(super) fn fails(&self) -> bool {
-        let error = self.error.map_or("null", RawValue::get);
-        !matches!(error, "null" | "{}" | "\"\"" | "false")
+        says(self.error)
     }
 
     /// Why the prompt was refused, if it was.
@@ -179,7 +174,7 @@ impl<'a> AnswerEnvelope<'a> {
     pub(super) fn note(&self, answered: &mut ResponseMeta) {
         let name = |raw| -> Option<Box<str>> {
             let text = word(raw);
-            (!text.is_empty() && text.len() <= LONGEST).then(|| text.into())
+            (!text.is_empty() && text.len() <= LONGEST_NAME).then(|| text.into())
         };
         answered.id = answered.id.take().or_else(|| name(self.response_id));
         answered.model = answered.model.take().or_else(|| name(self.model_version));
@@ -190,7 +185,7 @@ impl<'a> AnswerEnvelope<'a> {
         for (index, reason) in reasons.chain(blocked) {
             let told = &answered.finish_reasons;
             let again = told.len() > index && told.iter().any(|other| **other == *reason);
-            if told.len() < REASONS && !again && reason.len() <= LONGEST {
+            if told.len() < REASONS && !again && reason.len() <= LONGEST_NAME {
                 answered.finish_reasons.push(reason.into());
             }
         }

@@ -55,9 +55,26 @@ pub(super) fn thinking_form(model: &str) -> ThinkingForm {
     }
 }
 
-/// Whether the model refuses calls in the history of the current turn that carry no signature.
-pub(super) fn wants_signatures(model: &str) -> bool {
-    version(model).is_some_and(|(major, _)| major >= 3)
+/// Which parts of the model's own turns it refuses without a signature.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum SignedParts {
+    /// None.
+    None,
+    /// The first call of each step.
+    Calls,
+    /// These, and pictures with what stands first beside them.
+    CallsAndPictures,
+}
+
+/// What this model wants to see signed.
+///
+/// <https://ai.google.dev/gemini-api/docs/thought-signatures>
+pub(super) fn signed_parts(model: &str) -> SignedParts {
+    match version(model) {
+        Some((3.., _)) if bare_model(model).contains("image") => SignedParts::CallsAndPictures,
+        Some((3.., _)) => SignedParts::Calls,
+        _ => SignedParts::None,
+    }
 }
 
 #[cfg(test)]
@@ -109,7 +126,17 @@ mod tests {
         ] {
             assert_eq!(thinking_form(model), form, "{model}");
         }
-        assert!(wants_signatures("gemini-3.5-flash") && !wants_signatures("gemini-2.5-pro"));
-        assert!(!wants_signatures("test-model"));
+        for (model, signed) in [
+            ("gemini-3.5-flash", SignedParts::Calls),
+            ("gemini-2.5-pro", SignedParts::None),
+            ("gemini-2.5-flash-image", SignedParts::None),
+            (
+                "models/gemini-3-pro-image-preview",
+                SignedParts::CallsAndPictures,
+            ),
+            ("test-model", SignedParts::None),
+        ] {
+            assert_eq!(signed_parts(model), signed, "{model}");
+        }
     }
 }

@@ -87,7 +87,7 @@ impl UpstreamDialect for Gemini {
         look::note(answered, event);
     }
 
-    fn takes_prefill(&self, _model: &str, _sent: &str) -> bool {
+    fn takes_prefill(&self, _model: &str) -> bool {
         true
     }
 

@@ -5,9 +5,8 @@ use serde_json::value::RawValue;
 
 use crate::domain::usage::Usage;
 use crate::wire::inspection::ErrorDoc;
+use crate::wire::raw_field::{inner, name, object, says};
 
-/// Longer texts are no names.
-const LONGEST: usize = 256;
 /// Why an answer ended of which only that is told.
 const STOP: &str = "stop";
 
@@ -50,35 +49,18 @@ struct OllamaMessage<'a> {
     images: Option<&'a RawValue>,
 }
 
-/// An object, read into the fields of one of these; a list would fill a struct too.
-fn read<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Option<T> {
-    let object = json.trim_ascii_start().first() == Some(&b'{');
-    object.then(|| serde_json::from_slice(json).ok()).flatten()
-}
-
-/// A short text in JSON.
-fn name(raw: Option<&RawValue>) -> Option<Box<str>> {
-    let raw = raw?.get();
-    if raw.len() > LONGEST {
-        return None;
-    }
-    let text: Box<str> = serde_json::from_str(raw).ok()?;
-    (!text.is_empty()).then_some(text)
-}
-
 fn number<T: for<'de> Deserialize<'de>>(raw: Option<&RawValue>) -> Option<T> {
     serde_json::from_str(raw?.get()).ok()
 }
 
 impl<'a> OllamaAnswer<'a> {
     pub(super) fn read(json: &'a [u8]) -> Option<Self> {
-        read(json)
+        object(json)
     }
 
     /// The failure that stands in place of an answer, or of the rest of one.
     pub(super) fn failure(&self, json: &[u8]) -> Option<ErrorDoc> {
-        let error = self.error?.get();
-        if matches!(error, "null" | "\"\"" | "{}" | "false") {
+        if !says(self.error) {
             return None;
         }
         let status = number(self.status_code).or_else(|| number(self.status));
@@ -105,18 +87,14 @@ impl<'a> OllamaAnswer<'a> {
 
     /// Whether it has something that the model produced: words, thoughts, calls, pictures.
     pub(super) fn says(&self) -> bool {
-        let message: Option<OllamaMessage<'_>> = self
-            .message
-            .and_then(|message| read(message.get().as_bytes()));
-        let filled = |raw: Option<&RawValue>| {
-            raw.is_some_and(|raw| !matches!(raw.get(), "\"\"" | "null" | "[]"))
-        };
-        message.is_some_and(|message| {
-            filled(message.content)
-                || filled(message.thinking)
-                || filled(message.tool_calls)
-                || filled(message.images)
-        })
+        let message: OllamaMessage<'_> = inner(self.message);
+        let fields = [
+            message.content,
+            message.thinking,
+            message.tool_calls,
+            message.images,
+        ];
+        fields.into_iter().any(says)
     }
 
     pub(super) fn model(&self) -> Option<Box<str>> {

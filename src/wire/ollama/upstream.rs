@@ -73,7 +73,7 @@ impl UpstreamDialect for Ollama {
         look::note(answered, event);
     }
 
-    fn takes_prefill(&self, _model: &str, _sent: &str) -> bool {
+    fn takes_prefill(&self, _model: &str) -> bool {
         true
     }
 

@@ -4,22 +4,11 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::domain::attempt_record::ResponseMeta;
+use crate::wire::raw_field::name;
 use crate::wire::sse::RawEvent;
 
-/// Longer texts are no names.
-const LONGEST: usize = 256;
 /// The finish reasons that are kept.
 const REASONS: usize = 8;
-
-/// A short text in JSON.
-pub(super) fn name(raw: Option<&RawValue>) -> Option<Box<str>> {
-    let raw = raw?.get();
-    if raw.len() > LONGEST {
-        return None;
-    }
-    let text: Box<str> = serde_json::from_str(raw).ok()?;
-    (!text.is_empty()).then_some(text)
-}
 
 /// The reasons of a whole answer's choices, in order.
 pub(super) fn reasons(answer: &str) -> Vec<Box<str>> {

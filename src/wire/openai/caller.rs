@@ -2,7 +2,9 @@
 
 use bytes::Bytes;
 
-use super::{OpenAi, error, error_event, ir, models, prefill, stream_options, text_size};
+use super::{
+    OpenAi, completions, error, error_event, ir, models, prefill, stream_options, text_size,
+};
 use crate::domain::dialect::{EventForm, Operation};
 use crate::wire::dialect::{CallerDialect, EventEncoder};
 use crate::wire::error_body::{ErrorBody, Trouble};
@@ -66,7 +68,11 @@ impl CallerDialect for OpenAi {
     }
 
     fn may_be_rescued(&self, operation: Operation, doc: &RequestDoc) -> bool {
-        operation == Operation::Chat && prefill::may_be_rescued(doc)
+        match operation {
+            Operation::Chat => prefill::may_be_rescued(doc),
+            Operation::Completions => completions::may_be_rescued(doc),
+            _ => false,
+        }
     }
 
     fn continued(
@@ -76,7 +82,15 @@ impl CallerDialect for OpenAi {
         sent: &str,
         spent: u64,
     ) -> Option<RequestDoc> {
-        (operation == Operation::Chat).then(|| prefill::continued(doc, sent, spent))?
+        match operation {
+            Operation::Chat => prefill::continued(doc, sent, spent),
+            Operation::Completions => completions::continued(doc, sent, spent),
+            _ => None,
+        }
+    }
+
+    fn continues_itself(&self, operation: Operation) -> bool {
+        operation == Operation::Completions
     }
 
     fn end_mark(&self, operation: Operation) -> Option<Bytes> {

@@ -32,7 +32,7 @@ pub(super) fn is_new(model: &str) -> bool {
     is_o(&name) || new_gpt(&name).is_some()
 }
 
-/// Whether the model reasons at this effort. The o series, GPT-5 itself and the models for code do so unless they are told
+/// Whether the model reasons at this effort. The o series and GPT-5 itself always do, the models for code unless they are told
 /// otherwise, later ones where they are asked to, those for chats never.
 fn reasons(model: &str, effort: Option<&str>) -> bool {
     let name = bare(model);
@@ -41,8 +41,8 @@ fn reasons(model: &str, effort: Option<&str>) -> bool {
         return false;
     }
     let first = gpt.is_none_or(|rest| rest.starts_with('5') && !rest.starts_with("5."));
-    let by_default = first || name.contains("codex") || name.contains("-pro");
-    effort.map_or(by_default, |effort| effort != "none")
+    let by_default = name.contains("codex") || name.contains("-pro");
+    first || effort.map_or(by_default, |effort| effort != "none")
 }
 
 /// Takes out of a request what the model refuses, and tells each with the reason, but for values that mean nothing.
@@ -106,8 +106,8 @@ mod tests {
     #[test]
     fn some_reason_by_default_and_some_when_asked() {
         for (model, alone, low, none) in [
-            ("o4-mini", true, true, false),
-            ("openai/gpt-5-mini", true, true, false),
+            ("o4-mini", true, true, true),
+            ("openai/gpt-5-mini", true, true, true),
             ("gpt-5.2", false, true, false),
             ("gpt-5.1-codex-max", true, true, false),
             ("gpt-5.2-pro", true, true, false),

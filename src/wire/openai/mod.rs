@@ -2,6 +2,7 @@
 
 mod answered;
 mod caller;
+mod completions;
 mod embeddings;
 mod envelope;
 mod error;

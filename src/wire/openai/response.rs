@@ -14,6 +14,7 @@ use super::stream;
 use crate::domain::attempt_record::ResponseMeta;
 use crate::domain::dialect::{AnswerList, EventForm, Operation};
 use crate::wire::inspection::{ErrorDoc, Inspection};
+use crate::wire::raw_field::name;
 use crate::wire::readable::looks_like_events;
 use crate::wire::sse::EventSplitter;
 use crate::wire::usage;
@@ -87,8 +88,8 @@ fn look(operation: Operation, body: &[u8], answered: Option<&mut ResponseMeta>) 
     }
     if let Some(answered) = answered {
         *answered = ResponseMeta {
-            id: answered::name(envelope.id),
-            model: answered::name(envelope.model),
+            id: name(envelope.id),
+            model: name(envelope.model),
             finish_reasons: answered::reasons(text),
         };
     }

@@ -62,7 +62,7 @@ impl UpstreamDialect for OpenAi {
         answered::note(answered, event);
     }
 
-    fn takes_prefill(&self, _model: &str, _sent: &str) -> bool {
+    fn takes_prefill(&self, _model: &str) -> bool {
         true
     }
 

@@ -15,7 +15,7 @@ const LONGEST: usize = 64;
 
 #[derive(Clone, Copy, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Fields<'a> {
+pub(super) struct CountFields<'a> {
     /// Cohere's object around its counts.
     #[serde(borrow)]
     pub(super) tokens: Raw<'a>,
@@ -199,14 +199,14 @@ struct Modality<'a> {
 
 #[derive(Clone, Copy, Default, Deserialize)]
 #[serde(default)]
-struct Kept<'a> {
+struct WrittenFor<'a> {
     #[serde(borrow)]
     ttl: Raw<'a>,
     #[serde(borrow, rename = "inputTokens")]
     input_tokens: Raw<'a>,
 }
 
-impl<'a> Fields<'a> {
+impl<'a> CountFields<'a> {
     pub(super) fn prompt_details(&self) -> Option<PromptDetails<'a>> {
         inner(self.prompt_tokens_details).or_else(|| inner(self.input_tokens_details))
     }
@@ -245,7 +245,7 @@ impl<'a> Fields<'a> {
 
     /// Bedrock's tokens that were written for an hour.
     pub(super) fn written_for_an_hour(&self) -> u32 {
-        each(self.cache_details, |kept: Kept<'_>| {
+        each(self.cache_details, |kept: WrittenFor<'_>| {
             (text(kept.ttl).as_deref() == Some("1h")).then(|| small(kept.input_tokens))
         })
     }

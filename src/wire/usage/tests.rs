@@ -223,7 +223,7 @@ fn tiers_places_and_speeds_are_words() {
     );
     let words = [details.tier, details.geo, details.speed];
     assert_eq!(
-        words.each_ref().map(Word::as_str),
+        words.each_ref().map(ShortWord::as_str),
         ["priority", "us", "fast"]
     );
     let beside = RawTier::of(r#""Flex""#);

@@ -77,7 +77,7 @@ pub fn hold(data: &[u8]) {
 fn resume(first: &[RawEvent], second: &[RawEvent]) {
     let doc = RequestDoc::parse(Bytes::from_static(b"{}")).unwrap();
     for caller in CALLER {
-        let mut sent = Transcript::of(caller.sent_events());
+        let mut sent = Transcript::of(Operation::Chat, caller.sent_events());
         first.iter().for_each(|event| sent.note(event));
         let Some(mut encoder) = sent
             .resumed(&doc, caller.id())

@@ -299,6 +299,8 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
             "dispatch",
             "admin",
             "api",
+            "app/refresher",
+            "app/refresher.rs",
         ],
         "below floor 3 nothing is polled",
     ),

@@ -224,7 +224,7 @@ fn rescue(pair: Pair) -> &'static str {
     }
     let rest = caller.continued(pair.operation(), &doc, "Hel", 1);
     match rest {
-        Some(_) if dialect.takes_prefill(MODEL, "Hel") => "a prefill, or the same request again",
+        Some(_) if dialect.takes_prefill(MODEL) => "a prefill, or the same request again",
         _ => "the same request again",
     }
 }

@@ -156,7 +156,10 @@ pub(super) fn limits(
     let usual = call.rules.max_tokens;
     let mut most = asked.clone().unwrap_or_else(|| usual.into());
     if off {
-        if call.rules.thinks_unless_told {
+        if call.rules.always_thinks {
+            let said = effort.map_or("reasoning", |_| "reasoning.effort");
+            encoder.lose(said, "the model always thinks");
+        } else if call.rules.thinks_unless_told {
             put(fields, "thinking", Some(json!({"type": "disabled"})));
         }
     } else if on && call.rules.thinking == Thinking::Adaptive {

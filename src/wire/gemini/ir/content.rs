@@ -9,6 +9,7 @@ use super::conversation::ON_TEXT;
 use super::fields::UNKNOWN;
 use super::{media, tools};
 use crate::wire::gemini::ID;
+use crate::wire::gemini::generation::SignedParts;
 use crate::wire::ir::fields::{Encoder, put};
 use crate::wire::ir::{
     ChatMessage, ChatRole, ContentPart, Extra, PartBody, ReasoningPart, ToolCall, ToolCallKind,
@@ -23,8 +24,8 @@ const FOREIGN: &str = "reasoning that another provider's model wrote";
 /// Writes one conversation.
 pub(super) struct Writer<'a> {
     pub(super) encoder: &'a mut Encoder,
-    /// Whether the model refuses calls without a signature.
-    pub(super) wants_signatures: bool,
+    /// Which parts the model refuses without a signature.
+    pub(super) signed: SignedParts,
     /// The tools that were called, by the ids of the calls.
     names: BTreeMap<String, String>,
     contents: Vec<ContentDraft>,
@@ -43,10 +44,10 @@ struct ContentDraft {
 }
 
 impl<'a> Writer<'a> {
-    pub(super) fn new(encoder: &'a mut Encoder, wants_signatures: bool) -> Self {
+    pub(super) fn new(encoder: &'a mut Encoder, signed: SignedParts) -> Self {
         Self {
             encoder,
-            wants_signatures,
+            signed,
             names: BTreeMap::new(),
             contents: Vec::new(),
         }
@@ -330,18 +331,31 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// Calls of another model have no signature, which the newest models want to see on the first of each step.
+    /// What another model wrote has no signature. The newest models want to see one on the first call of each step, and those
+    /// that make pictures on each picture of theirs and on what stands first beside it.
     fn sign(&self, content: &mut ContentDraft) {
-        if self.encoder.same || !self.wants_signatures {
+        if self.encoder.same || !content.is_model || self.signed == SignedParts::None {
             return;
         }
-        let first = content
+        let has = |part: &Value, name: &str| part.get(name).is_some();
+        let pictures = self.signed == SignedParts::CallsAndPictures
+            && content.parts.iter().any(|part| has(part, "inlineData"));
+        let call = content
             .parts
-            .iter_mut()
-            .find(|part| part.get("functionCall").is_some());
-        if let Some(Value::Object(call)) = first {
-            call.entry("thoughtSignature")
-                .or_insert(NO_SIGNATURE.into());
+            .iter()
+            .position(|part| has(part, "functionCall"));
+        let thinks = |part: &Value| part.get("thought") == Some(&json!(true));
+        let first = content.parts.iter().position(|part| !thinks(part));
+        for (at, part) in content.parts.iter_mut().enumerate() {
+            let wants =
+                Some(at) == call || pictures && (Some(at) == first || has(part, "inlineData"));
+            if let Value::Object(fields) = part
+                && wants
+            {
+                fields
+                    .entry("thoughtSignature")
+                    .or_insert(NO_SIGNATURE.into());
+            }
         }
     }
 

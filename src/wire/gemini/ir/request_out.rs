@@ -6,7 +6,7 @@ use super::content::Writer;
 use super::fields::{UNKNOWN, encoder};
 use super::settings::{self, Settings};
 use super::tools;
-use crate::wire::gemini::generation::wants_signatures;
+use crate::wire::gemini::generation::signed_parts;
 use crate::wire::ir::fields::{Encoder, put};
 use crate::wire::ir::tier::{Tier, TierWords};
 use crate::wire::ir::{
@@ -85,7 +85,7 @@ fn encode_messages(
     messages: Vec<ChatMessage>,
     model: &str,
 ) {
-    let mut writer = Writer::new(encoder, wants_signatures(model));
+    let mut writer = Writer::new(encoder, signed_parts(model));
     let mut instructions = Vec::new();
     let mut instruction_fields = Extra::new();
     let mut begins = true;

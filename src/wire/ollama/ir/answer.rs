@@ -1,6 +1,7 @@
 //! Whole answers, reasons for their end, and token counts.
 
 use std::hash::{DefaultHasher, Hasher};
+use std::ops::Range;
 
 use serde_json::Value;
 
@@ -8,7 +9,7 @@ use super::super::ID;
 use crate::wire::ir::fields::{count, flag, list, take, text};
 use crate::wire::ir::{
     ChatAnswer, ChatCandidate, ChatMessage, ChatRole, ContentPart, Extra, Loss, MediaSource,
-    PartBody, ReasoningPart, StopReason, ToolCall, UsageCounts, logprobs,
+    PartBody, ReasoningPart, StopReason, TokenLogprob, ToolCall, UsageCounts, logprobs,
 };
 use crate::wire::json;
 
@@ -40,7 +41,13 @@ pub(in crate::wire::ollama) fn decode_answer(body: &[u8]) -> Result<ChatAnswer, 
     if let Some(words) = filled(&mut message, THINKING) {
         parts.push(ContentPart::new(PartBody::Reasoning(thought(words))));
     }
-    parts.extend(filled(&mut message, "content").map(ContentPart::text));
+    let words = filled(&mut message, "content");
+    let tokens = tokens_of(
+        &mut fields,
+        words.as_deref().unwrap_or_default(),
+        !parts.is_empty(),
+    );
+    parts.extend(words.map(ContentPart::text));
     parts.extend(images(&mut message).map(ContentPart::new));
     let calls = list(&mut message, "tool_calls").unwrap_or_default();
     let mut number = 0;
@@ -60,7 +67,6 @@ pub(in crate::wire::ollama) fn decode_answer(body: &[u8]) -> Result<ChatAnswer, 
     }
     flag(&mut fields, "done");
     let stop = decode_stop(&mut fields, number > 0);
-    let tokens = take(&mut fields, "logprobs", logprobs::read);
     let mut answer = ChatAnswer::new(ID);
     answer.model = text(&mut fields, "model");
     answer.usage = decode_usage(&mut fields);
@@ -75,7 +81,7 @@ pub(in crate::wire::ollama) fn decode_answer(body: &[u8]) -> Result<ChatAnswer, 
             extra: message,
         },
         stop: Some(stop),
-        logprobs: tokens.unwrap_or_default(),
+        logprobs: tokens,
         extra: Extra::new(),
     });
     Ok(answer)
@@ -92,6 +98,60 @@ pub(super) fn message_of(fields: &mut Extra) -> Option<Extra> {
             fields.insert("message".to_owned(), other);
             None
         }
+    }
+}
+
+/// How probable the tokens of these words were. Ollama tells it of all that the model wrote in one list: what it `thinks` stays
+/// behind, as does everything where the words are not found in the list.
+fn tokens_of(fields: &mut Extra, words: &str, thinks: bool) -> Vec<TokenLogprob> {
+    let all = take(fields, "logprobs", logprobs::read).unwrap_or_default();
+    if !thinks || all.is_empty() {
+        return all;
+    }
+    let spoken = spoken(&all, words);
+    let of_words = all.get(spoken.clone()).unwrap_or_default().to_vec();
+    let others = [all.get(..spoken.start), all.get(spoken.end..)];
+    let others = others.into_iter().flatten().flat_map(logprobs::write);
+    fields.insert("logprobs".to_owned(), Value::Array(others.collect()));
+    of_words
+}
+
+/// Which of these tokens say these words, the last place where they do; none where the words begin or end inside of a token,
+/// but for white space.
+fn spoken(tokens: &[TokenLogprob], words: &str) -> Range<usize> {
+    let bytes_of = |token: &'_ TokenLogprob| {
+        token
+            .bytes
+            .clone()
+            .unwrap_or_else(|| token.token.clone().into_bytes())
+    };
+    let mut all = Vec::new();
+    let ends: Vec<usize> = tokens
+        .iter()
+        .map(|token| {
+            all.extend(bytes_of(token));
+            all.len()
+        })
+        .collect();
+    let words = words.trim().as_bytes();
+    let found = memchr::memmem::rfind(&all, words).filter(|_| !words.is_empty());
+    let Some(start) = found else { return 0..0 };
+    let end = start + words.len();
+    let first = ends.partition_point(|own| *own <= start);
+    let last = ends.partition_point(|own| *own < end);
+    let begins = first
+        .checked_sub(1)
+        .and_then(|before| ends.get(before))
+        .map_or(0, |at| *at);
+    let ended = ends.get(last).map_or(end, |at| *at);
+    let beside = [all.get(begins..start), all.get(end..ended)];
+    let blank = beside
+        .into_iter()
+        .flatten()
+        .all(|bytes| bytes.trim_ascii().is_empty());
+    match blank {
+        true => first..(last + 1).min(tokens.len()),
+        false => 0..0,
     }
 }
 
@@ -198,4 +258,48 @@ pub(super) fn decode_usage(fields: &mut Extra) -> Option<UsageCounts> {
 /// Leaves out what Ollama says of itself.
 pub(super) fn without_own(fields: &mut Extra) {
     fields.retain(|name, _| !OWN.contains(&name.as_str()));
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn of_an_answer_with_thoughts_only_the_words_have_probabilities() {
+        let tokens = |all: &[&str]| -> Vec<Value> {
+            all.iter()
+                .map(|token| json!({"token": token, "logprob": -0.5}))
+                .collect()
+        };
+        for (thinking, content, all, own, rest) in [
+            ("", "Hi you", &["Hi", " you"][..], &["Hi", " you"][..], 0),
+            (
+                "Hm",
+                "Hi you",
+                &["Hm", "</think>", "\n\n", "Hi", " you"],
+                &["Hi", " you"],
+                3,
+            ),
+            (
+                "Hi",
+                "Hi",
+                &["<think>", "Hi", "</think>", " Hi", "<|end|>"],
+                &[" Hi"],
+                4,
+            ),
+            ("Hm", "Hi", &["Hm", "x", "Hill"], &[], 3),
+            ("Hm", "", &["Hm", "{}"], &[], 2),
+        ] {
+            let body = json!({"message": {"role": "assistant", "thinking": thinking, "content": content},
+                "logprobs": tokens(all), "done": true});
+            let answer = decode_answer(body.to_string().as_bytes()).unwrap();
+            let told = &answer.candidates[0].logprobs;
+            let told: Vec<&str> = told.iter().map(|token| token.token.as_str()).collect();
+            assert_eq!(told, own, "{body}");
+            let left = answer.extra.get("logprobs").and_then(Value::as_array);
+            assert_eq!(left.map_or(0, Vec::len), rest, "{body}");
+        }
+    }
 }

@@ -146,7 +146,7 @@ impl Second {
     fn overlap(&self, sent: &str) -> Overlap {
         match self.restarts {
             true => Overlap::restarted(sent),
-            false => Overlap::continued(sent, self.echoes),
+            false => Overlap::continued(sent, self.echoes, 0),
         }
     }
 
@@ -194,7 +194,7 @@ fn told(
         .into_iter()
         .flat_map(|items| split(encoder.event(items)))
         .collect();
-    let mut sent = Transcript::of(own.sent_events());
+    let mut sent = Transcript::of(operation, own.sent_events());
     let mut out = Vec::new();
     for event in all.iter().take(cut.index(all.len() + 1)) {
         sent.note(event);

@@ -4,8 +4,8 @@ use aws_smithy_eventstream::frame::write_message_to;
 use aws_smithy_types::event_stream::{Header, HeaderValue, Message};
 use serde_json::{Value, json};
 
-use crate::support::Behaviour;
 use crate::support::behaviour::{DONE, chunk, error_event, finish, role};
+use crate::support::{At, Behaviour};
 
 /// What an answer may have beside its text.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -20,7 +20,7 @@ pub enum Beside {
 pub struct Script {
     kind: &'static str,
     /// What comes before the content.
-    pub opening: Vec<Vec<u8>>,
+    opening: Vec<Vec<u8>>,
     words: Vec<Vec<u8>>,
     end: Vec<Vec<u8>>,
     error: Vec<u8>,
@@ -39,6 +39,24 @@ impl Script {
         Behaviour::pieces(self.kind, parts)
     }
 
+    /// Its first words, then a reset connection.
+    pub fn reset_after(self, words: usize) -> Behaviour {
+        let at = At::AfterPart(self.opening.len() + words);
+        self.whole().reset(at)
+    }
+
+    /// Its first words, then the end of the connection.
+    pub fn close_after(self, words: usize) -> Behaviour {
+        let at = At::AfterPart(self.opening.len() + words);
+        self.whole().close(at)
+    }
+
+    /// Nothing behind its beginning.
+    pub fn hangs(self) -> Behaviour {
+        let at = At::AfterPart(self.opening.len());
+        self.whole().hang(at)
+    }
+
     /// Its words, then an error.
     pub fn fails(self) -> Behaviour {
         let parts = [self.opening, self.words, vec![self.error]].concat();
@@ -52,6 +70,7 @@ pub fn model(dialect: &str) -> &'static str {
         "anthropic" => "claude-sonnet-4-5",
         "gemini" => "gemini-2.5-flash",
         "bedrock" => "anthropic.claude-sonnet-4-5-20250929-v1:0",
+        "ollama" => "qwen3:8b",
         _ => "gpt-4.1",
     }
 }
@@ -64,6 +83,7 @@ pub fn script(dialect: &str, words: &[&str]) -> Script {
         "gemini" => gemini(words),
         "responses" => responses(words),
         "bedrock" => bedrock(words),
+        "ollama" => ollama(words),
         other => panic!("no such dialect: {other}"),
     }
 }
@@ -141,6 +161,7 @@ fn beside(dialect: &str, what: Beside) -> Vec<u8> {
             ]
             .concat()
         }
+        "ollama" => beside_ollama(thinks),
         _ => {
             let (name, payload) = match thinks {
                 true => (
@@ -351,5 +372,33 @@ fn bedrock(words: &[&str]) -> Script {
             "internalServerException",
             &json!({"message": "engine died"}),
         ),
+    }
+}
+
+fn line(message: &Value) -> Vec<u8> {
+    let line = json!({"model": "qwen3:8b", "created_at": "2026-01-01T00:00:00Z", "message": message, "done": false});
+    format!("{line}\n").into_bytes()
+}
+
+fn beside_ollama(thinks: bool) -> Vec<u8> {
+    let call = json!({"function": {"name": "f", "arguments": {}}});
+    line(&match thinks {
+        true => json!({"role": "assistant", "content": "", "thinking": "hm"}),
+        false => json!({"role": "assistant", "content": "", "tool_calls": [call]}),
+    })
+}
+
+fn ollama(words: &[&str]) -> Script {
+    let says = |text: &str| line(&json!({"role": "assistant", "content": text}));
+    let end = json!({
+        "model": "qwen3:8b", "created_at": "2026-01-01T00:00:00Z", "message": {"role": "assistant", "content": ""},
+        "done": true, "done_reason": "stop", "prompt_eval_count": 3, "eval_count": 2,
+    });
+    Script {
+        kind: "application/x-ndjson",
+        opening: vec![says("")],
+        words: words.iter().map(|word| says(word)).collect(),
+        end: vec![format!("{end}\n").into_bytes()],
+        error: b"{\"error\":\"engine died\"}\n".to_vec(),
     }
 }

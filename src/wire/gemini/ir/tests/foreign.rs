@@ -38,8 +38,12 @@ pub(super) fn check_contents(body: &Value) {
 }
 
 fn asked(body: Value) -> (Value, Vec<String>) {
+    asked_of("gemini-3.5-flash", body)
+}
+
+fn asked_of(model: &str, body: Value) -> (Value, Vec<String>) {
     let mut request = chat::decode(body).unwrap();
-    request.model = Some("gemini-3.5-flash".to_owned());
+    request.model = Some(model.to_owned());
     let (body, losses) = encode_request(request);
     (body, losses.into_iter().map(|loss| loss.path).collect())
 }
@@ -73,6 +77,34 @@ fn instructions_stand_by_themselves_and_later_ones_where_they_stood() {
 
 fn call(id: &str, name: &str, arguments: &str) -> Value {
     json!({"id": id, "type": "function", "function": {"name": name, "arguments": arguments}})
+}
+
+#[test]
+fn a_model_that_makes_pictures_sees_its_own_signed() {
+    let picture =
+        || json!({"type": "image_url", "image_url": {"url": "data:image/png;base64,aGk="}});
+    let body = json!({"messages": [
+        {"role": "user", "content": [picture()]},
+        {"role": "assistant", "content": [{"type": "text", "text": "Here:"}, picture(), {"type": "text", "text": "Nice."}]},
+        {"role": "user", "content": "again"},
+        {"role": "assistant", "content": "No."},
+        {"role": "user", "content": "why"},
+    ]});
+    let signed = |model: &str| -> Vec<bool> {
+        let (body, _) = asked_of(model, body.clone());
+        let contents = body["contents"].as_array().unwrap().iter();
+        let parts = contents.flat_map(|content| content["parts"].as_array().unwrap());
+        parts
+            .map(|part| part["thoughtSignature"] == NO_SIGNATURE)
+            .collect()
+    };
+    let images = "gemini-3-pro-image-preview";
+    assert_eq!(
+        signed(images),
+        [false, true, true, false, false, false, false]
+    );
+    assert_eq!(signed("gemini-3.5-flash"), [false; 7]);
+    assert_eq!(signed("gemini-2.5-flash-image"), [false; 7]);
 }
 
 #[test]

@@ -1,0 +1,174 @@
+//! The list of models that callers get: what may be asked for, and what is known of each.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+
+use crate::config::Config;
+use crate::domain::catalog::capability::Capability;
+use crate::domain::catalog::entry::Origin;
+use crate::domain::catalog::facts::Facts;
+use crate::domain::chain::Listed;
+use crate::domain::ids::Upstream;
+use crate::domain::money::Pico;
+use crate::domain::price_sheet::{PriceSheet, Rates};
+use crate::wire::model_entry::ModelEntry;
+
+/// Every line of the list.
+pub(super) fn of(config: &Config) -> Vec<ModelEntry> {
+    let listed = config.targets.listed().iter();
+    let entries = listed.map(|line| ModelEntry {
+        id: line.id.to_string(),
+        owned_by: match &line.provider {
+            Some(provider) => provider.to_string(),
+            None => "pointsman".to_owned(),
+        },
+        extra: extra(config, line),
+    });
+    entries.collect()
+}
+
+fn extra(config: &Config, line: &Listed) -> Map<String, Value> {
+    let mut extra = Map::new();
+    let upstreams = &line.chain.upstreams;
+    match (&line.provider, upstreams.as_slice()) {
+        (Some(_), [upstream]) => describe(&facts(config, upstream), &mut extra),
+        _ => {
+            let chain: Vec<String> = upstreams.iter().map(ToString::to_string).collect();
+            extra.insert("upstreams".to_owned(), json!(chain));
+            let all: Vec<Arc<Facts>> = upstreams
+                .iter()
+                .map(|upstream| facts(config, upstream))
+                .collect();
+            // What holds whichever of them answers.
+            let least = |field: &dyn Fn(&Facts) -> Option<u64>| {
+                let values: Option<Vec<u64>> = all.iter().map(|facts| field(facts)).collect();
+                values.and_then(|values| values.into_iter().min())
+            };
+            let window = least(&|facts| facts.window.as_ref().map(|known| known.value));
+            let output = least(&|facts| facts.max_output.as_ref().map(|known| known.value));
+            for (name, value) in [("context_window", window), ("max_output_tokens", output)] {
+                if let Some(value) = value {
+                    extra.insert(name.to_owned(), value.into());
+                }
+            }
+        }
+    }
+    extra
+}
+
+fn facts(config: &Config, upstream: &Upstream) -> Arc<Facts> {
+    if let Some(known) = &config.known {
+        return known.facts(&upstream.provider, &upstream.model);
+    }
+    let mut providers = config.providers.iter();
+    let provider = providers.find(|provider| provider.name == upstream.provider);
+    let window = provider.and_then(|provider| provider.context_window);
+    let configured = crate::domain::catalog::facts::Configured {
+        window,
+        sheet: None,
+    };
+    Arc::new(Facts::merged(&configured, &[], false))
+}
+
+fn describe(facts: &Facts, extra: &mut Map<String, Value>) {
+    let mut sources = Map::new();
+    let mut add = |name: &str, value: Value, origin: &Origin| {
+        extra.insert(name.to_owned(), value);
+        sources.insert(name.to_owned(), source(origin));
+    };
+    if let Some(window) = &facts.window {
+        add("context_window", window.value.into(), &window.origin);
+    }
+    if let Some(output) = &facts.max_output {
+        add("max_output_tokens", output.value.into(), &output.origin);
+    }
+    if let Some(sheet) = &facts.sheet {
+        add("pricing", pricing(&sheet.value), &sheet.origin);
+    }
+    if let Some(status) = &facts.status {
+        add("status", status.value.name().into(), &status.origin);
+    }
+    let mut can = Map::new();
+    let mut from = Map::new();
+    for capability in Capability::ALL {
+        if let Some(known) = facts.capabilities.get(capability) {
+            can.insert(capability.name().to_owned(), known.value.into());
+            from.insert(capability.name().to_owned(), source(&known.origin));
+        }
+    }
+    if !can.is_empty() {
+        extra.insert("capabilities".to_owned(), can.into());
+        sources.insert("capabilities".to_owned(), from.into());
+    }
+    if !sources.is_empty() {
+        extra.insert("source".to_owned(), sources.into());
+    }
+}
+
+/// Where a fact comes from, and when it was read, in seconds since 1970.
+fn source(origin: &Origin) -> Value {
+    match origin.read_at {
+        Some(read_at) => json!({"name": origin.name, "read_at": read_at}),
+        None => json!({"name": origin.name}),
+    }
+}
+
+/// Prices as text: per million tokens by their names in the configuration, and per token as OpenRouter's clients read them.
+fn pricing(sheet: &PriceSheet) -> Value {
+    let Rates {
+        input,
+        output,
+        cached_input,
+        cache_write,
+        ..
+    } = sheet.rates;
+    let mut pricing = Map::new();
+    for (million, token, rate) in [
+        ("input", "prompt", input),
+        ("output", "completion", output),
+        ("cached_input", "input_cache_read", cached_input),
+        ("cache_write", "input_cache_write", cache_write),
+    ] {
+        if let Some(rate) = rate {
+            pricing.insert(million.to_owned(), decimal(rate, 6).into());
+            pricing.insert(token.to_owned(), decimal(rate, 12).into());
+        }
+    }
+    pricing.into()
+}
+
+/// An amount in 10 to the power of minus `places`, as text without zeros at its end.
+fn decimal(amount: Pico, places: usize) -> String {
+    let digits = format!("{:0width$}", amount.get(), width = places + 1);
+    let (whole, part) = digits.split_at(digits.len() - places);
+    let part = part.trim_end_matches('0');
+    match part {
+        "" => whole.to_owned(),
+        part => format!("{whole}.{part}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prices_are_told_as_text_in_both_units() {
+        let rates = Rates {
+            input: Some(Pico::new(2_500_000)),
+            output: Some(Pico::new(10_000_000)),
+            cached_input: Some(Pico::ZERO),
+            ..Rates::default()
+        };
+        let told = pricing(&PriceSheet {
+            rates,
+            ..PriceSheet::default()
+        });
+        assert_eq!(
+            told,
+            json!({"input": "2.5", "prompt": "0.0000025", "output": "10", "completion": "0.00001",
+                "cached_input": "0", "input_cache_read": "0"})
+        );
+    }
+}

@@ -1,0 +1,133 @@
+//! Fetches lists of models in the background, once the process serves: one task, which publishes what it has, and keeps
+//! the last good list of each in a file for the next process.
+
+mod fetch;
+mod jobs;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use self::jobs::ListJob;
+use crate::config::{Config, FetchedLists};
+use crate::runtime::clock::Clock;
+use crate::runtime::task::{self, TaskGuard};
+use crate::store::kept_lists::{self, SavedList};
+
+/// Without anything to fetch the task sleeps so long.
+const IDLE: Duration = Duration::from_secs(3600);
+
+/// The lists that were fetched, and the task that fetches more.
+pub(super) struct Refresher {
+    lists: watch::Receiver<Arc<FetchedLists>>,
+    publish: watch::Sender<Arc<FetchedLists>>,
+    /// What the jobs begin with.
+    saved: Vec<SavedList>,
+    task: Option<TaskGuard>,
+    /// What the task was started for.
+    started: Option<jobs::Wanted>,
+}
+
+impl Refresher {
+    /// What the last process kept.
+    pub(super) async fn restored(config: &Config) -> Self {
+        let saved = match config.catalog.state.clone() {
+            Some(path) => read(path).await,
+            None => Vec::new(),
+        };
+        let config = config.clone();
+        let saved_too = saved.clone();
+        let restored = tokio::task::spawn_blocking(move || jobs::restore(&config, &saved_too));
+        let (publish, lists) = watch::channel(Arc::new(restored.await.unwrap_or_default()));
+        Self {
+            lists,
+            publish,
+            saved,
+            task: None,
+            started: None,
+        }
+    }
+
+    /// The lists as they are now.
+    pub(super) fn lists(&self) -> Arc<FetchedLists> {
+        Arc::clone(&self.lists.borrow())
+    }
+
+    /// Fetches what this configuration names from now on; goes on as before where it names the same.
+    pub(super) fn start(&mut self, config: &Config, clock: Clock) {
+        let wanted = jobs::wanted(config);
+        if self.started.as_ref() == Some(&wanted) {
+            return;
+        }
+        let jobs = jobs::jobs(config, &self.saved, &self.lists(), clock);
+        self.started = Some(wanted);
+        self.task = (!jobs.is_empty()).then(|| {
+            let work = run(
+                jobs,
+                config.catalog.state.clone(),
+                self.publish.clone(),
+                clock,
+            );
+            task::guarded(work)
+        });
+    }
+
+    /// Completes when lists have been fetched. Cancel-safe; never, where none are.
+    pub(super) async fn changed(&mut self) -> Arc<FetchedLists> {
+        if self.lists.changed().await.is_err() {
+            return std::future::pending().await;
+        }
+        Arc::clone(&self.lists.borrow_and_update())
+    }
+}
+
+async fn run(
+    mut jobs: Vec<ListJob>,
+    state: Option<PathBuf>,
+    publish: watch::Sender<Arc<FetchedLists>>,
+    clock: Clock,
+) {
+    loop {
+        let next = jobs.iter().map(|job| job.due).min();
+        tokio::time::sleep_until(next.unwrap_or_else(|| Instant::now() + IDLE)).await;
+        let now = Instant::now();
+        let due = jobs.iter_mut().filter(|job| job.due <= now);
+        let fetched = join_all(due.map(|job| job.refresh(clock))).await;
+        if !fetched.into_iter().any(|new| new) {
+            continue;
+        }
+        let lists = jobs
+            .iter()
+            .filter_map(|job| Some((job.key.clone(), job.list()?)));
+        publish.send_replace(Arc::new(lists.collect()));
+        if let Some(path) = &state {
+            let saved = jobs.iter().filter_map(ListJob::saved).collect();
+            write(path.clone(), saved).await;
+        }
+    }
+}
+
+/// What was kept; nothing, with a warning, where it cannot be read.
+async fn read(path: PathBuf) -> Vec<SavedList> {
+    let shown = path.display().to_string();
+    match tokio::task::spawn_blocking(move || kept_lists::read(&path)).await {
+        Ok(Ok(lists)) => lists,
+        Ok(Err(error)) => {
+            tracing::warn!(file = shown, %error, "the kept lists of models cannot be read: they are fetched anew");
+            Vec::new()
+        }
+        Err(_) => Vec::new(),
+    }
+}
+
+async fn write(path: PathBuf, lists: Vec<SavedList>) {
+    let shown = path.display().to_string();
+    let written = tokio::task::spawn_blocking(move || kept_lists::write(&path, lists)).await;
+    if let Ok(Err(error)) = written {
+        tracing::warn!(file = shown, %error, "the lists of models cannot be kept");
+    }
+}

@@ -1,0 +1,172 @@
+//! OpenRouter's list (documentation of 2026-08). Prices are text, in USD for one token, request or picture.
+
+use super::amount::PriceUnit;
+use super::features;
+use super::node::{Node, NodeFields};
+use super::notes::Notes;
+use super::page::{NextPage, Page};
+use super::sheet::{PiecePrice, Rate, SheetDraft};
+use crate::domain::catalog::capability::Capability;
+use crate::domain::catalog::entry::Entry;
+use crate::domain::price_sheet::{OffPeak, Rates};
+
+const IGNORED: &[&str] = &[
+    "canonical_slug",
+    "name",
+    "created",
+    "hugging_face_id",
+    "description",
+    "per_request_limits",
+    "default_parameters",
+    "expiration_date",
+    "supported_voices",
+    "knowledge_cutoff",
+    "links",
+];
+
+pub(super) const RATES: &[(&str, Rate)] = &[
+    ("prompt", Rate::Input),
+    ("completion", Rate::Output),
+    ("internal_reasoning", Rate::Reasoning),
+    ("input_cache_read", Rate::CachedInput),
+    ("input_cache_write", Rate::CacheWrite),
+    ("audio", Rate::InputAudio),
+];
+
+const PIECES: &[(&str, PiecePrice)] = &[
+    ("request", PiecePrice::Request),
+    ("image", PiecePrice::Image),
+    ("web_search", PiecePrice::Search(usize::MAX)),
+];
+
+pub(super) fn fits(list: &NodeFields<'_>) -> bool {
+    let models = list.get("data").into_iter().flat_map(Node::items);
+    let mut objects = models.filter_map(Node::object);
+    objects.any(|model| model.get("pricing").and_then(Node::object).is_some())
+}
+
+pub(super) fn read(list: &NodeFields<'_>, page: &mut Page) {
+    let models = list.get("data").into_iter().flat_map(Node::items);
+    for model in models.filter_map(Node::object) {
+        if let Some(id) = model.get("id").and_then(Node::name) {
+            let entry = entry(&id, &model, &mut page.notes);
+            page.entries.push(entry);
+        }
+    }
+    let next = list.at("links.next").and_then(Node::name);
+    let query = next.as_deref().and_then(|next| next.split_once('?'));
+    page.next = query.map(|(_, query)| NextPage::Query(query.to_owned()));
+}
+
+fn entry(id: &str, model: &NodeFields<'_>, notes: &mut Notes) -> Entry {
+    let mut entry = Entry {
+        id: id.into(),
+        provider: Some("openrouter".into()),
+        window: model.get("context_length").and_then(Node::tokens),
+        effective_window: model
+            .at("top_provider.context_length")
+            .and_then(Node::tokens),
+        max_output: model
+            .at("top_provider.max_completion_tokens")
+            .and_then(Node::tokens),
+        ..Entry::default()
+    };
+    if let Some(parameters) = model.get("supported_parameters") {
+        // The list is complete: what is not in it is refused or ignored.
+        let whole = [
+            Capability::Tools,
+            Capability::JsonSchema,
+            Capability::Reasoning,
+        ];
+        features::read(parameters, &whole, &mut entry.capabilities);
+    }
+    features::modalities(
+        model.at("architecture.input_modalities"),
+        &mut entry.capabilities,
+    );
+    if let Some(pricing) = model.get("pricing").and_then(Node::object) {
+        prices(&pricing, notes).finish(&mut entry, notes);
+    } else {
+        entry.free = entry.id.ends_with(":free");
+    }
+    notes.unknown_keys += model.unknown(IGNORED);
+    entry
+}
+
+fn prices(pricing: &NodeFields<'_>, notes: &mut Notes) -> SheetDraft {
+    let mut draft = SheetDraft::default();
+    for (name, rate) in RATES {
+        if let Some(node) = pricing.get(name) {
+            draft.rate(name, *rate, node, PriceUnit::Each);
+        }
+    }
+    for (name, piece) in PIECES {
+        if let Some(node) = pricing.get(name) {
+            draft.piece(name, *piece, node);
+        }
+    }
+    // Later ones go before earlier ones, and the sheet's first off-peak price holds.
+    let overrides = pricing.get("overrides").into_iter().flat_map(Node::items);
+    for change in overrides.filter_map(Node::object) {
+        override_of(&change, &mut draft, notes);
+    }
+    draft.sheet.off_peak.reverse();
+    for (name, _) in pricing.iter() {
+        let known = RATES.iter().any(|(rate, _)| *rate == name)
+            || PIECES.iter().any(|(piece, _)| *piece == name)
+            || ["overrides", "discount"].contains(&name);
+        if !known {
+            notes.lose(&format!("pricing.{name}"));
+        }
+    }
+    draft
+}
+
+fn override_of(change: &NodeFields<'_>, draft: &mut SheetDraft, notes: &mut Notes) {
+    let above = change.get("min_prompt_tokens").and_then(Node::count);
+    let hour = |name: &str| {
+        change
+            .get(name)
+            .and_then(Node::written)
+            .and_then(|text| minutes(&text))
+    };
+    match (above, hour("utc_start"), hour("utc_end")) {
+        (Some(tokens), None, None) => {
+            let place = super::sheet::RatePlace {
+                above: Some(tokens),
+                ..Default::default()
+            };
+            for (name, rate) in RATES {
+                if let Some(node) = change.get(name) {
+                    draft.long(name, place, *rate, node, PriceUnit::Each);
+                }
+            }
+        }
+        (None, Some(start), Some(end)) => {
+            let mut rates = Rates::default();
+            for (name, rate) in RATES {
+                if let Some(node) = change.get(name) {
+                    let price = draft.read(name, node, PriceUnit::Each);
+                    if price.is_none() {
+                        draft.distrust();
+                    }
+                    *rate.slot(&mut rates) = price;
+                }
+            }
+            draft.off_peak(OffPeak {
+                minutes: (start, end),
+                days: [true; 7],
+                rates,
+            });
+        }
+        _ => notes.lose("pricing.overrides of both length and hours"),
+    }
+}
+
+/// Minutes of the day of `HHMM` or `HH:MM`.
+fn minutes(text: &str) -> Option<u16> {
+    let digits: String = text.chars().filter(|letter| *letter != ':').collect();
+    let number: u16 = digits.parse().ok().filter(|_| digits.len() <= 4)?;
+    let (hours, minutes) = (number / 100, number % 100);
+    (hours <= 24 && minutes < 60).then(|| (hours * 60 + minutes) % (24 * 60))
+}
