@@ -304,8 +304,8 @@ async fn what_was_spent_is_told_and_outlives_a_kill() {
     };
     let body = chat("a").replacen('{', r#"{"max_tokens":10,"#, 1);
     let side = start("{amount: 0.015, every: month}").await;
-    let call = |side: &Side| by_ci(side.gateway.post_chat(body.clone()));
-    assert_eq!(call(&side).send().await.status, 200);
+    let call = async |side: &Side| by_ci(side.gateway.post_chat(body.clone())).send().await;
+    assert_eq!(call(&side).await.status, 200);
     until("it to be written", async || {
         let text = std::fs::read_to_string(&path).unwrap_or_default();
         text.contains(r#""cost":10000000000"#)
@@ -321,7 +321,7 @@ async fn what_was_spent_is_told_and_outlives_a_kill() {
         "{amount: 0.019, every: total}",
     ] {
         let side = start(budgets).await;
-        call(&side).send().await.assert_error(429, CODE);
+        call(&side).await.assert_error(429, CODE);
         let told = side
             .get("/admin/v1/spend?by=client,target,provider")
             .send()
