@@ -1,7 +1,6 @@
 //! From what was typed to what is meant: defaults, built-in providers, keys, chains, and the rules that
 //! span several keys.
 
-use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use super::admin;
@@ -26,7 +25,6 @@ use super::tokens::TokenKeys;
 use super::values::Span;
 use super::virtuals::{self, NameTable};
 use super::{state, telemetry};
-use crate::domain::budget::Spender;
 use crate::domain::chain::{ProviderEntry, Targets};
 use crate::domain::profile::{ExplicitSettings, Profile};
 
@@ -46,13 +44,7 @@ pub(super) fn resolve(
     let server = server(raw.server.unwrap_or_default(), context, named, &mut report);
     let timeout = llm.timeout.map(|raw::AwaitTimeout(Span(span))| span);
     let mut typed = raw.dispatch.unwrap_or_default();
-    let whole = budgets::budgets(
-        typed.budgets.take(),
-        &Spender::Whole,
-        "dispatch",
-        &mut report,
-    );
-    let assume_output = typed.assume_output.map(NonZeroU64::get);
+    let (whole, assume_output) = budgets::of_dispatch(&mut typed, &mut report);
     let (profile, said) = profile(&typed);
     let dispatch = dispatch::resolve(typed, timeout, &mut report);
     let log = log(raw.log.unwrap_or_default(), &mut report);
@@ -104,7 +96,7 @@ pub(super) fn resolve(
     });
     let priced: Vec<_> = placed.iter().map(|placed| &placed.provider).collect();
     let budgets = match report.problems.is_empty() {
-        true => budgets::settle(whole, &clients, &priced, &targets, &mut report),
+        true => budgets::settle(&whole, &clients, &priced, &targets, &mut report),
         false => Vec::new(),
     };
     if !report.problems.is_empty() {
@@ -119,7 +111,7 @@ pub(super) fn resolve(
         telemetry,
         dispatch,
         budgets,
-        assume_output: assume_output.unwrap_or(budgets::ASSUMED_OUTPUT),
+        assume_output,
         targets: Arc::new(targets),
         providers: placed.into_iter().map(|placed| placed.provider).collect(),
         policies: virtuals::policies(&virtuals, profile, said),
