@@ -1,5 +1,6 @@
 //! `budgets` of clients, providers and the whole: what is typed, and what it means.
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use serde_json::json;
@@ -15,7 +16,7 @@ use crate::domain::money::Pico;
 use crate::domain::price::Prices;
 
 /// Tokens of an answer that are reserved where a request names no bound.
-pub(super) const ASSUMED_OUTPUT: u64 = 1024;
+const ASSUMED_OUTPUT: u64 = 1024;
 /// A larger budget is probably a decimal point that is missing.
 const HIGH: Pico = Pico::new(100_000 * 1_000_000_000_000);
 
@@ -91,19 +92,21 @@ pub(super) fn budgets(
 
 /// Checks what only the whole shows: that targets are there, and that there are prices. Returns all budgets.
 pub(super) fn settle(
-    whole: Vec<BudgetPolicy>,
-    clients: &[ClientConfig],
-    providers: &[ProviderConfig],
+    (whole, clients, providers): (&[BudgetPolicy], &[ClientConfig], &[ProviderConfig]),
     targets: &Targets,
     has_lists: bool,
     report: &mut Report,
 ) -> Vec<BudgetPolicy> {
+    // What is wrong elsewhere leaves no targets to look at.
+    if !report.problems.is_empty() {
+        return Vec::new();
+    }
     let mut all: Vec<(String, BudgetPolicy)> = Vec::new();
     let mut add = |path: String, budgets: &[BudgetPolicy]| {
         let budgets = budgets.iter().enumerate();
         all.extend(budgets.map(|(at, it)| (format!("{path}.budgets[{at}]"), it.clone())));
     };
-    add("dispatch".to_owned(), &whole);
+    add("dispatch".to_owned(), whole);
     for (at, client) in clients.iter().enumerate() {
         add(format!("clients[{at}]"), &client.budgets);
     }
@@ -137,9 +140,30 @@ pub(super) fn settle(
     if let Some((path, _)) = strict.filter(|_| !has_lists && providers.iter().all(unpriced)) {
         let text = "no provider has a price, and a hard budget refuses what has none: set `price` (0 for what is free), or \
                     `unpriced: allow`";
-        report.warn(path, text.to_owned());
+        report.warn(path, text);
     }
     all.into_iter().map(|(_, budget)| budget).collect()
+}
+
+/// What `dispatch` says of them: budgets of the whole, and the output that is assumed.
+pub(super) fn of_dispatch(
+    raw: &mut super::dispatch::DispatchSection,
+    report: &mut Report,
+) -> (Vec<BudgetPolicy>, u64) {
+    let assumed = raw.assume_output.map_or(ASSUMED_OUTPUT, NonZeroU64::get);
+    let whole = budgets(raw.budgets.take(), &Spender::Whole, "dispatch", report);
+    (whole, assumed)
+}
+
+/// The budgets of a provider.
+pub(super) fn of_provider(
+    raw: &mut super::raw::ProviderSection,
+    name: &str,
+    path: &str,
+    report: &mut Report,
+) -> Vec<BudgetPolicy> {
+    let owner = Spender::Provider(name.into());
+    budgets(raw.budgets.take(), &owner, path, report)
 }
 
 /// How long a window is.

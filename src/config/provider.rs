@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::budgets::budgets;
+use super::budgets::of_provider;
 use super::catalog::{self, BuiltIn};
 use super::clouds::{self, CloudSettings};
 use super::context::Context;
@@ -19,7 +19,6 @@ use super::read::Report;
 use super::resolved::{KeyConfig, Mock, ProviderConfig};
 use super::values::{Amount, Span, share};
 use crate::domain::breaker::BreakerPolicy;
-use crate::domain::budget::Spender;
 use crate::domain::cooldown::CooldownPolicy;
 use crate::domain::dialect::{NativeRoute, Operation};
 use crate::domain::ids::ModelName;
@@ -232,12 +231,7 @@ fn complete(
         },
         priority: raw.priority.unwrap_or(100),
         prices: prices(raw.price.take(), raw.prices.take()),
-        budgets: budgets(
-            raw.budgets.take(),
-            &Spender::Provider(parts.name.into()),
-            path,
-            report,
-        ),
+        budgets: of_provider(&mut raw, parts.name, path, report),
         trace_context: raw.trace_context.unwrap_or(false),
         forward_user_agent: raw.forward_user_agent.unwrap_or(false),
         auth: parts.scheme,

@@ -1,7 +1,6 @@
 //! From what was typed to what is meant: defaults, built-in providers, keys, chains, and the rules that
 //! span several keys.
 
-use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use super::admin;
@@ -29,7 +28,6 @@ use super::tokens::TokenKeys;
 use super::values::Span;
 use super::virtuals::{self, NameTable};
 use super::{state, telemetry};
-use crate::domain::budget::Spender;
 use crate::domain::chain::{ChainError, ProviderEntry, Targets};
 use crate::domain::profile::{ExplicitSettings, Profile};
 
@@ -49,13 +47,7 @@ pub(super) fn resolve(
     let server = server(raw.server.unwrap_or_default(), context, named, &mut report);
     let timeout = llm.timeout.map(|raw::AwaitTimeout(Span(span))| span);
     let mut typed = raw.dispatch.unwrap_or_default();
-    let whole = budgets::budgets(
-        typed.budgets.take(),
-        &Spender::Whole,
-        "dispatch",
-        &mut report,
-    );
-    let assume_output = typed.assume_output.map(NonZeroU64::get);
+    let (whole, assume_output) = budgets::of_dispatch(&mut typed, &mut report);
     let (profile, said) = profile(&typed);
     let dispatch = dispatch::resolve(typed, timeout, &mut report);
     let log = log(raw.log.unwrap_or_default(), &mut report);
@@ -105,18 +97,8 @@ pub(super) fn resolve(
     let lists = offering::lists(&providers, &catalog, &FetchedLists::new());
     let offered = offering.offered(&providers, &catalog, &lists);
     let targets = built(offered.targets, &offered.warnings, &virtuals, &mut report);
-    let has_lists = !catalog.sources.is_empty();
-    let budgets = match report.problems.is_empty() {
-        true => budgets::settle(
-            whole,
-            &clients,
-            &providers,
-            &targets,
-            has_lists,
-            &mut report,
-        ),
-        false => Vec::new(),
-    };
+    let payers = (&whole[..], &clients[..], &providers[..]);
+    let budgets = budgets::settle(payers, &targets, !catalog.sources.is_empty(), &mut report);
     if !report.problems.is_empty() {
         return Err(report.into_errors());
     }
@@ -129,7 +111,7 @@ pub(super) fn resolve(
         telemetry,
         dispatch,
         budgets,
-        assume_output: assume_output.unwrap_or(budgets::ASSUMED_OUTPUT),
+        assume_output,
         catalog,
         known: offered.known,
         offering,

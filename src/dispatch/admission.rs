@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::budgeting::Budgeted;
+use super::budgeted::Budgeted;
 use super::failed::Failed;
 use super::request::Request;
 use super::reservation::{OpenReservation, SentBytes};

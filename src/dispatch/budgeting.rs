@@ -4,67 +4,28 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName, HeaderValue};
-
 use super::admission::{Admitted, NotAdmitted, failed};
+use super::budgeted::{Budgeted, charge, rule_out};
 use super::failed::Failed;
 use super::request::Request;
 use super::shared::Dispatch;
 use super::tokens;
-use crate::budgets::{Charge, CostReservation, SpendDecision, SpendRequest, Spending};
+use crate::budgets::{Charge, SpendDecision, SpendRequest, Spending};
 use crate::domain::attempt_record::AttemptRecord;
 use crate::domain::attempts::Attempts;
-use crate::domain::budget::{CandidateCost, Closed, Refused, Verdict};
+use crate::domain::budget::{CandidateCost, Refused, Verdict};
 use crate::domain::chain::Chain;
-use crate::domain::cost::{self, CostKind};
+use crate::domain::cost;
 use crate::domain::dialect::{AnswerList, Operation};
 use crate::domain::error_code::ErrorCode;
 use crate::domain::ids::Upstream;
 use crate::domain::money::Pico;
-use crate::domain::outcome::Class;
-use crate::domain::refusal::Reason;
 use crate::domain::usage::Usage;
 
-/// Says that a soft budget is used up.
-const BUDGET: HeaderName = HeaderName::from_static("x-pointsman-budget");
 /// A budget without another window has no moment to come back at; clients that come back by themselves stay away so long.
 const NEVER: Duration = Duration::from_hours(24);
 /// Of sound whose length is not known, so much is reserved.
 const SOUND_SECONDS: u32 = 60;
-
-/// What was reserved for a request, and by what.
-#[derive(Debug)]
-pub(super) struct Budgeted {
-    reservation: CostReservation,
-    /// What it may cost where, as far as that is known.
-    estimates: Vec<(Upstream, Pico)>,
-    /// By candidate: why it may not go there.
-    closed: Vec<Option<Closed>>,
-    /// Whether a soft budget is used up.
-    pub(super) soft: bool,
-}
-
-impl Budgeted {
-    /// Rules out the candidates for which no budget has room.
-    pub(super) fn rule_out(&self, attempts: &mut Attempts) {
-        rule_out(&self.closed, attempts);
-    }
-}
-
-fn rule_out(closed: &[Option<Closed>], attempts: &mut Attempts) {
-    for (place, closed) in closed.iter().enumerate() {
-        match closed {
-            Some(Closed::Budget) => attempts.rule_out(place, Reason::Budget),
-            Some(Closed::Unpriced) => attempts.rule_out(place, Reason::Unpriced),
-            None => {}
-        }
-    }
-}
-
-/// Tells the caller that a soft budget is used up.
-pub(super) fn name_soft(headers: &mut HeaderMap) {
-    headers.insert(BUDGET, HeaderValue::from_static("soft"));
-}
 
 /// The size of a request whose cost is estimated.
 #[derive(Clone, Copy)]
@@ -280,27 +241,6 @@ impl Dispatch {
             None => self.budgets.spent(spending),
         }
     }
-}
-
-/// What an attempt is charged: what it cost, or, where that is not known although an upstream worked for it, what was reserved.
-/// `left`: it was under way when its request ended, so nobody knows how far it came.
-fn charge(record: &AttemptRecord, left: bool, estimates: &[(Upstream, Pico)]) -> Option<Charge> {
-    let provider = record.upstream.provider.clone();
-    if let Some(cost) = record.cost {
-        return Some(Charge {
-            provider,
-            cost: cost.amount,
-            estimated: cost.kind == CostKind::Estimated,
-        });
-    }
-    let worked = record.used_tokens() || record.class == Class::Success;
-    let mut known = estimates.iter();
-    let (_, estimate) = known.find(|(upstream, _)| *upstream == record.upstream)?;
-    (worked || left).then_some(Charge {
-        provider,
-        cost: *estimate,
-        estimated: true,
-    })
 }
 
 fn candidates(chain: &Chain, estimates: &[Option<Pico>]) -> Vec<CandidateCost> {

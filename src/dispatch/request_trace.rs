@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::budgeting::Budgeted;
+use super::budgeted::Budgeted;
 use super::request::Request;
 use super::reservation::OpenReservation;
 use super::shared::Dispatch;

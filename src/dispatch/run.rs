@@ -10,7 +10,7 @@ use http::HeaderMap;
 use super::active_stream::ActiveStream;
 use super::answer::{AnswerBody, ProxyResponse};
 use super::attempt::{AttemptResult, FullResponse, PipedResponse, StreamStarted};
-use super::budgeting;
+use super::budgeted;
 use super::counting;
 use super::failed::Failed;
 use super::hedging::{self, AttemptDone};
@@ -65,7 +65,7 @@ impl Dispatch {
             biased;
             result = serving => result.map(|mut answer| {
                 if soft {
-                    budgeting::name_soft(&mut answer.headers);
+                    budgeted::name_soft(&mut answer.headers);
                 }
                 answer
             }),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::meter::{Meter, MeterKey, PersistedMeter, Ticket, reached};
 use super::period::{BudgetZone, Period};
-use super::{BudgetPolicy, Mode, Spender, Unpriced};
+use super::policy::{BudgetPolicy, Mode, Spender, Unpriced};
 use crate::domain::ids::ProviderName;
 use crate::domain::money::Pico;
 

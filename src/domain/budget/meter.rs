@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::period::{BudgetZone, Period};
-use super::{BudgetPolicy, Spender};
+use super::policy::{BudgetPolicy, Spender};
 use crate::domain::money::Pico;
 
 /// What a request has reserved, to be given back when it settles.

@@ -4,6 +4,8 @@ use proptest::prelude::*;
 
 use super::period::{civil, date};
 use super::*;
+use crate::domain::ids::ProviderName;
+use crate::domain::money::Pico;
 
 /// 2026-11-29 12:00 UTC, a Sunday.
 const NOON: i64 = 1_795_953_600;

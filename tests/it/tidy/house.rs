@@ -306,7 +306,13 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
     ),
     (
         "serde",
-        &["wire", "config", "store", "admin/requests.rs"],
+        &[
+            "wire",
+            "config",
+            "store",
+            "admin/requests.rs",
+            "admin/spend.rs",
+        ],
         "the domain has no outer form",
     ),
     (
