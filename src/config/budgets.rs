@@ -157,13 +157,13 @@ pub(super) fn of_dispatch(
 
 /// The budgets of a provider.
 pub(super) fn of_provider(
-    raw: &mut super::raw::ProviderSection,
+    raw: Option<Vec<BudgetSection>>,
     name: &str,
     path: &str,
     report: &mut Report,
 ) -> Vec<BudgetPolicy> {
     let owner = Spender::Provider(name.into());
-    budgets(raw.budgets.take(), &owner, path, report)
+    budgets(raw, &owner, path, report)
 }
 
 /// How long a window is.

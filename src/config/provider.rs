@@ -231,7 +231,7 @@ fn complete(
         },
         priority: raw.priority.unwrap_or(100),
         prices: prices(raw.price.take(), raw.prices.take()),
-        budgets: of_provider(&mut raw, parts.name, path, report),
+        budgets: of_provider(raw.budgets.take(), parts.name, path, report),
         trace_context: raw.trace_context.unwrap_or(false),
         forward_user_agent: raw.forward_user_agent.unwrap_or(false),
         auth: parts.scheme,
