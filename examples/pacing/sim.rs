@@ -332,8 +332,6 @@ pub async fn play(setup: Setup) -> Figures {
         prices: Default::default(),
         cost_watch: Default::default(),
         affinity: pointsman::affinity::Affinity::start(),
-        prices: Default::default(),
-        cost_watch: Default::default(),
         budgets: pointsman::budgets::Budgets::start(),
         assume_output: 1024,
         buffers: pointsman::runtime::buffers::Buffers::default(),
