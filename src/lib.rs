@@ -6,6 +6,7 @@
 //! - [`wire`]: requests, answers, streams, errors and headers of the APIs.
 //! - [`config`]: files and variables, read into one valid configuration.
 //! - [`access`]: clients, their tokens and their limits.
+//! - [`budgets`]: what is spent, and what may be.
 //! - [`affinity`]: which key holds what a provider keeps.
 //! - [`runtime`]: the clock, tasks and buffers.
 //! - [`store`]: the state file.
@@ -31,6 +32,7 @@ pub mod config;
 
 pub mod access;
 pub mod affinity;
+pub mod budgets;
 pub mod runtime;
 pub mod store;
 pub mod telemetry;

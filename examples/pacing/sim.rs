@@ -336,6 +336,8 @@ pub async fn play(setup: Setup) -> Figures {
         prices: Default::default(),
         cost_watch: Default::default(),
         affinity: pointsman::affinity::Affinity::start(),
+        budgets: pointsman::budgets::Budgets::start(),
+        assume_output: 1024,
         buffers: pointsman::runtime::buffers::Buffers::default(),
     });
     let mean_tokens = setup.tokens as f64 / 2.0;

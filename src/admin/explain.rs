@@ -250,6 +250,8 @@ fn words(reason: Reason) -> &'static str {
         Reason::KeysTried | Reason::Tried => "was tried",
         Reason::Unsuitable => "is not what this attempt is to be",
         Reason::TooLarge => "the context window is too small",
+        Reason::Budget => "a budget has no room for it",
+        Reason::Unpriced => "its price is not known, which a budget refuses",
         Reason::Contended => "others wait for it already",
         Reason::NoKeys => "has no usable key",
         Reason::Unmet(unmet) => unmet.words(),

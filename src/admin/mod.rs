@@ -16,6 +16,7 @@ mod requests;
 mod routes;
 mod service;
 mod snapshot;
+mod spend;
 mod state;
 mod upstreams;
 

@@ -130,6 +130,9 @@ impl ApiError {
             }
             _ => {}
         }
+        if self.code.is_final() {
+            headers.insert("x-should-retry", HeaderValue::from_static("false"));
+        }
         if let Some(last) = self.records.last() {
             describe(headers, &last.upstream, &last.key, self.records.len());
         }

@@ -16,6 +16,7 @@ use crate::actors::spec::{ProviderSpec, RestoredKey, RestoredProvider, TreeSpec}
 use crate::actors::tree::TreeClient;
 use crate::affinity::Affinity;
 use crate::api::Serving;
+use crate::budgets::Budgets;
 use crate::config::hosts;
 use crate::config::{self, Config, ProviderConfig};
 use crate::dispatch::{
@@ -385,6 +386,15 @@ pub(super) fn dispatch(
             None => Affinity::start(),
         },
         prices: PriceBook::new(priced, config.known.clone()),
+        budgets: match before {
+            Some(before) => before.budgets.clone(),
+            None => {
+                let budgets = Budgets::start();
+                budgets.configure(config.budgets.clone(), unix(clock));
+                budgets
+            }
+        },
+        assume_output: config.assume_output,
         cost_watch: before.map_or_else(Default::default, |before| Arc::clone(&before.cost_watch)),
         buffers: match before {
             Some(before) => before.buffers.clone(),
@@ -418,6 +428,11 @@ fn latency_decay(config: &Config) -> Duration {
         .unwrap_or(DECAY)
 }
 
+/// The present moment, in seconds since 1970.
+fn unix(clock: Clock) -> i64 {
+    i64::try_from(clock.anchor().wall.as_secs()).unwrap_or(i64::MAX)
+}
+
 /// The models of a provider that the configuration names.
 fn named(config: &Config, provider: &ProviderName) -> Vec<ModelName> {
     // What is only discovered may be thousands of models.
@@ -442,6 +457,8 @@ pub(super) fn clients(config: &Config, before: Option<&Clients>) -> Option<Clien
 /// What the data listener needs to know of this configuration.
 pub(super) fn serving(config: &Config, dispatch: Dispatch, clients: Option<Clients>) -> Serving {
     let keepalive = config.server.stream_keepalive;
+    let now = unix(dispatch.clock);
+    dispatch.budgets.configure(config.budgets.clone(), now);
     Serving {
         dispatch: Arc::new(dispatch),
         clients,

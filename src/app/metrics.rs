@@ -12,13 +12,14 @@ use crate::actors::status::{KeyStatus, Life, LifeStatus, TreeStatus};
 use crate::admin::AdminState;
 use crate::api::Api;
 use crate::config::{Config, ProviderConfig};
+use crate::dispatch::Dispatch;
 use crate::domain::condition::BreakerCondition;
 use crate::domain::hash_map::HashMap;
 use crate::domain::ids::{ProviderName, Upstream};
 use crate::domain::time::Time;
 use crate::telemetry::metrics::specs::Sizes;
 use crate::telemetry::metrics::{
-    self, ActorGauges, ConfiguredNames, KeyGauges, LimitGauges, Metrics, StateGauges,
+    self, ActorGauges, BudgetGauges, ConfiguredNames, KeyGauges, LimitGauges, Metrics, StateGauges,
     StateObserver, UpstreamGauges,
 };
 use crate::telemetry::names;
@@ -129,11 +130,28 @@ fn state(api: &Weak<Api>, admin: &Weak<AdminState>) -> Option<StateGauges> {
         clients: clients
             .map(|client| (Arc::clone(client.name()), client.in_flight()))
             .collect(),
+        budgets: budgets(dispatch, &admin),
         actors: actors(&cells),
         upstreams: upstreams.into_values().collect(),
         keys: keys.collect(),
         spans: dispatch.recorder.traces().map(Traces::counts),
     })
+}
+
+fn budgets(dispatch: &Dispatch, admin: &AdminState) -> Vec<BudgetGauges> {
+    let wall = admin.clock().anchor().wall.as_secs();
+    let views = dispatch
+        .budgets
+        .views(i64::try_from(wall).unwrap_or(i64::MAX));
+    let gauges = views.into_iter().map(|view| BudgetGauges {
+        of: view.budget.owner.kind(),
+        name: view.budget.owner.name().to_owned(),
+        every: view.budget.period.word(),
+        amount: view.budget.amount.to_f64(),
+        spent: view.spent.to_f64(),
+        reserved: view.reserved.to_f64(),
+    });
+    gauges.collect()
 }
 
 fn actors(cells: &TreeStatus) -> Vec<ActorGauges> {

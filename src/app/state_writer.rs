@@ -17,6 +17,7 @@ use crate::actors::spec::RestoredProvider;
 use crate::actors::status::{KeySnapshot, ProviderSnapshot};
 use crate::actors::tree::TreeClient;
 use crate::affinity::Affinity;
+use crate::budgets::{Budgets, SavedSpending};
 use crate::config::Config;
 use crate::dispatch::Dispatch;
 use crate::domain::ids::{KeyId, ProviderName};
@@ -24,7 +25,8 @@ use crate::domain::persisted::{Fingerprint, PersistedLimit};
 use crate::runtime::clock::Clock;
 use crate::runtime::task::{TaskGuard, guarded};
 use crate::store::{
-    Fingerprinter, Opened, SnapshotKey, SnapshotProvider, StateSnapshot, Store, format,
+    Fingerprinter, Opened, SnapshotKey, SnapshotProvider, SnapshotSpending, StateSnapshot, Store,
+    format,
 };
 
 /// Between two looks, and so between two versions of the file.
@@ -96,6 +98,14 @@ impl StateWriter {
             unwritten,
             ..
         } = opening.0;
+        let budgets = dispatch.budgets.clone();
+        let spending = &book.spending;
+        let saved = SavedSpending {
+            meters: spending.meters.clone(),
+            rows: spending.rows.clone(),
+        };
+        let now = clock.anchor().wall.as_secs();
+        budgets.restore(saved, i64::try_from(now).unwrap_or(i64::MAX));
         let keys = by_fingerprint(&dispatcher);
         let held = book.resources.iter().filter_map(|(name, key)| {
             let (_, id) = keys.iter().find(|(mark, _)| mark == key)?;
@@ -113,6 +123,7 @@ impl StateWriter {
             failing: unwritten,
             dispatcher,
             affinity,
+            budgets,
             clock,
         };
         Self {
@@ -165,6 +176,7 @@ struct StateWriterTask {
     failing: bool,
     dispatcher: TreeClient,
     affinity: Affinity,
+    budgets: Budgets,
     clock: Clock,
 }
 
@@ -217,6 +229,10 @@ impl StateWriterTask {
                 Some((name, *mark))
             });
             self.snapshot.resources = resources.collect();
+            self.is_new = true;
+        }
+        if let Some(SavedSpending { meters, rows }) = self.budgets.news().await {
+            self.snapshot.spending = Arc::new(SnapshotSpending { meters, rows });
             self.is_new = true;
         }
         let cells = self.dispatcher.cells();

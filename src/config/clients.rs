@@ -3,6 +3,7 @@
 use std::num::{NonZeroU32, NonZeroU64};
 use std::sync::Arc;
 
+use super::budgets::{self, BudgetSection};
 use super::context::Context;
 use super::describe::{Describe, Shape};
 use super::mask::looks_like_key;
@@ -10,6 +11,7 @@ use super::read::{ConfigNode, FromNode, Report, section};
 use super::resolved::ClientConfig;
 use super::tokens::{self, TokenKeys};
 use super::values::{KeyTexts, Names, choice};
+use crate::domain::budget::Spender;
 use crate::domain::chain::{ResolveError, Targets};
 use crate::domain::client::{Allow, ClientLimits, ClientPolicy, Priority, matches};
 use crate::domain::near::near;
@@ -36,6 +38,8 @@ section! {
         tpm: NonZeroU64,
         /// The same as `limits.max_in_flight`.
         max_in_flight: NonZeroU32,
+        /// How much its requests may cost (`docs/budgets.md`).
+        budgets: Vec<BudgetSection>,
         /// The class in which its requests wait: `high`, `normal` or `low`. Default `normal`.
         priority: Priority,
     }
@@ -176,7 +180,12 @@ fn one(raw: RawClient, path: &str, context: &Context<'_>, report: &mut Report) -
         },
         priority: raw.priority.unwrap_or_default(),
     };
-    ClientConfig { policy, tokens }
+    let owner = Spender::Client(Arc::clone(&policy.name));
+    ClientConfig {
+        budgets: budgets::budgets(raw.budgets, &owner, path, report),
+        policy,
+        tokens,
+    }
 }
 
 /// The value of a limit that may be written in one of two places.

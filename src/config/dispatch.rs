@@ -1,8 +1,9 @@
 //! `dispatch`: what is typed of the bounds of one request, and what it means. What is absent takes the documented default.
 
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
 
+use super::budgets::BudgetSection;
 use super::read::{ConfigNode, FromNode, Report, section};
 use super::streams::{self, Hedge, ProfileForm};
 use super::values::{Amount, Fraction, PositiveSpan, Span, share};
@@ -33,6 +34,10 @@ section! {
         /// The share of a request's time, 0 to 1, after which another upstream is asked beside one that has given
         /// nothing yet; 0 means never. Default 0.5.
         deadline_hedge: Fraction,
+        /// How much all requests together may cost (`docs/budgets.md`).
+        budgets: Vec<BudgetSection>,
+        /// Tokens of an answer whose cost budgets reserve where a request names no bound. Default 1024.
+        assume_output: NonZeroU64,
     }
 }
 

@@ -6,6 +6,7 @@
 mod account_keys;
 mod addresses;
 mod admin;
+mod budgets;
 pub mod catalog;
 mod choices;
 mod clients;
@@ -61,6 +62,7 @@ mod values;
 mod variables;
 mod virtuals;
 mod when;
+mod zone;
 
 pub use addresses::{addresses, admin_addresses};
 pub use error::{ConfigErrors, Problem};

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::budgets::of_provider;
 use super::catalog::{self, BuiltIn};
 use super::clouds::{self, CloudSettings};
 use super::context::Context;
@@ -232,6 +233,7 @@ fn complete(
         base_priority: raw.base_priority.map_or(1.0, |Amount(factor)| factor),
         capabilities: raw.capabilities.take().unwrap_or_default().capabilities(),
         prices: prices(raw.price.take(), raw.prices.take()),
+        budgets: of_provider(raw.budgets.take(), parts.name, path, report),
         trace_context: raw.trace_context.unwrap_or(false),
         forward_user_agent: raw.forward_user_agent.unwrap_or(false),
         auth: parts.scheme,
@@ -393,6 +395,7 @@ pub(super) fn from_catalogue(
         base_priority: 1.0,
         capabilities: Default::default(),
         prices: Default::default(),
+        budgets: Vec::new(),
         trace_context: false,
         forward_user_agent: false,
         auth: clouds::usual_scheme(entry),

@@ -7,6 +7,7 @@ use config::ValueKind;
 
 use super::account_keys::AccountKeys;
 use super::admin::AdminListen;
+use super::budgets::BudgetSection;
 use super::clients::RawClient;
 use super::credentials::CredentialList;
 use super::dispatch::DispatchSection;
@@ -231,6 +232,8 @@ section! {
         price: PriceForm,
         /// The same for each model that has a price of its own.
         prices: PricesForm,
+        /// How much calls to it may cost; it is left out when one of them is used up (`docs/budgets.md`).
+        budgets: Vec<BudgetSection>,
         /// How it is asked to continue the beginning of an answer: `prefix`, `prefix_echoed`, `partial`,
         /// `continue_final_message`, `assistant` or `off`. Default: the built-in provider's, else `off`.
         prefill: PrefillForm,

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use super::admin;
+use super::budgets;
 use super::catalog::{self, BuiltIn};
 use super::clients;
 use super::clouds::{self, CloudSettings};
@@ -45,11 +46,11 @@ pub(super) fn resolve(
     let named = !clients.is_empty();
     let server = server(raw.server.unwrap_or_default(), context, named, &mut report);
     let timeout = llm.timeout.map(|raw::AwaitTimeout(Span(span))| span);
-    let typed = raw.dispatch.unwrap_or_default();
+    let mut typed = raw.dispatch.unwrap_or_default();
+    let (whole, assume_output) = budgets::of_dispatch(&mut typed, &mut report);
     let (profile, said) = profile(&typed);
     let dispatch = dispatch::resolve(typed, timeout, &mut report);
     let log = log(raw.log.unwrap_or_default(), &mut report);
-    let state_path = state::path(raw.state, context);
     let telemetry = telemetry_policy(raw.telemetry, context, &mut report);
     let catalog = model_lists::resolve(raw.catalog.unwrap_or_default(), context, &mut report);
 
@@ -58,23 +59,18 @@ pub(super) fn resolve(
     let named = llm.providers.unwrap_or_default();
     let mut placed = providers(named, &cooldowns, context, &mut report);
     if placed.is_empty() && context.bare && report.problems.is_empty() {
-        return Err(ConfigErrors::NothingConfigured {
-            unread: report.unread,
-        });
+        let unread = report.unread;
+        return Err(ConfigErrors::NothingConfigured { unread });
     }
 
     // Local built-in providers need no key, so they are added only where something names them; then names are looked up
     // among all.
     let known = NameTable::of(&placed);
     let virtuals = llm.r#virtual.unwrap_or_default();
-    let named = llm.default_model.filter(|name| !name.trim().is_empty());
-    // BorgLLM takes the first provider of the file.
-    let usual = || first_of_file(&placed).filter(|_| report.lenient);
-    let default_model = named.or_else(usual);
-    let locals = virtuals::locals(&virtuals, default_model.as_deref(), &known);
-    for entry in locals {
-        placed.push(built_in(entry, &cooldowns, context, &mut report));
-    }
+    let default_model = usual_model(llm.default_model, &placed, report.lenient);
+    let locals = virtuals::locals(&virtuals, default_model.as_deref(), &known).into_iter();
+    let locals = locals.map(|it| built_in(it, &cooldowns, context, &mut report));
+    placed.extend(locals);
     let known = NameTable::of(&placed);
     let chains = virtuals::resolve(&virtuals, &known, &context.dir, &mut report);
     let default_model = default_model
@@ -95,6 +91,8 @@ pub(super) fn resolve(
     let lists = offering::lists(&providers, &catalog, &FetchedLists::new());
     let offered = offering.offered(&providers, &catalog, &lists);
     let targets = built(offered.targets, &offered.warnings, &virtuals, &mut report);
+    let payers = (&whole[..], &clients[..], &providers[..]);
+    let budgets = budgets::settle(payers, &targets, !catalog.sources.is_empty(), &mut report);
     if !report.problems.is_empty() {
         return Err(report.into_errors());
     }
@@ -103,9 +101,11 @@ pub(super) fn resolve(
         server,
         clients,
         log,
-        state_path,
+        state_path: state::path(raw.state, context),
         telemetry,
         dispatch,
+        budgets,
+        assume_output,
         catalog,
         known: offered.known,
         offering,
@@ -219,6 +219,12 @@ fn providers(
         add_from_environment(&mut placed, &keyless, cooldowns, context, report);
     }
     placed
+}
+
+/// What is asked for by default. BorgLLM takes the first provider of the file.
+fn usual_model(named: Option<String>, placed: &[Placed], lenient: bool) -> Option<String> {
+    let named = named.filter(|name| !name.trim().is_empty());
+    named.or_else(|| first_of_file(placed).filter(|_| lenient))
 }
 
 /// The first provider of the file, if it has a model.

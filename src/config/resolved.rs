@@ -13,6 +13,7 @@ use super::listeners::Listeners;
 use super::pages::Pages;
 use super::telemetry::TelemetryPolicy;
 use crate::domain::breaker::BreakerPolicy;
+use crate::domain::budget::BudgetPolicy;
 use crate::domain::catalog::lists::Catalog;
 use crate::domain::chain::{Targets, VirtualEntry};
 use crate::domain::client::ClientPolicy;
@@ -53,6 +54,10 @@ pub struct Config {
     pub offering: Offering,
     /// What bounds one request.
     pub dispatch: DispatchPolicy,
+    /// The budgets of clients, providers and the whole.
+    pub budgets: Vec<BudgetPolicy>,
+    /// Tokens of an answer that are reserved where a request names no bound.
+    pub assume_output: u64,
     /// What may be asked for.
     pub targets: Arc<Targets>,
     /// The APIs to call: those of the file in its order, then built-in ones with keys.
@@ -162,6 +167,8 @@ pub struct ClientConfig {
     pub policy: ClientPolicy,
     /// Its tokens' hashes: at least one, each once.
     pub tokens: Vec<TokenDigest>,
+    /// How much its requests may cost.
+    pub budgets: Vec<BudgetPolicy>,
 }
 
 /// How long lookups of names hold.
@@ -266,6 +273,8 @@ pub struct ProviderConfig {
     pub capabilities: KnownCapabilities,
     /// What its models cost.
     pub prices: Prices,
+    /// How much calls to it may cost.
+    pub budgets: Vec<BudgetPolicy>,
     /// How it is asked to continue the beginning of an answer; `None` when it cannot.
     pub prefill: Option<Prefill>,
     /// Where it takes that, if not at `base_url`.

@@ -22,6 +22,7 @@ use super::telemetry::{ContentCapture, Patterns, Temporality};
 use super::values::{
     Amount, Fraction, Headers, KeyTexts, Names, Params, PositiveSpan, Size, Span, Texts,
 };
+use crate::domain::budget::{Mode, UnpricedSpend};
 use crate::domain::client::Priority;
 use crate::domain::cooldown::CooldownScope;
 use crate::domain::dialect::NativeRoute;
@@ -276,6 +277,18 @@ impl Describe for CooldownScope {
 impl Describe for LogFormat {
     fn shape() -> Shape {
         Shape::choice(["text", "json"])
+    }
+}
+
+impl Describe for Mode {
+    fn shape() -> Shape {
+        Shape::choice(["hard", "soft"])
+    }
+}
+
+impl Describe for UnpricedSpend {
+    fn shape() -> Shape {
+        Shape::choice(["refuse", "allow"])
     }
 }
 

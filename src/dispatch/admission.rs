@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use super::budgeted::Budgeted;
 use super::failed::Failed;
 use super::request::Request;
 use super::reservation::{OpenReservation, SentBytes};
@@ -25,6 +26,8 @@ pub(super) struct Admitted {
     pub(super) chain: RankedChain,
     /// What its client was charged.
     pub(super) charge: Option<OpenReservation>,
+    /// What is reserved in budgets, where there are any.
+    pub(super) budgeted: Option<Box<Budgeted>>,
 }
 
 /// A request that may not be served.
@@ -51,6 +54,7 @@ impl Dispatch {
                 target,
                 chain,
                 charge,
+                budgeted: None,
             }),
             Err(failed) => Err(Box::new(NotAdmitted { target, failed })),
         }
@@ -196,7 +200,7 @@ fn no_detour(request: &Request, client: &Client, field: &'static str) -> Failed 
     }
 }
 
-fn failed(request: &Request, code: ErrorCode, message: String) -> Failed {
+pub(super) fn failed(request: &Request, code: ErrorCode, message: String) -> Failed {
     Failed {
         code,
         message,

@@ -74,6 +74,8 @@ pub(super) async fn dispatch(model: &str, endpoint: Endpoint) -> (Tree, Dispatch
         affinity: crate::affinity::Affinity::start(),
         prices: Default::default(),
         cost_watch: Default::default(),
+        budgets: crate::budgets::Budgets::start(),
+        assume_output: 1024,
         buffers: Buffers::default(),
         routing: Default::default(),
     };

@@ -185,31 +185,37 @@ impl Dispatch {
         let seed = question.seed.unwrap_or_else(|| fastrand::u64(..JSON_SAFE));
         let chain = match self.admission(asked, question.client.as_deref(), reserve) {
             Ok(chain) => chain,
-            Err(fate) => {
-                return Ok(Explanation {
-                    target: asked.unwrap_or_default().to_owned(),
-                    at: self.clock.now(),
-                    fate,
-                    ranked: false,
-                    steps: Vec::new(),
-                    seed,
-                    lines: Vec::new(),
-                });
-            }
+            Err(fate) => return Ok(self.nowhere(asked.unwrap_or_default(), fate, seed)),
         };
         let mut steps = Vec::new();
+        let ranked = self.ranking(chain, question, seed, &mut steps);
+        let (now, policy) = (self.clock.now(), &self.policy);
+        let deadline = now + policy.deadline;
+        let candidates = self.candidates(&ranked.chain);
+        let mut attempts = Attempts::new(*policy, deadline, 0, candidates);
+        let prompt = question.tokens.unwrap_or(0).max(u64::from(output > 0));
+        let client = question.client.as_ref().map(|it| Arc::clone(it.name()));
+        let size = (question.tokens, question.output_tokens);
+        let refused = self.look_at_cost(client, &ranked, size, &mut attempts);
+        if let Some((code, message, retry_after)) = refused.await {
+            let fate = Fate::Refused {
+                code,
+                message,
+                retry_after,
+            };
+            return Ok(Explanation {
+                ranked: self.targets.is_ranked(&ranked.chain.target),
+                steps,
+                ..self.nowhere(&ranked.chain.target, fate, seed)
+            });
+        }
         let RankedChain {
             chain,
             ruled_out,
             session,
-        } = self.ranking(chain, question, seed, &mut steps);
-        let (now, policy) = (self.clock.now(), &self.policy);
-        let deadline = now + policy.deadline;
-        let candidates = self.candidates(&chain);
-        let mut attempts = Attempts::new(*policy, deadline, 0, candidates);
-        let prompt = question.tokens.unwrap_or(0).max(u64::from(output > 0));
+        } = ranked;
         for (place, unmet) in ruled_out {
-            attempts.rule_out(place, unmet);
+            attempts.rule_out(place, Reason::Unmet(unmet));
         }
         attempts.needs(prompt, output);
         // Where none holds all of it, those that hold the most part are asked.
@@ -235,6 +241,19 @@ impl Dispatch {
             seed,
             ..self.explanation(&chain, &attempts, &planned.await?)
         })
+    }
+
+    /// Of a request that is refused before any upstream of its chain is looked at.
+    fn nowhere(&self, target: &str, fate: Fate, seed: u64) -> Explanation {
+        Explanation {
+            target: target.to_owned(),
+            at: self.clock.now(),
+            fate,
+            ranked: false,
+            steps: Vec::new(),
+            seed,
+            lines: Vec::new(),
+        }
     }
 
     /// The order for the request in question.

@@ -11,6 +11,8 @@ mod asked_call;
 mod attempt;
 #[cfg(test)]
 mod bench;
+mod budgeted;
+mod budgeting;
 mod call_headers;
 mod cost_watch;
 mod costs;

@@ -21,6 +21,7 @@ use crate::domain::chain::{Chain, RankedChain};
 use crate::domain::ids::KeyId;
 use crate::domain::limits::DispatchPolicy;
 use crate::domain::outcome::{Class, Failure, Retry};
+use crate::domain::refusal::Reason;
 use crate::domain::skipped::skipped;
 use crate::domain::time::Time;
 use crate::telemetry::request_record::RequestRecord as Ended;
@@ -74,6 +75,7 @@ impl RequestRun {
             ruled_out,
             session,
         } = admitted.chain;
+        let budgeted = admitted.budgeted;
         let policy = *dispatch.policies.of(&chain.target);
         request.unsupported = request.unsupported.or(policy.unsupported);
         let limits = RequestLimits::new(&dispatch.policy, policy, &request);
@@ -87,12 +89,16 @@ impl RequestRun {
             ..candidate
         });
         let mut attempts = Attempts::new(policy, limits.deadline, 0, candidates);
+        if let Some(budgeted) = &budgeted {
+            budgeted.rule_out(&mut attempts);
+        }
         for (place, unmet) in ruled_out {
-            attempts.rule_out(place, unmet);
+            attempts.rule_out(place, Reason::Unmet(unmet));
         }
         let pending = dispatch.routing.enter(&chain, 0);
         let Admitted { target, charge, .. } = admitted;
-        let trace = RequestTrace::new(dispatch, &request, target, charge, complete);
+        let mut trace = RequestTrace::new(dispatch, &request, target, charge, complete);
+        trace.budgeted = budgeted;
         Self {
             context: RequestContext {
                 dispatch: Arc::clone(dispatch),
@@ -225,6 +231,7 @@ impl Drop for RequestRun {
         let trace = &mut self.state.trace;
         let now = dispatch.clock.now();
         let mut records = self.state.attempts.take_records();
+        let ended = records.len();
         for under_way in trace.current.iter_mut().filter_map(Option::take) {
             records.push(AttemptRecord {
                 ended: now,
@@ -234,6 +241,8 @@ impl Drop for RequestRun {
             });
         }
         costs::price(dispatch, request, trace, &mut records);
+        let under_way = records.len() - ended;
+        dispatch.settle_cost(request, chain, trace.budgeted.take(), &records, under_way);
         let halted = dispatch.abort.is_on();
         if !halted {
             trace.ending = trace.ending.or_else(|| trace.overdue(request, now));

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use super::budgeted::Budgeted;
 use super::request::Request;
 use super::reservation::OpenReservation;
 use super::shared::Dispatch;
@@ -32,6 +33,8 @@ pub(super) enum RequestEnd {
 pub(super) struct RequestTrace {
     /// What the client was charged.
     pub(super) charge: Option<OpenReservation>,
+    /// What was reserved in budgets.
+    pub(super) budgeted: Option<Box<Budgeted>>,
     /// The target that was asked for, or the name of the default one.
     pub(super) target: String,
     /// When all of the request was there.
@@ -72,6 +75,7 @@ impl RequestTrace {
         });
         Self {
             charge,
+            budgeted: None,
             target,
             complete,
             current: [None, None],

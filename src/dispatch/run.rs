@@ -10,6 +10,7 @@ use http::HeaderMap;
 use super::active_stream::ActiveStream;
 use super::answer::{AnswerBody, ProxyResponse};
 use super::attempt::{AttemptResult, FullResponse, PipedResponse, StreamStarted};
+use super::budgeted;
 use super::counting;
 use super::failed::Failed;
 use super::hedging::{self, AttemptDone};
@@ -50,6 +51,11 @@ impl Dispatch {
             Ok(admitted) => admitted,
             Err(refused) => return Err(self.tell_refused(request, *refused, complete)),
         };
+        let admitted = match self.reserve_cost(&request, admitted).await {
+            Ok(admitted) => admitted,
+            Err(refused) => return Err(self.tell_refused(request, *refused, complete)),
+        };
+        let soft = admitted.budgeted.as_ref().is_some_and(|it| it.soft);
         let arrived = request.arrived;
         // In a box, as its kilobyte would be held by each of the futures that it goes through; pinned where it is made, as
         // `select!` would move it.
@@ -57,7 +63,12 @@ impl Dispatch {
         let serving = pin!(run.serve());
         tokio::select! {
             biased;
-            result = serving => result,
+            result = serving => result.map(|mut answer| {
+                if soft {
+                    budgeted::name_soft(&mut answer.headers);
+                }
+                answer
+            }),
             // Begun only when there is something to wait for; polled at each step, so without a lock.
             () = async { self.abort.waiting().await } => Err(Box::new(Failed::halted(arrived, self.clock.now()))),
         }

@@ -9,6 +9,7 @@ use super::response_cache::ResponseCache;
 use super::routing_state::RoutingState;
 use crate::actors::tree::TreeClient;
 use crate::affinity::Affinity;
+use crate::budgets::Budgets;
 use crate::domain::attempts::Candidate;
 use crate::domain::catalog::lists::Catalog;
 use crate::domain::chain::{Chain, Targets};
@@ -54,6 +55,10 @@ pub struct Dispatch {
     pub prices: PriceBook,
     /// Upstreams whose own figures differ from that.
     pub cost_watch: Arc<CostWatch>,
+    /// What is spent, and what may be.
+    pub budgets: Budgets,
+    /// Tokens of an answer that are reserved where a request names no bound.
+    pub assume_output: u64,
     /// How many bytes of bodies and answers are held.
     pub buffers: Buffers,
     /// What ranking counts.

@@ -15,7 +15,6 @@ use super::limits::{DispatchPolicy, RetryPolicy};
 use super::outcome::{Class, Failure, Retry};
 use super::refusal::Reason;
 use super::time::Time;
-use super::unmet::Unmet;
 
 mod ask;
 mod misfit;
@@ -136,11 +135,6 @@ impl Attempts {
         attempts
     }
 
-    /// A candidate is not for this request, whatever its health.
-    pub fn rule_out(&mut self, index: usize, unmet: Unmet) {
-        self.close(index, Reason::Unmet(unmet));
-    }
-
     /// The request waited for a key to become ready: keys that refused before may be asked again.
     pub fn waited(&mut self) {
         self.refused_keys.clear();
@@ -165,6 +159,11 @@ impl Attempts {
     #[cfg(test)]
     pub(crate) fn used(&self) -> (u32, u32) {
         (self.attempts, self.key_refusals)
+    }
+
+    /// Candidate `index` is not for this request, whatever its health.
+    pub fn rule_out(&mut self, index: usize, reason: Reason) {
+        self.close(index, reason);
     }
 
     /// The first step of the request.

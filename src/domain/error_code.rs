@@ -24,6 +24,10 @@ pub enum ErrorCode {
     ClientOverloaded,
     /// The client's requests or tokens of this minute are used up.
     ClientRateLimited,
+    /// A budget that the request counts against is used up.
+    ClientBudgetExhausted,
+    /// No upstream of the target has a price that is known, and a budget refuses that.
+    UnpricedModel,
     /// The target is unknown.
     ModelNotFound,
     /// The route is unknown.
@@ -80,6 +84,8 @@ impl ErrorCode {
             Self::CrossOriginRefused => "cross_origin_refused",
             Self::ClientOverloaded => "client_overloaded",
             Self::ClientRateLimited => "client_rate_limited",
+            Self::ClientBudgetExhausted => "client_budget_exhausted",
+            Self::UnpricedModel => "unpriced_model",
             Self::ModelNotFound => "model_not_found",
             Self::RouteNotFound => "route_not_found",
             Self::MethodNotAllowed => "method_not_allowed",
@@ -113,7 +119,10 @@ impl ErrorCode {
             | Self::NoUpstreamMatches
             | Self::ContextLengthExceeded => 400,
             Self::InvalidClientToken => 401,
-            Self::TargetNotAllowed | Self::HostNotAllowed | Self::CrossOriginRefused => 403,
+            Self::TargetNotAllowed
+            | Self::HostNotAllowed
+            | Self::CrossOriginRefused
+            | Self::UnpricedModel => 403,
             Self::ModelNotFound | Self::RouteNotFound => 404,
             Self::MethodNotAllowed => 405,
             Self::StateUnavailable => 409,
@@ -125,7 +134,8 @@ impl ErrorCode {
             | Self::CoolingDown
             | Self::WaitingRoomFull
             | Self::ClientOverloaded
-            | Self::ClientRateLimited => 429,
+            | Self::ClientRateLimited
+            | Self::ClientBudgetExhausted => 429,
             Self::NotSupported => 501,
             Self::NoUsableKeys | Self::UpstreamsExhausted | Self::InvalidUpstreamResponse => 502,
             Self::Overloaded | Self::Draining => 503,
@@ -135,7 +145,15 @@ impl ErrorCode {
 
     /// OpenAI's `type` for an error of this kind.
     pub const fn kind(self) -> &'static str {
-        kind_of(self.status())
+        match self {
+            Self::ClientBudgetExhausted => "insufficient_quota",
+            _ => kind_of(self.status()),
+        }
+    }
+
+    /// Whether asking again, which clients do by themselves after such a status, cannot help.
+    pub const fn is_final(self) -> bool {
+        matches!(self, Self::ClientBudgetExhausted | Self::UnpricedModel)
     }
 }
 

@@ -45,6 +45,10 @@ pub enum Reason {
     Unsuitable,
     /// The prompt does not fit into the context window.
     TooLarge,
+    /// A budget has no room for what it may cost.
+    Budget,
+    /// Its price is not known, and a budget refuses that.
+    Unpriced,
     /// Others wait for it already.
     Contended,
     /// The provider has no key at all, or was removed.
@@ -76,6 +80,8 @@ impl Reason {
             Self::Tried => "tried",
             Self::Unsuitable => "unsuitable",
             Self::TooLarge => "too_large",
+            Self::Budget => "budget",
+            Self::Unpriced => "unpriced",
             Self::Contended => "contended",
             Self::NoKeys => "no_keys",
             Self::Unmet(unmet) => unmet.as_str(),
@@ -106,6 +112,8 @@ impl Reason {
             | Self::Tried
             | Self::Unsuitable
             | Self::TooLarge
+            | Self::Budget
+            | Self::Unpriced
             | Self::NoKeys
             | Self::Unmet(_) => false,
         }

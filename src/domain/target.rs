@@ -43,6 +43,11 @@ impl RankedChain {
             session: None,
         }
     }
+
+    /// Whether that place of the chain is ruled out.
+    pub fn rules_out(&self, place: usize) -> bool {
+        self.ruled_out.iter().any(|(at, _)| *at == place)
+    }
 }
 
 /// How one target ranked its members for one request.

@@ -1,47 +1,14 @@
 //! Conditions under which a member of a target is asked: times, clients, sizes, what the request has. No I/O, no clock, no
 //! logging.
 
-use std::fmt;
-use std::sync::Arc;
-
 use super::asked::RequestShape;
 use super::pattern::matches;
 use super::unmet::{Features, Unmet};
+use super::zone::Zone;
 
 const DAY: i64 = 24 * 60 * 60;
 /// Minutes of a day.
 pub const MINUTES: u16 = 24 * 60;
-
-/// A zone of time: seconds ahead of UTC at a moment in seconds since 1970.
-#[derive(Clone)]
-pub struct Zone {
-    /// Its name, such as `Europe/Berlin`.
-    pub name: Arc<str>,
-    /// The seconds.
-    pub offset: Arc<dyn Fn(i64) -> i64 + Send + Sync>,
-}
-
-impl Zone {
-    /// UTC.
-    pub fn utc() -> Self {
-        Self {
-            name: "UTC".into(),
-            offset: Arc::new(|_| 0),
-        }
-    }
-}
-
-impl PartialEq for Zone {
-    fn eq(&self, other: &Self) -> bool {
-        self.name == other.name
-    }
-}
-
-impl fmt::Debug for Zone {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.name)
-    }
-}
 
 /// A part of a day in minutes: the start is inside, the end outside. One that ends before it starts goes on into the next
 /// day and belongs to the day on which it began; one with equal ends is the whole day.
@@ -67,7 +34,7 @@ pub struct Calendar {
 impl Calendar {
     /// Whether it holds at this moment, in seconds since 1970.
     pub fn holds(&self, unix: i64) -> bool {
-        let local = unix.saturating_add((self.zone.offset)(unix));
+        let local = self.zone.local(unix);
         let (day, second) = (local.div_euclid(DAY), local.rem_euclid(DAY));
         let minute = u16::try_from(second / 60).unwrap_or(0);
         // 1970 began on a Thursday.
@@ -144,6 +111,8 @@ impl When {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::domain::catalog::capability::Capability;
 

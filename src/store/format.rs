@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 
 use super::fingerprint::{self, Fingerprinter};
 use super::snapshot::{SnapshotKey, SnapshotProvider, StateSnapshot};
+use super::spending::StoredSpending;
 use crate::domain::allowance::Unit;
 use crate::domain::holders;
 use crate::domain::ids::ModelName;
@@ -62,6 +63,8 @@ struct StoredState {
     keys: Vec<KeyRecord>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     resources: Vec<ResourceRecord>,
+    #[serde(default, skip_serializing_if = "StoredSpending::is_empty")]
+    spending: StoredSpending,
 }
 
 /// What a provider keeps, and the fingerprint of the key that holds it.
@@ -213,6 +216,7 @@ pub fn encode(
                 key: key.to_string(),
             })
             .collect(),
+        spending: StoredSpending::encoded(&book.spending),
     };
     let state = serde_json::value::to_raw_value(&state)?;
     let mut bytes = serde_json::to_vec(&FileEnvelope {
@@ -297,6 +301,7 @@ pub fn decode(bytes: &[u8], anchor: Anchor) -> Result<(Fingerprinter, StateSnaps
     // A clock that was set back since then makes nothing last longer.
     let anchor = anchor.not_before(state.saved_at);
     let mut book = StateSnapshot::default();
+    book.spending = Arc::new(state.spending.decoded());
     for entry in state.keys {
         let mark = fingerprint::fingerprint(&entry.fingerprint).ok_or(Defect::Foreign)?;
         book.note_key(mark, key_page(entry, &anchor));

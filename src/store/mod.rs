@@ -8,7 +8,8 @@ pub mod fingerprint;
 pub mod format;
 pub mod kept_lists;
 pub mod snapshot;
+mod spending;
 
 pub use file::{OpenError, Opened, Store, StoreFault};
 pub use fingerprint::Fingerprinter;
-pub use snapshot::{SnapshotKey, SnapshotProvider, StateSnapshot};
+pub use snapshot::{SnapshotKey, SnapshotProvider, SnapshotSpending, StateSnapshot};

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::domain::budget::{PersistedMeter, SpendKey, SpendSum};
 use crate::domain::ids::ProviderName;
 use crate::domain::persisted::{Fingerprint, PersistedKey, PersistedLimit, PersistedProvider};
 use crate::domain::time::Time;
@@ -34,6 +35,17 @@ pub struct StateSnapshot {
     providers: BTreeMap<Fingerprint, SnapshotProvider>,
     /// What providers keep, by name, and the key that holds it; what was not asked for longest first.
     pub resources: Vec<(Box<str>, Fingerprint)>,
+    /// What was spent.
+    pub spending: Arc<SnapshotSpending>,
+}
+
+/// What was spent.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct SnapshotSpending {
+    /// Windows of budgets.
+    pub meters: Vec<PersistedMeter>,
+    /// By day, client, target and provider.
+    pub rows: Vec<(SpendKey, SpendSum)>,
 }
 
 impl StateSnapshot {

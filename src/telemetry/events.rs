@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::feed::feed;
 use crate::domain::breaker::{BreakerChange, TripReason};
+use crate::domain::budget::Spender;
 use crate::domain::ids::{KeyId, ModelName, ProviderName, Upstream};
 use crate::domain::money::Pico;
 use crate::domain::refusal::Reason;
@@ -260,6 +261,17 @@ pub fn cost_differs(upstream: &Upstream, priced: Pico, told: Pico) {
     tell!(warn, "cost_differs", "an upstream charges something else than its prices say", [upstream], {
         priced: priced.to_string(),
         told: told.to_string(),
+    });
+}
+
+/// A soft budget has reached a mark, for the first time in its window.
+pub fn budget_mark(owner: &Spender, what: &str, percent: u8, spent: Pico) {
+    tell!(warn, "budget_mark", "a soft budget is nearly or wholly used up", [], {
+        kind: owner.kind(),
+        owner: owner.name(),
+        budget: what,
+        percent: percent,
+        spent: spent.to_string(),
     });
 }
 

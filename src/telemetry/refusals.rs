@@ -18,6 +18,7 @@ static OVERLOADED: Thinned = Thinned::new();
 static WAITING_ROOM_FULL: Thinned = Thinned::new();
 static CLIENT_OVERLOADED: Thinned = Thinned::new();
 static CLIENT_RATE_LIMITED: Thinned = Thinned::new();
+static CLIENT_BUDGET_EXHAUSTED: Thinned = Thinned::new();
 
 /// The refusals of one kind.
 struct Thinned {
@@ -66,6 +67,7 @@ pub(super) fn is_told(outcome: &str, now: Time) -> bool {
         (ErrorCode::WaitingRoomFull, &WAITING_ROOM_FULL),
         (ErrorCode::ClientOverloaded, &CLIENT_OVERLOADED),
         (ErrorCode::ClientRateLimited, &CLIENT_RATE_LIMITED),
+        (ErrorCode::ClientBudgetExhausted, &CLIENT_BUDGET_EXHAUSTED),
     ];
     let mut kinds = kinds.into_iter();
     let kind = kinds.find(|(code, _)| code.as_str() == outcome);
@@ -78,11 +80,13 @@ pub fn tell() {
     let waiting_room_full = WAITING_ROOM_FULL.take();
     let client_overloaded = CLIENT_OVERLOADED.take();
     let client_rate_limited = CLIENT_RATE_LIMITED.take();
+    let client_budget_exhausted = CLIENT_BUDGET_EXHAUSTED.take();
     let all = [
         overloaded,
         waiting_room_full,
         client_overloaded,
         client_rate_limited,
+        client_budget_exhausted,
     ];
     if all.iter().any(Option::is_some) {
         tracing::warn!(
@@ -90,6 +94,7 @@ pub fn tell() {
             waiting_room_full,
             client_overloaded,
             client_rate_limited,
+            client_budget_exhausted,
             "refusals not logged"
         );
     }

@@ -18,6 +18,7 @@ mod blast_radius;
 mod bounds;
 mod breaker;
 mod browser;
+mod budgets;
 mod catalog;
 mod cli;
 mod clouds;

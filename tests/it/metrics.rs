@@ -351,7 +351,8 @@ dispatch: {await_cooldown: 200ms}
 #[tokio::test]
 async fn everything_on_the_list_can_be_seen() {
     let yaml = TWO_KEYS.replace("model: m,", "model: m, price: {input: 1, output: 2},");
-    let clients = "clients: [{name: ci, token: 0123456789abcdefghij}]";
+    let clients =
+        "clients: [{name: ci, token: 0123456789abcdefghij, budgets: [{amount: 9, every: day}]}]";
     let (a, b) = (
         ScriptedUpstream::start().await,
         ScriptedUpstream::start().await,

@@ -371,6 +371,8 @@ pub fn dispatch(
         affinity: pointsman::affinity::Affinity::start(),
         prices: prices(world),
         cost_watch: Default::default(),
+        budgets: pointsman::budgets::Budgets::start(),
+        assume_output: 1024,
         buffers: shared.lock().buffers.clone(),
     }
 }

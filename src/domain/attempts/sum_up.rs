@@ -46,7 +46,10 @@ impl Slot {
     }
 
     pub(super) fn is_ruled_out(&self) -> bool {
-        matches!(self.closed, Some(Reason::Unmet(_)))
+        matches!(
+            self.closed,
+            Some(Reason::Unmet(_) | Reason::Budget | Reason::Unpriced)
+        )
     }
 
     fn is_limited(&self) -> bool {

@@ -29,7 +29,7 @@ use super::request_record::RequestRecord;
 use crate::config::TelemetryPolicy;
 
 pub use self::state::{
-    ActorGauges, KeyGauges, LimitGauges, StateGauges, StateObserver, UpstreamGauges,
+    ActorGauges, BudgetGauges, KeyGauges, LimitGauges, StateGauges, StateObserver, UpstreamGauges,
 };
 pub use self::tables::{ConfiguredNames, ProviderLabels};
 

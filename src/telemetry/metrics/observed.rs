@@ -106,6 +106,7 @@ pub(super) fn register(meter: &Meter, observed: &Arc<Observed>) {
     });
     requests(meter, observed);
     upstreams(meter, observed);
+    budgets(meter, observed);
     keys(meter, observed);
     actors(meter, observed);
     process(meter, observed);
@@ -168,6 +169,28 @@ fn upstreams(meter: &Meter, observed: &Arc<Observed>) {
             );
         }
     });
+}
+
+fn budgets(meter: &Meter, observed: &Arc<Observed>) {
+    macro_rules! each_budget {
+        ($($spec:ident: $field:ident;)*) => {$(
+            add(meter, &specs::$spec, observed, |it, tell| {
+                for one in &it.state.load().budgets {
+                    let labels = [
+                        KeyValue::new("of", one.of),
+                        text("name", one.name.clone()),
+                        text("every", one.every.clone()),
+                    ];
+                    tell(one.$field, &labels);
+                }
+            });
+        )*};
+    }
+    each_budget! {
+        BUDGET_AMOUNT: amount;
+        BUDGET_SPENT: spent;
+        BUDGET_RESERVED: reserved;
+    }
 }
 
 fn keys(meter: &Meter, observed: &Arc<Observed>) {

@@ -220,6 +220,12 @@ specs! {
         "Tokens as upstreams counted them: input with cached_input and cache_write in it, output with reasoning in it";
     Counter, Most::PerSpender(3), COST = "pointsman.cost" "{currency}" ["upstream", "client", "kind"]
         "What attempts cost, as far as that is known, in the currency of the prices; kind: real, upstream (its own figure), estimated";
+    Gauge, Most::PerKey(8), BUDGET_AMOUNT = "pointsman.budget.amount" "{currency}" ["of", "name", "every"]
+        "What may be spent in a window of a budget";
+    Gauge, Most::PerKey(8), BUDGET_SPENT = "pointsman.budget.spent" "{currency}" ["of", "name", "every"]
+        "What was spent in the present window of a budget";
+    Gauge, Most::PerKey(8), BUDGET_RESERVED = "pointsman.budget.reserved" "{currency}" ["of", "name", "every"]
+        "What requests under way have reserved in a budget";
     // Upstreams.
     Gauge, Most::PerUpstream(1), BREAKER = "pointsman.breaker.state" "{state}" ["upstream", "state"]
         "1 for the state that an upstream's circuit breaker is in";

@@ -24,6 +24,8 @@ pub struct StateGauges {
     pub generation: u64,
     /// The clients, and how many requests of each are under way.
     pub clients: Vec<(Arc<str>, u32)>,
+    /// How budgets stand.
+    pub budgets: Vec<BudgetGauges>,
     /// The state of each actor.
     pub actors: Vec<ActorGauges>,
     /// The upstreams that the configuration names.
@@ -32,6 +34,23 @@ pub struct StateGauges {
     pub keys: Vec<KeyGauges>,
     /// What became of spans, where they are sent.
     pub spans: Option<TraceCounts>,
+}
+
+/// How one budget stands.
+#[derive(Clone, Debug)]
+pub struct BudgetGauges {
+    /// `all`, `client` or `provider`.
+    pub of: &'static str,
+    /// The name of the client or provider.
+    pub name: String,
+    /// The length of its windows.
+    pub every: String,
+    /// How much may be spent in one, in units of the currency.
+    pub amount: f64,
+    /// What is spent in the present one.
+    pub spent: f64,
+    /// What requests under way have reserved.
+    pub reserved: f64,
 }
 
 /// The state of one actor.

@@ -2,12 +2,13 @@
 //! known to be out of order.
 
 /// Every top-level module, its floor, and its neighbours on that floor that it may use.
-pub const FLOORS: [(&str, u8, &[&str]); 18] = [
+pub const FLOORS: [(&str, u8, &[&str]); 19] = [
     ("domain", 0, &[]),
     ("wire", 1, &[]),
     ("config", 2, &[]),
     ("access", 3, &[]),
     ("affinity", 3, &["runtime"]),
+    ("budgets", 3, &["runtime", "telemetry"]),
     ("runtime", 3, &[]),
     ("store", 3, &[]),
     ("telemetry", 3, &["runtime"]),
@@ -138,6 +139,7 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
         "tokio",
         &[
             "affinity",
+            "budgets",
             "runtime",
             "telemetry",
             "upstream",
@@ -304,7 +306,13 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
     ),
     (
         "serde",
-        &["wire", "config", "store", "admin/requests.rs"],
+        &[
+            "wire",
+            "config",
+            "store",
+            "admin/requests.rs",
+            "admin/spend.rs",
+        ],
         "the domain has no outer form",
     ),
     (
@@ -340,7 +348,7 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
     ),
     (
         "jiff",
-        &["config/when.rs"],
+        &["config/zone.rs"],
         "zones of time become a function of moments there",
     ),
     (

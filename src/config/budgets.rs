@@ -1,0 +1,207 @@
+//! `budgets` of clients, providers and the whole: what is typed, and what it means.
+
+use std::num::NonZeroU64;
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::describe::{Describe, Shape};
+use super::price_values::PricePerPiece;
+use super::read::{ConfigNode, FromNode, Report, section};
+use super::resolved::{ClientConfig, ProviderConfig};
+use super::values::choice;
+use super::zone::ZoneForm;
+use crate::domain::budget::{BudgetPolicy, Mode, Period, Spender, UnpricedSpend};
+use crate::domain::chain::{ResolveError, Targets};
+use crate::domain::money::Pico;
+use crate::domain::price::Prices;
+use crate::domain::zone::Zone;
+
+/// Tokens of an answer that are reserved where a request names no bound.
+const ASSUMED_OUTPUT: u64 = 1024;
+/// A larger budget is probably a decimal point that is missing.
+const HIGH: Pico = Pico::new(100_000 * 1_000_000_000_000);
+
+section! {
+    /// `clients[].budgets[]`; the same of a provider and under `dispatch`
+    BudgetSection {
+        /// How much may be spent in a window, in the currency of the prices.
+        amount: PricePerPiece = required,
+        /// The window: `hour`, `day`, `week` (from Monday on), `month`, `total`, or a number of hours or days such as `5h`, counted
+        /// from 1970 on. Default `month`.
+        every: PeriodForm,
+        /// Where days begin: a name such as `Europe/Berlin`. Default `UTC`.
+        timezone: ZoneForm,
+        /// `hard`: what costs something is refused when it is used up. `soft`: it is only told. Default `hard`.
+        mode: Mode,
+        /// What a hard budget does with upstreams without a known price: `refuse`, or `allow`, where they count as nothing.
+        /// Default `refuse`.
+        unpriced: UnpricedSpend,
+        /// The target that requests go to when it is used up. It does not bound what goes there, but counts it.
+        then: String,
+    }
+}
+
+impl BudgetSection {
+    fn budget(self, owner: &Spender) -> Option<BudgetPolicy> {
+        let PricePerPiece(amount) = self.amount?;
+        Some(BudgetPolicy {
+            owner: owner.clone(),
+            amount,
+            period: self
+                .every
+                .map_or(Period::Month, |PeriodForm(period)| period),
+            zone: self.timezone.map_or_else(Zone::utc, |ZoneForm(zone)| zone),
+            mode: self.mode.unwrap_or_default(),
+            unpriced: self.unpriced.unwrap_or_default(),
+            then: self.then.map(|name| Arc::from(name.trim())),
+        })
+    }
+}
+
+/// The budgets of one owner.
+pub(super) fn budgets(
+    raw: Option<Vec<BudgetSection>>,
+    owner: &Spender,
+    path: &str,
+    report: &mut Report,
+) -> Vec<BudgetPolicy> {
+    let mut budgets = Vec::new();
+    for (at, raw) in raw.into_iter().flatten().enumerate() {
+        let path = format!("{path}.budgets[{at}]");
+        let Some(budget) = raw.budget(owner) else {
+            // Reported where it was read, or missing.
+            let place = report.place(&path);
+            let told = report.problems.iter();
+            if !told
+                .into_iter()
+                .any(|problem| problem.place.starts_with(&place))
+            {
+                report.problem(&path, "has no amount", "write amount: 5, say");
+            }
+            continue;
+        };
+        if budget.amount > HIGH {
+            let text = format!("{} is much: is a decimal point missing?", budget.amount);
+            report.warn(&format!("{path}.amount"), text);
+        }
+        budgets.push(budget);
+    }
+    budgets
+}
+
+/// Checks what only the whole shows: that targets are there, and that there are prices. Returns all budgets.
+pub(super) fn settle(
+    (whole, clients, providers): (&[BudgetPolicy], &[ClientConfig], &[ProviderConfig]),
+    targets: &Targets,
+    has_lists: bool,
+    report: &mut Report,
+) -> Vec<BudgetPolicy> {
+    // What is wrong elsewhere leaves no targets to look at.
+    if !report.problems.is_empty() {
+        return Vec::new();
+    }
+    let mut all: Vec<(String, BudgetPolicy)> = Vec::new();
+    let mut add = |path: String, budgets: &[BudgetPolicy]| {
+        let budgets = budgets.iter().enumerate();
+        all.extend(budgets.map(|(at, it)| (format!("{path}.budgets[{at}]"), it.clone())));
+    };
+    add("dispatch".to_owned(), whole);
+    for (at, client) in clients.iter().enumerate() {
+        add(format!("clients[{at}]"), &client.budgets);
+    }
+    for (at, provider) in providers.iter().enumerate() {
+        add(format!("llm.providers[{at}]"), &provider.budgets);
+    }
+    for (path, budget) in &all {
+        let path = format!("{path}.then");
+        let Some(then) = &budget.then else {
+            continue;
+        };
+        if let Err(error) = targets.resolve(Some(then)) {
+            let near = match &error {
+                ResolveError::UnknownTarget { near, .. } => near.first(),
+                _ => None,
+            };
+            let hint = near.map_or_else(
+                || "name a provider, a virtual provider or provider:model".to_owned(),
+                |near| format!("did you mean `{near}`?"),
+            );
+            report.problem(&path, format!("nothing is called `{then}`"), &hint);
+        }
+    }
+    let strict = |budget: &BudgetPolicy| {
+        budget.mode == Mode::Hard && budget.unpriced == UnpricedSpend::Refuse
+    };
+    // Lists may have the prices of what discovers.
+    let unpriced = |provider: &ProviderConfig| {
+        provider.prices == Prices::default() && provider.discover.is_none()
+    };
+    let strict = all.iter().find(|(_, budget)| strict(budget));
+    if let Some((path, _)) = strict.filter(|_| !has_lists && providers.iter().all(unpriced)) {
+        let text = "no provider has a price, and a hard budget refuses what has none: set `price` (0 for what is free), or \
+                    `unpriced: allow`";
+        report.warn(path, text);
+    }
+    all.into_iter().map(|(_, budget)| budget).collect()
+}
+
+/// What `dispatch` says of them: budgets of the whole, and the output that is assumed.
+pub(super) fn of_dispatch(
+    raw: &mut super::dispatch::DispatchSection,
+    report: &mut Report,
+) -> (Vec<BudgetPolicy>, u64) {
+    let assumed = raw.assume_output.map_or(ASSUMED_OUTPUT, NonZeroU64::get);
+    let whole = budgets(raw.budgets.take(), &Spender::Whole, "dispatch", report);
+    (whole, assumed)
+}
+
+/// The budgets of a provider.
+pub(super) fn of_provider(
+    raw: Option<Vec<BudgetSection>>,
+    name: &str,
+    path: &str,
+    report: &mut Report,
+) -> Vec<BudgetPolicy> {
+    let owner = Spender::Provider(name.into());
+    budgets(raw, &owner, path, report)
+}
+
+/// How long a window is.
+#[derive(Clone, Copy)]
+pub(super) struct PeriodForm(Period);
+
+impl FromNode for PeriodForm {
+    fn read(node: &ConfigNode<'_>, report: &mut Report) -> Option<Self> {
+        let period = node.text().and_then(|text| Period::read(&text));
+        period.map(Self).or_else(|| {
+            node.wrong(
+                "hour, day, week, month, total, or hours or days such as 5h",
+                report,
+            )
+        })
+    }
+}
+
+impl Describe for PeriodForm {
+    fn shape() -> Shape {
+        Shape::plain("window of time", json!({"type": "string"}))
+    }
+}
+
+impl FromNode for Mode {
+    fn read(node: &ConfigNode<'_>, report: &mut Report) -> Option<Self> {
+        let choices = [Self::Hard, Self::Soft].map(|mode| (mode.as_str(), mode));
+        choice(node, &choices, report)
+    }
+}
+
+impl FromNode for UnpricedSpend {
+    fn read(node: &ConfigNode<'_>, report: &mut Report) -> Option<Self> {
+        choice(
+            node,
+            &[("refuse", Self::Refuse), ("allow", Self::Allow)],
+            report,
+        )
+    }
+}

@@ -1,0 +1,311 @@
+//! What a request may cost, reserved before anything is sent, and what it did cost, settled when it ends. Where no budget is
+//! configured nothing is asked, and only what is known to have cost something is counted.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::admission::{Admitted, NotAdmitted, failed};
+use super::budgeted::{Budgeted, charge, rule_out};
+use super::failed::Failed;
+use super::request::Request;
+use super::shared::Dispatch;
+use super::tokens;
+use crate::budgets::{Charge, SpendDecision, SpendRequest, Spending};
+use crate::domain::attempt_record::AttemptRecord;
+use crate::domain::attempts::Attempts;
+use crate::domain::budget::{CandidateCost, Closed, Refused, SpendVerdict};
+use crate::domain::chain::{Chain, RankedChain};
+use crate::domain::cost;
+use crate::domain::dialect::{AnswerList, Operation};
+use crate::domain::error_code::ErrorCode;
+use crate::domain::ids::Upstream;
+use crate::domain::money::Pico;
+use crate::domain::usage::Usage;
+
+/// A budget without another window has no moment to come back at; clients that come back by themselves stay away so long.
+const NEVER: Duration = Duration::from_hours(24);
+/// Of sound whose length is not known, so much is reserved.
+const SOUND_SECONDS: u32 = 60;
+
+/// The size of a request whose cost is estimated.
+#[derive(Clone, Copy)]
+struct CostSize<'a> {
+    prompt: u64,
+    output: u64,
+    /// Whether its price is one per token at all.
+    by_tokens: bool,
+    tier: &'a str,
+}
+
+impl Dispatch {
+    /// Reserves what the request may cost. One that a budget sends elsewhere has another chain from then on.
+    pub(super) async fn reserve_cost(
+        &self,
+        request: &Request,
+        mut admitted: Admitted,
+    ) -> Result<Admitted, Box<NotAdmitted>> {
+        let counts = request.operation.spec().answer == AnswerList::Count;
+        if self.budgets.is_empty() || counts {
+            return Ok(admitted);
+        }
+        let unix = self.unix();
+        let mut steered = Vec::new();
+        loop {
+            let estimates = self.estimates(request, &admitted.chain.chain);
+            let decision = self.budgets.admit(SpendRequest {
+                client: request.client.as_ref().map(|it| Arc::clone(it.name())),
+                candidates: candidates(&admitted.chain, &estimates),
+                steered: steered.clone(),
+                unix,
+            });
+            let failed = match decision.await {
+                None => return Ok(admitted),
+                Some(SpendDecision::Admitted {
+                    reservation,
+                    closed,
+                    soft,
+                }) => {
+                    let upstreams = admitted.chain.chain.upstreams.iter();
+                    let known = upstreams.cloned().zip(estimates);
+                    let known = known.filter_map(|(upstream, cost)| Some((upstream, cost?)));
+                    admitted.budgeted = Some(Box::new(Budgeted {
+                        reservation,
+                        estimates: known.collect(),
+                        closed: by_place(closed, &admitted.chain),
+                        soft,
+                    }));
+                    return Ok(admitted);
+                }
+                Some(SpendDecision::Then(target, number)) => {
+                    let resolved = self.targets.resolve(Some(&target));
+                    match resolved {
+                        // What is not looked into can go nowhere else.
+                        Ok(chain) if request.operation != Operation::Passthrough => {
+                            admitted.chain = self.ranked_for(chain, request);
+                            steered.push(number);
+                            continue;
+                        }
+                        _ => self.steered_nowhere(request, number, unix),
+                    }
+                }
+                Some(SpendDecision::Refused(refused)) => told(request, &refused, unix),
+            };
+            if let Some(charge) = admitted.charge.take() {
+                charge.reservation.settle(Some(0), self.clock.now());
+            }
+            let target = admitted.target;
+            return Err(Box::new(NotAdmitted { target, failed }));
+        }
+    }
+
+    /// A budget is used up whose other target cannot serve this request.
+    fn steered_nowhere(&self, request: &Request, number: usize, unix: i64) -> Failed {
+        let views = self.budgets.views(unix);
+        let view = views.get(number);
+        let what = view.map(|view| view.budget.described());
+        let refused = Refused::Exhausted {
+            what: what.unwrap_or_default(),
+            too_large: false,
+            until: view.and_then(|view| view.ends),
+        };
+        told(request, &refused, unix)
+    }
+
+    /// The code, message and time of the answer that a request with this prompt and output would get from budgets, after it
+    /// has ruled out what has no room. Nothing is reserved.
+    pub(super) async fn look_at_cost(
+        &self,
+        client: Option<Arc<str>>,
+        ranked: &RankedChain,
+        (prompt, output): (Option<u64>, Option<u64>),
+        attempts: &mut Attempts,
+    ) -> Option<(ErrorCode, String, Option<Duration>)> {
+        if self.budgets.is_empty() {
+            return None;
+        }
+        let size = CostSize {
+            prompt: prompt.unwrap_or(1),
+            output: output.unwrap_or(self.assume_output),
+            by_tokens: true,
+            tier: "",
+        };
+        let upstreams = ranked.chain.upstreams.iter();
+        let estimates: Vec<_> = upstreams.map(|it| self.estimate(it, size)).collect();
+        let unix = self.unix();
+        let verdict = self.budgets.look(SpendRequest {
+            client,
+            candidates: candidates(ranked, &estimates),
+            steered: Vec::new(),
+            unix,
+        });
+        match verdict.await? {
+            SpendVerdict::Admitted(admitted) => {
+                rule_out(&by_place(admitted.closed, ranked), attempts);
+                None
+            }
+            SpendVerdict::Then(target, number) => {
+                let views = self.budgets.views(unix);
+                let what = views.get(number).map(|view| view.budget.described());
+                let what = what.unwrap_or_default();
+                let message = format!("{what} is used up: the request would go to `{target}`");
+                Some((ErrorCode::ClientBudgetExhausted, message, None))
+            }
+            SpendVerdict::Refused(refused) => Some(words(&refused, unix)),
+        }
+    }
+
+    /// What the request may cost at each upstream of its chain; `None` where that is not known.
+    fn estimates(&self, request: &Request, chain: &Chain) -> Vec<Option<Pico>> {
+        let doc = &request.doc;
+        let passed = request.operation == Operation::Passthrough;
+        let writes = match request.operation.spec().answer {
+            AnswerList::Choices
+            | AnswerList::Output
+            | AnswerList::Content
+            | AnswerList::Candidates => true,
+            _ => passed,
+        };
+        let most = doc.max_output_tokens().unwrap_or(self.assume_output);
+        let tier = super::costs::tier_of(request).unwrap_or_default();
+        let size = CostSize {
+            prompt: tokens::prompt(doc),
+            output: match writes {
+                true => most.saturating_mul(u64::from(doc.choices().max(1))),
+                false => 0,
+            },
+            by_tokens: writes,
+            tier: &tier,
+        };
+        let upstreams = chain.upstreams.iter();
+        upstreams.map(|it| self.estimate(it, size)).collect()
+    }
+
+    fn estimate(&self, upstream: &Upstream, size: CostSize<'_>) -> Option<Pico> {
+        let (sheet, _) = self.prices.sheet_of(upstream)?;
+        let at = self.clock.wall();
+        let of = |usage: Usage| {
+            let priced = cost::price(&sheet, &usage, size.tier, at);
+            priced.map(|priced| priced.amount)
+        };
+        let by_tokens = of(Usage {
+            prompt_tokens: Some(size.prompt),
+            completion_tokens: Some(size.output),
+            ..Usage::default()
+        });
+        if by_tokens.is_some() || size.by_tokens {
+            return by_tokens;
+        }
+        // Sound and pictures are paid by the piece.
+        let pieces = &sheet.pieces;
+        let seconds = pieces.second.map(|it| it.times(u64::from(SOUND_SECONDS)));
+        let some = seconds.or(pieces.image).or(pieces.page);
+        let some = some.or(pieces
+            .character
+            .map(|it| it.times(size.prompt.saturating_mul(4))));
+        match (some, pieces.request) {
+            (Some(some), request) => Some(some.plus(request.unwrap_or_default())),
+            (None, request) => request,
+        }
+    }
+
+    /// The present moment, in seconds since 1970.
+    fn unix(&self) -> i64 {
+        i64::try_from(self.clock.anchor().wall.as_secs()).unwrap_or(i64::MAX)
+    }
+
+    /// A request has ended after these attempts, the last of which, so many, were still under way.
+    pub(super) fn settle_cost(
+        &self,
+        request: &Request,
+        chain: &Chain,
+        budgeted: Option<Box<Budgeted>>,
+        records: &[AttemptRecord],
+        under_way: usize,
+    ) {
+        let estimates = budgeted.as_ref().map_or(&[][..], |it| &it.estimates[..]);
+        let left = records.len().saturating_sub(under_way);
+        let records = records.iter().enumerate();
+        let charges =
+            records.filter_map(|(place, record)| charge(record, place >= left, estimates));
+        let charges: Vec<Charge> = charges.collect();
+        if budgeted.is_none() && charges.is_empty() {
+            return;
+        }
+        let spending = Spending {
+            client: request.client.as_ref().map(|it| Arc::clone(it.name())),
+            target: Arc::clone(&chain.target),
+            charges,
+            unix: self.unix(),
+        };
+        match budgeted {
+            Some(budgeted) => budgeted.reservation.settle(spending),
+            None => self.budgets.spent(spending),
+        }
+    }
+}
+
+/// What budgets are asked of: all places of the chain that are not ruled out already.
+fn candidates(ranked: &RankedChain, estimates: &[Option<Pico>]) -> Vec<CandidateCost> {
+    let upstreams = ranked.chain.upstreams.iter().zip(estimates).enumerate();
+    let open = upstreams.filter(|(place, _)| !ranked.rules_out(*place));
+    let candidates = open.map(|(_, (upstream, estimate))| CandidateCost {
+        provider: upstream.provider.clone(),
+        estimate: *estimate,
+    });
+    candidates.collect()
+}
+
+/// What budgets said of those, by the places of the whole chain.
+fn by_place(closed: Vec<Option<Closed>>, ranked: &RankedChain) -> Vec<Option<Closed>> {
+    let mut closed = closed.into_iter();
+    let places = 0..ranked.chain.upstreams.len();
+    let said = places.map(|place| match ranked.rules_out(place) {
+        true => None,
+        false => closed.next().flatten(),
+    });
+    said.collect()
+}
+
+fn told(request: &Request, refused: &Refused, unix: i64) -> Failed {
+    let (code, message, retry_after) = words(refused, unix);
+    Failed {
+        retry_after,
+        ..failed(request, code, message)
+    }
+}
+
+/// The code, message and time of a refusal.
+fn words(refused: &Refused, unix: i64) -> (ErrorCode, String, Option<Duration>) {
+    match refused {
+        Refused::Unpriced { what } => {
+            let message = format!(
+                "no upstream of the target has a known price, which {what} asks for: its operator can set `price`, or `unpriced: allow`"
+            );
+            (ErrorCode::UnpricedModel, message, None)
+        }
+        Refused::Exhausted {
+            what,
+            too_large,
+            until,
+        } => {
+            let wait = until.map(|until| {
+                let seconds = until.saturating_sub(unix).max(1);
+                Duration::from_secs(u64::try_from(seconds).unwrap_or(1))
+            });
+            let hint = match (too_large, wait) {
+                (true, _) => {
+                    "has less than this request may cost: ask for fewer output tokens (max_tokens)"
+                }
+                (false, Some(_)) => {
+                    "has too little left for this request: retry when its next window begins, or ask for fewer output tokens (max_tokens)"
+                }
+                (false, None) => {
+                    "has too little left for this request, and no further window: its operator can raise it"
+                }
+            };
+            let message = format!("{what} {hint}");
+            let code = ErrorCode::ClientBudgetExhausted;
+            (code, message, Some(wait.unwrap_or(NEVER)))
+        }
+    }
+}

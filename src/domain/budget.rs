@@ -1,0 +1,21 @@
+//! Budgets: how much may be spent in a window of time, on whom it is spent, and what has been. No I/O, no clock, no logging.
+//!
+//! A request reserves what it may cost before it is sent ([`Ledger::admit`]) and settles what it did cost
+//! ([`Ledger::settle`]). So the spending of a window exceeds a hard budget by no more than the sum of what its requests cost
+//! above their reservations. The number of a window is a part of what is counted: nothing has to be reset when it ends.
+
+mod ledger;
+mod meter;
+mod period;
+mod policy;
+mod spend;
+#[cfg(test)]
+mod tests;
+
+pub use ledger::{
+    AdmittedCost, BudgetView, CandidateCost, Closed, Ledger, Mark, Refused, SpendVerdict,
+};
+pub use meter::{PersistedMeter, Ticket};
+pub use period::Period;
+pub use policy::{BudgetPolicy, Mode, Spender, UnpricedSpend};
+pub use spend::{KEPT_DAYS, MOST_ROWS, SpendBy, SpendKey, SpendLedger, SpendSum};
