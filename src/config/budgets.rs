@@ -148,11 +148,12 @@ pub(super) fn settle(
 
 /// What `dispatch` says of them: budgets of the whole, and the output that is assumed.
 pub(super) fn of_dispatch(
-    raw: &mut super::dispatch::DispatchSection,
+    raw: Option<Vec<BudgetSection>>,
+    assumed: Option<NonZeroU64>,
     report: &mut Report,
 ) -> (Vec<BudgetPolicy>, u64) {
-    let assumed = raw.assume_output.map_or(ASSUMED_OUTPUT, NonZeroU64::get);
-    let whole = budgets(raw.budgets.take(), &Spender::Whole, "dispatch", report);
+    let assumed = assumed.map_or(ASSUMED_OUTPUT, NonZeroU64::get);
+    let whole = budgets(raw, &Spender::Whole, "dispatch", report);
     (whole, assumed)
 }
 

@@ -3,10 +3,11 @@
 use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
 
-use super::budgets::BudgetSection;
+use super::budgets::{self, BudgetSection};
 use super::read::{ConfigNode, FromNode, Report, section};
 use super::streams::{self, Hedge, ProfileForm};
 use super::values::{Amount, Fraction, PositiveSpan, Span, share};
+use crate::domain::budget::BudgetPolicy;
 use crate::domain::limits::{DispatchPolicy, RetryBudgetPolicy};
 
 section! {
@@ -38,6 +39,13 @@ section! {
         budgets: Vec<BudgetSection>,
         /// Tokens of an answer whose cost budgets reserve where a request names no bound. Default 1024.
         assume_output: NonZeroU64,
+    }
+}
+
+impl DispatchSection {
+    /// The budgets of the whole, and the output that is assumed.
+    pub(super) fn budgets(&mut self, report: &mut Report) -> (Vec<BudgetPolicy>, u64) {
+        budgets::of_dispatch(self.budgets.take(), self.assume_output, report)
     }
 }
 

@@ -47,7 +47,7 @@ pub(super) fn resolve(
     let server = server(raw.server.unwrap_or_default(), context, named, &mut report);
     let timeout = llm.timeout.map(|raw::AwaitTimeout(Span(span))| span);
     let mut typed = raw.dispatch.unwrap_or_default();
-    let (whole, assume_output) = budgets::of_dispatch(&mut typed, &mut report);
+    let (whole, assume_output) = typed.budgets(&mut report);
     let (profile, said) = profile(&typed);
     let dispatch = dispatch::resolve(typed, timeout, &mut report);
     let log = log(raw.log.unwrap_or_default(), &mut report);
