@@ -1,6 +1,7 @@
 //! Building the targets of a configuration: the providers' own names first, then the virtual providers, then
 //! the default.
 
+use std::borrow::Borrow;
 use std::sync::Arc;
 
 use super::{Chain, ChainError, Listed, Prefix, ProviderEntry, Targets, VirtualEntry, expand};
@@ -101,8 +102,16 @@ impl Targets {
                     .insert(Arc::clone(&line.id), Arc::clone(&line.chain));
             }
         }
+        self.name_models_of_one_owner(owners);
+    }
+
+    /// Bare model ids that one provider has, where they say nothing else yet.
+    pub(super) fn name_models_of_one_owner<M: Borrow<ModelName>>(
+        &mut self,
+        owners: HashMap<M, Vec<Arc<Chain>>>,
+    ) {
         for (model, chains) in owners {
-            let name = model.as_str();
+            let name = model.borrow().as_str();
             let taken = self.known.contains_key(name) || self.prefixes.contains_key(name);
             if let [chain] = chains.as_slice()
                 && !taken

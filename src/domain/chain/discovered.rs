@@ -39,16 +39,7 @@ impl Targets {
                 owners.entry(model).or_default().push(chain);
             }
         }
-        for (model, chains) in owners {
-            let name = model.as_str();
-            let taken = self.known.contains_key(name) || self.prefixes.contains_key(name);
-            if let [chain] = chains.as_slice()
-                && !taken
-                && !self.reads_as_another_provider(name, None)
-            {
-                self.known.insert(Arc::from(name), Arc::clone(chain));
-            }
-        }
+        self.name_models_of_one_owner(owners);
         self
     }
 }
