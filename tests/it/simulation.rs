@@ -114,16 +114,8 @@ fn the_policy_latency_stays_near_an_oracle() {
             ..setup(seed)
         };
         let total = hold((1..=8).map(named));
-        println!(
-            "{}: regret {:.3}",
-            scenario.as_str(),
-            total.latency_regret()
-        );
-        assert!(
-            total.latency_regret() <= most,
-            "{}",
-            report::figures(&total)
-        );
+        let figures = report::figures(&total);
+        assert!(total.latency_regret() <= most, "{figures}");
     }
 }
 
