@@ -64,6 +64,7 @@ fn told(attempts: Vec<AttemptRecord>) -> RequestRecord {
         stream: true,
         target: "smart".to_owned(),
         chain: Some(Arc::new(chain)),
+        routing: None,
         outcome: "answered",
         status: Some(200),
         attempts,

@@ -11,11 +11,12 @@ use serde_json::{Value, json};
 use super::answer::AdminRefusal;
 use super::body::BodyFields;
 use super::ranking;
+use super::spend;
 use super::state::AdminState;
 use super::upstreams::{ClockReading, seconds};
 use crate::access::Client;
 use crate::dispatch::{
-    CandidateStanding, Explanation, Fate, KeyExplanation, KeyTurn, Question, UpstreamExplanation,
+    CandidateStanding, CostLook, Explanation, Fate, KeyExplanation, KeyTurn, Question, UpstreamExplanation,
     UpstreamSettings,
 };
 use crate::domain::catalog::capability::Capability;
@@ -113,17 +114,25 @@ fn shown(explained: &Explanation, look: ClockReading) -> Value {
         "ranked_per_request": explained.ranked,
         "seed": explained.ranked.then_some(explained.seed),
         "ranking": explained.steps.iter().map(ranking::step).collect::<Vec<_>>(),
+        "budgets": explained.cost.as_ref().map(|cost| cost.budgets.iter().map(spend::budget).collect::<Vec<_>>()),
+        "reserved": explained.cost.as_ref().and_then(|cost| cost.reserved).map(|reserved| reserved.to_string()),
         "answer": answer,
         "detail": detail,
         "would_wait_ms": would_wait,
         "code": code.map(|code| code.as_str()),
         "status": code.map(|code| code.status()),
         "retry_after_ms": retry_after.map(|span| seconds(span * 1000)),
-        "candidates": lines.map(|(at, line)| candidate(at + 1, line, look)).collect::<Vec<_>>(),
+        "candidates": lines.map(|(at, line)| candidate(at, line, explained.cost.as_ref(), look)).collect::<Vec<_>>(),
     })
 }
 
-fn candidate(place: usize, line: &UpstreamExplanation, look: ClockReading) -> Value {
+fn candidate(
+    at: usize,
+    line: &UpstreamExplanation,
+    cost: Option<&CostLook>,
+    look: ClockReading,
+) -> Value {
+    let estimate = cost.and_then(|cost| *cost.estimates.get(at)?);
     let (verdict, refusal) = match line.standing {
         CandidateStanding::Chosen => ("chosen", None),
         CandidateStanding::Next => ("next", None),
@@ -132,7 +141,9 @@ fn candidate(place: usize, line: &UpstreamExplanation, look: ClockReading) -> Va
     let mut shown = out(verdict, refusal, look);
     if let Some(fields) = shown.as_object_mut() {
         let keys = line.keys.iter().map(|line| key(line, look));
-        fields.insert("place".to_owned(), json!(place));
+        fields.insert("place".to_owned(), json!(at + 1));
+        let estimate = estimate.map(|estimate| estimate.to_string());
+        fields.insert("estimate".to_owned(), json!(estimate));
         fields.insert("upstream".to_owned(), json!(line.upstream.to_string()));
         fields.insert("detail".to_owned(), json!(detail(line, refusal)));
         fields.insert("keys".to_owned(), keys.collect());

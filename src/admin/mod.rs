@@ -14,6 +14,7 @@ mod process;
 mod ranking;
 mod requests;
 mod routes;
+mod routing;
 mod service;
 mod snapshot;
 mod spend;

@@ -1,21 +1,28 @@
-//! How targets ranked their members, as `explain` shows it.
+//! How targets ranked their members, as `explain`, stories of requests and the page show it.
 
 use serde_json::{Value, json};
 
 use crate::domain::policy::Figure;
 use crate::domain::target::{RankedMember, RankingStep};
 
+/// One step.
 pub(super) fn step(step: &RankingStep) -> Value {
     let members = step.members.iter();
     json!({
         "target": *step.target,
-        "policy": step.policy,
-        "by": if step.affinity { "affinity" } else { "policy" },
+        "policy": step.policy.to_string(),
+        "by": if step.affinity.is_some() { "affinity" } else { "policy" },
+        "affinity": step.affinity.as_ref().map(|affinity| json!({
+            "home": *affinity.home,
+            "over_bound": affinity.over_bound,
+            "warm": affinity.warm,
+        })),
         "members": members.map(member).collect::<Vec<_>>(),
     })
 }
 
-fn member(member: &RankedMember) -> Value {
+/// One member of a target.
+pub(super) fn member(member: &RankedMember) -> Value {
     json!({
         "name": *member.name,
         "priority": member.priority,

@@ -13,6 +13,7 @@ use serde_json::{Map, Value, json};
 
 use super::answer::AdminRefusal;
 use super::state::AdminState;
+use super::{ranking, spend};
 use super::upstreams::ClockReading;
 use crate::domain::attempt_record::AttemptRecord;
 use crate::domain::attempts;
@@ -21,6 +22,7 @@ use crate::domain::cost::Cost;
 use crate::domain::money::Pico;
 use crate::domain::refusal::Refusal;
 use crate::domain::rescue::RescueNote;
+use crate::domain::routing_note::{AffinityOutcome, RoutingNote};
 use crate::domain::time::Time;
 use crate::telemetry::recent::NumberedRequest;
 use crate::telemetry::request_record::RequestRecord;
@@ -143,9 +145,41 @@ fn attempts_of(request: &RequestRecord, look: ClockReading) -> Map<String, Value
     object(json!({
         "chain": request.chain.as_deref().map(names),
         "tries": tries.collect::<Vec<_>>(),
+        "routing": request.routing.as_ref().map(|note| routing(request, note)),
         "rescue_obstacles": request.rescue_obstacles.iter().map(|note| obstacle(request, note)).collect::<Vec<_>>(),
         "refused": request.refused.as_ref().map(|(at, refused)| refusal(request, *at, refused, look)),
     }))
+}
+
+/// Why it went where it went.
+fn routing(request: &RequestRecord, note: &RoutingNote) -> Value {
+    let upstreams = request.chain.as_ref().map(|chain| &chain.upstreams[..]);
+    let left_out = note.left_out.iter().filter_map(|(place, reason)| {
+        let upstream = upstreams?.get(*place)?;
+        Some(json!({"upstream": upstream.to_string(), "reason": reason.as_str()}))
+    });
+    let mut affinities = note.steps().iter();
+    let affinity = affinities.find_map(|step| step.affinity.as_ref());
+    let budget = note.budget.as_ref().map(|budget| {
+        json!({
+            "reserved": budget.reserved.to_string(),
+            "soft": budget.soft,
+            "steered_by": budget.steered_by,
+            "tightest": budget.tightest.as_ref().map(spend::standing),
+        })
+    });
+    json!({
+        "seed": note.ranking.as_ref().map(|ranking| ranking.seed),
+        "ranking": note.steps().iter().map(ranking::step).collect::<Vec<_>>(),
+        "place": request.ranked_place(),
+        "affinity": affinity.map(|affinity| json!({
+            "home": *affinity.home,
+            "outcome": request.affinity().map(AffinityOutcome::as_str),
+            "warm": affinity.warm,
+        })),
+        "left_out": left_out.collect::<Vec<_>>(),
+        "budget": budget,
+    })
 }
 
 fn attempt(request: &RequestRecord, record: &AttemptRecord, look: ClockReading) -> Value {

@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 use super::answer::AdminRefusal;
 use super::state::AdminState;
 use crate::budgets::SpendRow;
-use crate::domain::budget::{BudgetView, KEPT_DAYS, MOST_ROWS, SpendBy, SpendSum};
+use crate::domain::budget::{BudgetStanding, BudgetView, KEPT_DAYS, MOST_ROWS, SpendBy, SpendSum};
 
 /// The columns of sums.
 const SUMS: [&str; 4] = ["cost", "estimated", "requests", "attempts"];
@@ -122,7 +122,18 @@ fn row(by: &[SpendBy], (names, sum): &SpendRow) -> Value {
     Value::Object(fields)
 }
 
-fn budget(view: &BudgetView) -> Value {
+/// How a budget stood when a request asked for room.
+pub(super) fn standing(budget: &BudgetStanding) -> Value {
+    json!({
+        "budget": budget.what,
+        "amount": budget.amount.to_string(),
+        "spent": budget.spent.to_string(),
+        "reserved": budget.reserved.to_string(),
+    })
+}
+
+/// How a budget stands.
+pub(super) fn budget(view: &BudgetView) -> Value {
     let budget = &view.budget;
     json!({
         "of": budget.owner.kind(),

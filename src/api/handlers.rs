@@ -113,6 +113,7 @@ pub(super) fn record_refusal(
         stream: false,
         target: String::new(),
         chain: None,
+        routing: None,
         outcome: if error.caller_left {
             "caller_left"
         } else {

@@ -10,7 +10,6 @@ use crate::domain::catalog::entry::Origin;
 use crate::domain::catalog::facts::Facts;
 use crate::domain::chain::Listed;
 use crate::domain::ids::Upstream;
-use crate::domain::money::Pico;
 use crate::domain::price_sheet::{PriceSheet, Rates};
 use crate::wire::model_entry::ModelEntry;
 
@@ -131,27 +130,17 @@ fn pricing(sheet: &PriceSheet) -> Value {
         ("cache_write", "input_cache_write", cache_write),
     ] {
         if let Some(rate) = rate {
-            pricing.insert(million.to_owned(), decimal(rate, 6).into());
-            pricing.insert(token.to_owned(), decimal(rate, 12).into());
+            pricing.insert(million.to_owned(), rate.decimal(6).into());
+            pricing.insert(token.to_owned(), rate.decimal(12).into());
         }
     }
     pricing.into()
 }
 
-/// An amount in 10 to the power of minus `places`, as text without zeros at its end.
-fn decimal(amount: Pico, places: usize) -> String {
-    let digits = format!("{:0width$}", amount.get(), width = places + 1);
-    let (whole, part) = digits.split_at(digits.len() - places);
-    let part = part.trim_end_matches('0');
-    match part {
-        "" => whole.to_owned(),
-        part => format!("{whole}.{part}"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::money::Pico;
 
     #[test]
     fn prices_are_told_as_text_in_both_units() {

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::domain::budget::{
-    AdmittedCost, BudgetPolicy, BudgetView, CandidateCost, Closed, Ledger, PersistedMeter, Refused,
+    AdmittedCost, BudgetPolicy, BudgetStanding, BudgetView, CandidateCost, Closed, Ledger, PersistedMeter, Refused,
     SpendBy, SpendKey, SpendLedger, SpendSum, SpendVerdict, Ticket,
 };
 use crate::domain::ids::ProviderName;
@@ -48,6 +48,8 @@ pub enum SpendDecision {
         closed: Vec<Option<Closed>>,
         /// Whether a soft budget is used up.
         soft: bool,
+        /// Of the budgets that bound it, the one with the least room before this was reserved.
+        tightest: Option<BudgetStanding>,
     },
     /// It goes to another target, because the budget of this number is used up.
     Then(Arc<str>, usize),
@@ -204,6 +206,11 @@ impl Budgets {
 }
 
 impl CostReservation {
+    /// What is reserved, in each budget that applies.
+    pub fn amount(&self) -> Pico {
+        self.ticket.as_ref().map_or(Pico::ZERO, Ticket::most)
+    }
+
     /// The request has ended and cost this.
     pub fn settle(mut self, spending: Spending) {
         if let Some(ticket) = self.ticket.take() {
@@ -290,6 +297,7 @@ impl BudgetKeeper {
                     ticket,
                     closed,
                     soft,
+                    tightest,
                 }) => SpendDecision::Admitted {
                     reservation: CostReservation {
                         ticket: Some(ticket),
@@ -297,6 +305,7 @@ impl BudgetKeeper {
                     },
                     closed,
                     soft,
+                    tightest,
                 },
                 SpendVerdict::Then(target, number) => SpendDecision::Then(target, number),
                 SpendVerdict::Refused(refused) => SpendDecision::Refused(refused),

@@ -75,6 +75,7 @@ impl Dispatch {
             stream: request.doc.stream(),
             target,
             chain: None,
+            routing: None,
             outcome: failed.code.as_str(),
             status: Some(failed.code.status()),
             attempts: Vec::new(),

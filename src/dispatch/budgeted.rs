@@ -11,6 +11,7 @@ use crate::domain::ids::Upstream;
 use crate::domain::money::Pico;
 use crate::domain::outcome::Class;
 use crate::domain::refusal::Reason;
+use crate::domain::routing_note::BudgetNote;
 
 /// Says that a soft budget is used up.
 const BUDGET: HeaderName = HeaderName::from_static("x-pointsman-budget");
@@ -22,8 +23,8 @@ pub(super) struct Budgeted {
     pub(super) estimates: Vec<(Upstream, Pico)>,
     /// By candidate: why it may not go there.
     pub(super) closed: Vec<Option<Closed>>,
-    /// Whether a soft budget is used up.
-    pub(super) soft: bool,
+    /// What is recorded of it.
+    pub(super) note: BudgetNote,
 }
 
 impl Budgeted {

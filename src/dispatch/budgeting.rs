@@ -13,13 +13,14 @@ use super::tokens;
 use crate::budgets::{Charge, SpendDecision, SpendRequest, Spending};
 use crate::domain::attempt_record::AttemptRecord;
 use crate::domain::attempts::Attempts;
-use crate::domain::budget::{CandidateCost, Closed, Refused, SpendVerdict};
+use crate::domain::budget::{BudgetView, CandidateCost, Closed, Refused, SpendVerdict, Spender};
 use crate::domain::chain::{Chain, RankedChain};
 use crate::domain::cost;
 use crate::domain::dialect::{AnswerList, Operation};
 use crate::domain::error_code::ErrorCode;
 use crate::domain::ids::Upstream;
 use crate::domain::money::Pico;
+use crate::domain::routing_note::BudgetNote;
 use crate::domain::usage::Usage;
 
 /// A budget without another window has no moment to come back at; clients that come back by themselves stay away so long.
@@ -35,6 +36,19 @@ struct CostSize<'a> {
     /// Whether its price is one per token at all.
     by_tokens: bool,
     tier: &'a str,
+}
+
+/// What budgets would say to a request.
+#[derive(Clone, Debug)]
+pub struct CostLook {
+    /// The code, message and time of the answer, if no budget lets it through.
+    pub(super) refused: Option<(ErrorCode, String, Option<Duration>)>,
+    /// By place in the chain: what would be reserved for it there; `None` where the price is not known.
+    pub estimates: Vec<Option<Pico>>,
+    /// What would be reserved in each budget; `None` where it is refused.
+    pub reserved: Option<Pico>,
+    /// The budgets that bound it, as they stand.
+    pub budgets: Vec<BudgetView>,
 }
 
 impl Dispatch {
@@ -64,15 +78,22 @@ impl Dispatch {
                     reservation,
                     closed,
                     soft,
+                    tightest,
                 }) => {
                     let upstreams = admitted.chain.chain.upstreams.iter();
                     let known = upstreams.cloned().zip(estimates);
                     let known = known.filter_map(|(upstream, cost)| Some((upstream, cost?)));
+                    let note = BudgetNote {
+                        reserved: reservation.amount(),
+                        soft,
+                        tightest,
+                        steered_by: steered.last().map(|at| self.described(*at, unix)),
+                    };
                     admitted.budgeted = Some(Box::new(Budgeted {
                         reservation,
                         estimates: known.collect(),
                         closed: by_place(closed, &admitted.chain),
-                        soft,
+                        note,
                     }));
                     return Ok(admitted);
                 }
@@ -98,6 +119,13 @@ impl Dispatch {
         }
     }
 
+    /// The budget of that number, in words.
+    fn described(&self, number: usize, unix: i64) -> String {
+        let views = self.budgets.views(unix);
+        let view = views.get(number);
+        view.map(|view| view.budget.described()).unwrap_or_default()
+    }
+
     /// A budget is used up whose other target cannot serve this request.
     fn steered_nowhere(&self, request: &Request, number: usize, unix: i64) -> Failed {
         let views = self.budgets.views(unix);
@@ -111,15 +139,15 @@ impl Dispatch {
         told(request, &refused, unix)
     }
 
-    /// The code, message and time of the answer that a request with this prompt and output would get from budgets, after it
-    /// has ruled out what has no room. Nothing is reserved.
+    /// What budgets would say to a request with this prompt and output; what has no room is ruled out. Nothing is reserved.
+    /// `None`: there are none.
     pub(super) async fn look_at_cost(
         &self,
         client: Option<Arc<str>>,
         ranked: &RankedChain,
         (prompt, output): (Option<u64>, Option<u64>),
         attempts: &mut Attempts,
-    ) -> Option<(ErrorCode, String, Option<Duration>)> {
+    ) -> Option<CostLook> {
         if self.budgets.is_empty() {
             return None;
         }
@@ -132,26 +160,34 @@ impl Dispatch {
         let upstreams = ranked.chain.upstreams.iter();
         let estimates: Vec<_> = upstreams.map(|it| self.estimate(it, size)).collect();
         let unix = self.unix();
+        let mut budgets = self.budgets.views(unix);
+        budgets.retain(|view| bounds(&view.budget.owner, client.as_deref(), &ranked.chain));
         let verdict = self.budgets.look(SpendRequest {
             client,
             candidates: candidates(ranked, &estimates),
             steered: Vec::new(),
             unix,
         });
-        match verdict.await? {
+        let mut reserved = None;
+        let refused = match verdict.await? {
             SpendVerdict::Admitted(admitted) => {
+                reserved = Some(admitted.ticket.most());
                 rule_out(&by_place(admitted.closed, ranked), attempts);
                 None
             }
             SpendVerdict::Then(target, number) => {
-                let views = self.budgets.views(unix);
-                let what = views.get(number).map(|view| view.budget.described());
-                let what = what.unwrap_or_default();
+                let what = self.described(number, unix);
                 let message = format!("{what} is used up: the request would go to `{target}`");
                 Some((ErrorCode::ClientBudgetExhausted, message, None))
             }
             SpendVerdict::Refused(refused) => Some(words(&refused, unix)),
-        }
+        };
+        Some(CostLook {
+            refused,
+            estimates,
+            reserved,
+            budgets,
+        })
     }
 
     /// What the request may cost at each upstream of its chain; `None` where that is not known.
@@ -240,6 +276,18 @@ impl Dispatch {
         match budgeted {
             Some(budgeted) => budgeted.reservation.settle(spending),
             None => self.budgets.spent(spending),
+        }
+    }
+}
+
+/// Whether the budget of that owner bounds a request of this client for the chain.
+fn bounds(owner: &Spender, client: Option<&str>, chain: &Chain) -> bool {
+    match owner {
+        Spender::Whole => true,
+        Spender::Client(name) => client == Some(&**name),
+        Spender::Provider(name) => {
+            let mut upstreams = chain.upstreams.iter();
+            upstreams.any(|upstream| upstream.provider == *name)
         }
     }
 }

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::budgeting::CostLook;
 use super::ranking;
 use super::request::Endpoint;
 use super::rescue;
@@ -31,8 +32,6 @@ use crate::domain::time::Time;
 use crate::domain::unmet::Features;
 use crate::wire::dialects;
 
-/// Numbers below this are the same in every reader of JSON.
-const JSON_SAFE: u64 = 1 << 53;
 /// The `retry_after` of a client that may not ask.
 const COME_BACK: Duration = Duration::from_secs(1);
 
@@ -74,6 +73,8 @@ pub struct Explanation {
     pub steps: Vec<RankingStep>,
     /// What the random numbers of that were made from.
     pub seed: u64,
+    /// What budgets say of it; `None` where there are none.
+    pub cost: Option<CostLook>,
     /// Every upstream of the chain in order.
     pub lines: Vec<UpstreamExplanation>,
 }
@@ -182,13 +183,13 @@ impl Dispatch {
         // Every request has a few.
         let reserve = question.tokens.unwrap_or(1).saturating_add(output);
         let asked = question.target.as_deref();
-        let seed = question.seed.unwrap_or_else(|| fastrand::u64(..JSON_SAFE));
+        let seed = question.seed.unwrap_or_else(|| fastrand::u64(..ranking::JSON_SAFE));
         let chain = match self.admission(asked, question.client.as_deref(), reserve) {
             Ok(chain) => chain,
             Err(fate) => return Ok(self.nowhere(asked.unwrap_or_default(), fate, seed)),
         };
-        let mut steps = Vec::new();
-        let ranked = self.ranking(chain, question, seed, &mut steps);
+        let mut ranked = self.ranking(chain, question, seed);
+        let steps = ranked.ranking.take().unwrap_or_default().steps;
         let (now, policy) = (self.clock.now(), &self.policy);
         let deadline = now + policy.deadline;
         let candidates = self.candidates(&ranked.chain);
@@ -196,8 +197,9 @@ impl Dispatch {
         let prompt = question.tokens.unwrap_or(0).max(u64::from(output > 0));
         let client = question.client.as_ref().map(|it| Arc::clone(it.name()));
         let size = (question.tokens, question.output_tokens);
-        let refused = self.look_at_cost(client, &ranked, size, &mut attempts);
-        if let Some((code, message, retry_after)) = refused.await {
+        let mut cost = self.look_at_cost(client, &ranked, size, &mut attempts).await;
+        let refused = cost.as_mut().and_then(|cost| cost.refused.take());
+        if let Some((code, message, retry_after)) = refused {
             let fate = Fate::Refused {
                 code,
                 message,
@@ -206,6 +208,7 @@ impl Dispatch {
             return Ok(Explanation {
                 ranked: self.targets.is_ranked(&ranked.chain.target),
                 steps,
+                cost,
                 ..self.nowhere(&ranked.chain.target, fate, seed)
             });
         }
@@ -213,6 +216,7 @@ impl Dispatch {
             chain,
             ruled_out,
             session,
+            ranking: _,
         } = ranked;
         for (place, unmet) in ruled_out {
             attempts.rule_out(place, Reason::Unmet(unmet));
@@ -239,6 +243,7 @@ impl Dispatch {
         Ok(Explanation {
             steps,
             seed,
+            cost,
             ..self.explanation(&chain, &attempts, &planned.await?)
         })
     }
@@ -252,18 +257,13 @@ impl Dispatch {
             ranked: false,
             steps: Vec::new(),
             seed,
+            cost: None,
             lines: Vec::new(),
         }
     }
 
     /// The order for the request in question.
-    fn ranking(
-        &self,
-        chain: Arc<Chain>,
-        question: &Question,
-        seed: u64,
-        steps: &mut Vec<RankingStep>,
-    ) -> RankedChain {
+    fn ranking(&self, chain: Arc<Chain>, question: &Question, seed: u64) -> RankedChain {
         let session = question.session.as_deref();
         let client = question.client.as_ref().map(|client| &**client.name());
         let header_fits = |name: &str, pattern: &str| {
@@ -281,7 +281,7 @@ impl Dispatch {
             session: session.map(|name| session::named(client, &chain.target, name)),
             warm: true,
         };
-        self.rank(chain, &asked, seed, false, Some(steps))
+        self.rank(chain, &asked, seed, false)
     }
 
     /// The checks before the chain is tried.
@@ -377,6 +377,7 @@ impl Dispatch {
             ranked: self.targets.is_ranked(&chain.target),
             steps: Vec::new(),
             seed: 0,
+            cost: None,
             lines: lines.collect(),
             fate,
         }

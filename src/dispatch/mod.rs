@@ -22,6 +22,7 @@ mod events;
 mod explain;
 mod failed;
 mod fetch;
+mod figures;
 mod hedge_controller;
 mod hedging;
 mod held;
@@ -56,6 +57,7 @@ mod verdict;
 
 pub use affinity_choice::AffinityChoice;
 pub use answer::{AnswerBody, ProxyResponse};
+pub use budgeting::CostLook;
 pub use cost_watch::CostWatch;
 pub use counting::Counted;
 pub use explain::{
@@ -63,6 +65,7 @@ pub use explain::{
     UpstreamExplanation, UpstreamSettings,
 };
 pub use failed::Failed;
+pub use figures::{CurrentFigures, USUAL_PROMPT};
 pub use hedge_controller::HedgeController;
 pub use native::NativeOperations;
 pub use output_limits::OutputLimits;

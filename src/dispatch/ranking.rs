@@ -16,9 +16,12 @@ use crate::domain::money::Pico;
 use crate::domain::pattern::matches;
 use crate::domain::policy::{Signal, UpstreamFigures};
 use crate::domain::session_affinity::AffinityBy;
-use crate::domain::target::{Inquiry, RankingStep};
+use crate::domain::target::{Inquiry, Ranking};
 use crate::domain::unmet::{Features, Unmet};
 use crate::wire::needs;
+
+/// Numbers below this are the same in every reader of JSON.
+pub(super) const JSON_SAFE: u64 = 1 << 53;
 
 /// The figures for one request.
 struct RequestFigures<'a> {
@@ -106,7 +109,7 @@ impl Dispatch {
             session,
             warm: session.is_none_or(|session| self.routing.heard_of(session, ttl, now)),
         };
-        self.rank(chain, &asked, fastrand::u64(..), true, None)
+        self.rank(chain, &asked, fastrand::u64(..JSON_SAFE), true)
     }
 
     /// The order for a request like that. `takes_turns` is false when none comes.
@@ -116,8 +119,8 @@ impl Dispatch {
         asked: &RequestShape<'_>,
         seed: u64,
         takes_turns: bool,
-        steps: Option<&mut Vec<RankingStep>>,
     ) -> RankedChain {
+        let mut steps = Vec::new();
         let mut random = fastrand::Rng::with_seed(seed);
         let figures = RequestFigures {
             dispatch: self,
@@ -128,10 +131,11 @@ impl Dispatch {
             asked,
             figures: &figures,
             draw: &mut || random.f64(),
-            steps,
+            steps: Some(&mut steps),
         };
         let mut ranked = self.targets.ranked(chain, &mut inquiry);
         ranked.session = asked.session;
+        ranked.ranking = (!steps.is_empty()).then_some(Ranking { seed, steps });
         if self.routing.reads_features {
             // Single upstreams that lack something, beside others of the same member.
             for (place, upstream) in ranked.chain.upstreams.iter().enumerate() {

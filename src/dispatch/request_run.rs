@@ -22,6 +22,7 @@ use crate::domain::ids::KeyId;
 use crate::domain::limits::DispatchPolicy;
 use crate::domain::outcome::{Class, Failure, Retry};
 use crate::domain::refusal::Reason;
+use crate::domain::routing_note::RoutingNote;
 use crate::domain::skipped::skipped;
 use crate::domain::time::Time;
 use crate::telemetry::request_record::RequestRecord as Ended;
@@ -74,6 +75,7 @@ impl RequestRun {
             chain,
             ruled_out,
             session,
+            ranking,
         } = admitted.chain;
         let budgeted = admitted.budgeted;
         let policy = *dispatch.policies.of(&chain.target);
@@ -99,6 +101,7 @@ impl RequestRun {
         let Admitted { target, charge, .. } = admitted;
         let mut trace = RequestTrace::new(dispatch, &request, target, charge, complete);
         trace.budgeted = budgeted;
+        trace.ranking = ranking;
         Self {
             context: RequestContext {
                 dispatch: Arc::clone(dispatch),
@@ -242,7 +245,13 @@ impl Drop for RequestRun {
         }
         costs::price(dispatch, request, trace, &mut records);
         let under_way = records.len() - ended;
-        dispatch.settle_cost(request, chain, trace.budgeted.take(), &records, under_way);
+        let mut budgeted = trace.budgeted.take();
+        let routing = RoutingNote::of(
+            trace.ranking.take(),
+            self.state.attempts.closed(),
+            budgeted.as_mut().map(|it| std::mem::take(&mut it.note)),
+        );
+        dispatch.settle_cost(request, chain, budgeted, &records, under_way);
         let halted = dispatch.abort.is_on();
         if !halted {
             trace.ending = trace.ending.or_else(|| trace.overdue(request, now));
@@ -259,6 +268,7 @@ impl Drop for RequestRun {
             stream: request.streams(),
             target: std::mem::take(&mut trace.target),
             chain: Some(Arc::clone(chain)),
+            routing,
             outcome,
             status,
             attempts: records,

@@ -13,6 +13,7 @@ use crate::domain::error_code::ErrorCode;
 use crate::domain::ids::Upstream;
 use crate::domain::outcome::Class;
 use crate::domain::rescue::{RescueNote, RescueObstacle};
+use crate::domain::target::Ranking;
 use crate::domain::time::Time;
 use crate::domain::usage::Usage;
 use crate::wire::content::{RequestContent, Spoken};
@@ -35,6 +36,8 @@ pub(super) struct RequestTrace {
     pub(super) charge: Option<OpenReservation>,
     /// What was reserved in budgets.
     pub(super) budgeted: Option<Box<Budgeted>>,
+    /// How its chain was put in order, where that depends on the request.
+    pub(super) ranking: Option<Ranking>,
     /// The target that was asked for, or the name of the default one.
     pub(super) target: String,
     /// When all of the request was there.
@@ -76,6 +79,7 @@ impl RequestTrace {
         Self {
             charge,
             budgeted: None,
+            ranking: None,
             target,
             complete,
             current: [None, None],

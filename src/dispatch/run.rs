@@ -55,7 +55,7 @@ impl Dispatch {
             Ok(admitted) => admitted,
             Err(refused) => return Err(self.tell_refused(request, *refused, complete)),
         };
-        let soft = admitted.budgeted.as_ref().is_some_and(|it| it.soft);
+        let soft = admitted.budgeted.as_ref().is_some_and(|it| it.note.soft);
         let arrived = request.arrived;
         // In a box, as its kilobyte would be held by each of the futures that it goes through; pinned where it is made, as
         // `select!` would move it.

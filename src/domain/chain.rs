@@ -296,6 +296,7 @@ impl Targets {
             chain: Arc::new(Chain { target, upstreams }),
             ruled_out,
             session: None,
+            ranking: None,
         }
     }
 

@@ -58,6 +58,7 @@ pub mod rescue;
 pub mod restart;
 pub mod retry_budget;
 pub mod rotation;
+pub mod routing_note;
 pub mod sampling;
 pub mod secret;
 pub mod session_affinity;

@@ -69,6 +69,17 @@ impl Pico {
         rounded(text, PLACES).map(Self)
     }
 
+    /// In 10 to the power of minus `places`, as text without zeros at its end: a price per token with 6 places is that per
+    /// million tokens, with 12 it is that per token.
+    pub fn decimal(self, places: usize) -> String {
+        let digits = format!("{:0width$}", self.0, width = places + 1);
+        let (whole, part) = digits.split_at(digits.len() - places);
+        match part.trim_end_matches('0') {
+            "" => whole.to_owned(),
+            part => format!("{whole}.{part}"),
+        }
+    }
+
     /// A price in units per million tokens, as an amount per token. `None` as for [`parse`](Self::parse); digits beyond the
     /// 6th place are lost, which is refused too.
     pub fn per_token_of_million(text: &str) -> Option<Self> {

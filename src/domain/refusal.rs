@@ -88,6 +88,14 @@ impl Reason {
         }
     }
 
+    /// Whether it is about what the request is, needs or may cost, and not about how the upstream is at present.
+    pub const fn is_about_request(self) -> bool {
+        matches!(
+            self,
+            Self::TooLarge | Self::Budget | Self::Unpriced | Self::Unmet(_)
+        )
+    }
+
     /// Whether waiting can help at all.
     pub const fn may_pass(self) -> bool {
         match self {

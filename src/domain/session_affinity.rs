@@ -73,6 +73,12 @@ pub struct Seat {
 /// The places of all seats for a conversation: those that have room in their order for it, then the full ones in the same
 /// order, then those of weight 0.
 pub fn order(session: u64, seats: &[Seat], bound: f64) -> Vec<usize> {
+    order_and_home(session, seats, bound).0
+}
+
+/// The same, and the place where the conversation is at home: the first in its order, whether or not that has room. `None`
+/// where no seat has a weight.
+pub fn order_and_home(session: u64, seats: &[Seat], bound: f64) -> (Vec<usize>, Option<usize>) {
     let in_flight: u64 = seats.iter().map(|seat| u64::from(seat.load)).sum();
     let weights: u64 = seats.iter().map(|seat| u64::from(seat.weight)).sum();
     let keys = seats.iter().enumerate().map(|(place, seat)| {
@@ -88,7 +94,10 @@ pub fn order(session: u64, seats: &[Seat], bound: f64) -> Vec<usize> {
     });
     let mut keys: Vec<_> = keys.collect();
     keys.sort_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)));
-    keys.into_iter().map(|(.., place)| place).collect()
+    let weighted = keys.iter().filter(|(class, ..)| *class < 2);
+    let home = weighted.min_by(|a, b| a.1.total_cmp(&b.1));
+    let home = home.map(|(.., place)| *place);
+    (keys.into_iter().map(|(.., place)| place).collect(), home)
 }
 
 /// How many requests a member takes of `in_flight`, the new one included: its share times the bound, rounded up.

@@ -32,6 +32,17 @@ pub struct RankedChain {
     pub ruled_out: Vec<(usize, Unmet)>,
     /// The hash of what the request's conversation is known by, where that counts.
     pub session: Option<u64>,
+    /// How it came about; `None` where the order is always that of the configuration.
+    pub ranking: Option<Ranking>,
+}
+
+/// How a chain was put in order.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Ranking {
+    /// What its random numbers were made from.
+    pub seed: u64,
+    /// How each target on the way ranked its members, outermost first.
+    pub steps: Vec<RankingStep>,
 }
 
 impl RankedChain {
@@ -41,6 +52,7 @@ impl RankedChain {
             chain,
             ruled_out: Vec::new(),
             session: None,
+            ranking: None,
         }
     }
 
@@ -55,12 +67,25 @@ impl RankedChain {
 pub struct RankingStep {
     /// The target.
     pub target: Arc<str>,
-    /// Its policy, with the settings that differ from the default.
-    pub policy: String,
-    /// Whether the request's conversation decided instead.
-    pub affinity: bool,
+    /// Its policy.
+    pub policy: Policy,
+    /// The request's conversation decided instead.
+    pub affinity: Option<AffinityStep>,
     /// Its members: those that are ranked in their order, then the others.
     pub members: Vec<RankedMember>,
+}
+
+/// Where a conversation belongs.
+#[derive(Clone, PartialEq, Debug)]
+pub struct AffinityStep {
+    /// The member that it comes to whenever that has room, as configured.
+    pub home: Arc<str>,
+    /// That member's upstreams.
+    pub chain: Arc<Chain>,
+    /// Home takes its share already, so the request is to go elsewhere.
+    pub over_bound: bool,
+    /// Whether something was heard of the conversation within its time.
+    pub warm: bool,
 }
 
 /// What became of one member.
@@ -244,13 +269,19 @@ impl Target {
         let bound = self.affinity.map_or(1.0, bound);
         let turn = inquiry.figures.turn(at);
         let mut order = Vec::with_capacity(self.members.len());
+        let mut home = None;
         for tier in &tiers {
             let places = match session {
                 Some((session, _)) => {
                     let seats = tier.iter().filter_map(|place| self.members.get(*place));
                     let seats = seats.map(|member| member.seat(inquiry.figures));
                     let session = session ^ session_affinity::hash(self.name.as_bytes());
-                    session_affinity::order(session, &seats.collect::<Vec<_>>(), bound)
+                    let seats: Vec<Seat> = seats.collect();
+                    let (places, first) = session_affinity::order_and_home(session, &seats, bound);
+                    let over_bound = places.first() != first.as_ref();
+                    let at = first.and_then(|first| tier.get(first));
+                    home = home.or(at.map(|at| (*at, over_bound)));
+                    places
                 }
                 None => {
                     let mut chance = Chance {
@@ -264,7 +295,16 @@ impl Target {
             order.extend(places.into_iter().filter_map(|at| tier.get(at).copied()));
         }
         if let Some(steps) = &mut inquiry.steps {
-            steps.push(self.step(&order, &left_out, &facts, session.is_some()));
+            let home = home.and_then(|(place, over_bound)| {
+                let member = self.members.get(place)?;
+                Some(AffinityStep {
+                    home: Arc::clone(&member.name),
+                    chain: Arc::clone(&member.chain),
+                    over_bound,
+                    warm: inquiry.asked.warm,
+                })
+            });
+            steps.push(self.step(&order, &left_out, &facts, home));
         }
         let members = left_out.into_iter();
         out.extend(members.filter_map(|(place, unmet)| Some((self.members.get(place)?, unmet))));
@@ -276,7 +316,7 @@ impl Target {
         order: &[usize],
         left_out: &[(usize, Unmet)],
         facts: &[MemberFacts],
-        affinity: bool,
+        affinity: Option<AffinityStep>,
     ) -> RankingStep {
         let told = |place: usize, unmet| {
             let member = self.members.get(place)?;
@@ -292,7 +332,7 @@ impl Target {
         let out = out.filter_map(|(place, unmet)| told(*place, Some(*unmet)));
         RankingStep {
             target: Arc::clone(&self.name),
-            policy: self.policy.to_string(),
+            policy: self.policy.clone(),
             affinity,
             members: ranked.chain(out).collect(),
         }

@@ -99,6 +99,7 @@ mod tests {
             stream: false,
             target: String::new(),
             chain: None,
+            routing: None,
             outcome: "answered",
             status: Some(200),
             attempts: Vec::new(),

@@ -1,12 +1,14 @@
 //! One line per request: what was asked, where it went, how each attempt ended, how long it took.
 //! No prompt and no key material.
 
+use std::io::Write as _;
 use std::time::Duration;
 
 use tracing::{Level, enabled, info, warn};
 
 use super::request_record::RequestRecord;
 use super::{refusals, sink, stamp};
+use crate::domain::routing_note::AffinityOutcome;
 use crate::domain::time::Time;
 
 /// Writes the line: at level info when the upstream's answer went back, as a warning otherwise. Of refusals under overload
@@ -27,6 +29,7 @@ pub fn emit(line: &RequestRecord) {
     let mut attempts = String::new();
     line.push_attempts(&mut attempts);
     let obstacles = line.obstacles();
+    let routed = line.routed();
     let upstream = line.attempts.last().map(|record| &record.upstream);
     let usage = line.usage.unwrap_or_default();
     let cost = line.cost();
@@ -49,6 +52,10 @@ pub fn emit(line: &RequestRecord) {
                 attempts = attempts.as_str(),
                 lookup = line.lookup.as_str(),
                 rescue_obstacles = obstacles.as_deref(),
+                ranking = routed.ranking.as_deref(),
+                affinity = routed.affinity,
+                left_out = routed.left_out.as_deref(),
+                reserved = routed.reserved.as_deref(),
                 prompt_tokens = usage.prompt_tokens,
                 completion_tokens = usage.completion_tokens,
                 cost = cost.map(|(amount, _)| tracing::field::display(amount)),
@@ -64,6 +71,19 @@ pub fn emit(line: &RequestRecord) {
     } else {
         line!(warn);
     }
+}
+
+/// Why a request went where it went, as lines and spans say it.
+#[derive(Default)]
+pub(super) struct RoutedWords {
+    /// How its targets ranked their members.
+    pub(super) ranking: Option<String>,
+    /// What became of its conversation.
+    pub(super) affinity: Option<&'static str>,
+    /// What was left out of its chain, and why.
+    pub(super) left_out: Option<String>,
+    /// What budgets reserved for it.
+    pub(super) reserved: Option<String>,
 }
 
 impl RequestRecord {
@@ -119,6 +139,26 @@ impl RequestRecord {
         if let Some(obstacles) = self.obstacles() {
             field!("rescue_obstacles", &obstacles);
         }
+        if self.routing.is_some() {
+            let RoutedWords {
+                ranking,
+                affinity,
+                left_out,
+                reserved,
+            } = self.routed();
+            for (name, words) in [
+                ("ranking", ranking.as_deref()),
+                ("affinity", affinity),
+                ("left_out", left_out.as_deref()),
+                ("reserved", reserved.as_deref()),
+            ] {
+                if let Some(words) = words {
+                    // As above.
+                    let _ = write!(out, ",\"{name}\":");
+                    let _ = serde_json::to_writer(&mut *out, words);
+                }
+            }
+        }
         let usage = self.usage.unwrap_or_default();
         if let Some(tokens) = usage.prompt_tokens {
             field!("prompt_tokens", &tokens);
@@ -136,6 +176,21 @@ impl RequestRecord {
         }
         out.extend_from_slice(b"}\n");
         std::mem::take(out)
+    }
+
+    /// Why it went where it went, in a few words each.
+    pub(super) fn routed(&self) -> RoutedWords {
+        let Some(note) = &self.routing else {
+            return RoutedWords::default();
+        };
+        let chain = self.chain.as_deref();
+        let reserved = note.budget.as_ref().map(|budget| budget.reserved);
+        RoutedWords {
+            ranking: note.ranked(),
+            affinity: self.affinity().map(AffinityOutcome::as_str),
+            left_out: chain.and_then(|chain| note.without(chain)),
+            reserved: reserved.map(|reserved| reserved.to_string()),
+        }
     }
 
     /// What kept its answer from being rescued, one after the other: `no_prefill(groq:llama) answer_differs`; `None` for
@@ -251,6 +306,7 @@ mod tests {
             stream: true,
             target: "a\nline".to_owned(),
             chain: None,
+            routing: None,
             outcome: "answered",
             status: Some(200),
             attempts: vec![record],

@@ -10,7 +10,9 @@ use crate::domain::chain::Chain;
 use crate::domain::cost::CostKind;
 use crate::domain::dialect::Operation;
 use crate::domain::money::Pico;
+use crate::domain::outcome::Class;
 use crate::domain::rescue::RescueNote;
+use crate::domain::routing_note::{AffinityOutcome, RoutingNote};
 use crate::domain::time::Time;
 use crate::domain::trace::TraceContext;
 use crate::domain::usage::Usage;
@@ -30,6 +32,8 @@ pub struct RequestRecord {
     pub target: String,
     /// What the target means; `None` when it means nothing, or when that was not looked at.
     pub chain: Option<Arc<Chain>>,
+    /// Why it went where it went; `None` where nothing of that was decided for this request.
+    pub routing: Option<Box<RoutingNote>>,
     /// `answered`, `caller_left`, or the code of our error.
     pub outcome: &'static str,
     /// The status that went back, if one did.
@@ -82,6 +86,24 @@ impl RequestRecord {
     /// What all attempts cost together, where that is known, and the weakest kind among their figures.
     pub fn cost(&self) -> Option<(Pico, CostKind)> {
         AttemptRecord::total_cost(&self.attempts)
+    }
+
+    /// What became of the request's conversation; `None` where none decided, or nothing was asked.
+    pub fn affinity(&self) -> Option<AffinityOutcome> {
+        let served = &self.attempts.last()?.upstream;
+        self.routing.as_ref()?.affinity(served)
+    }
+
+    /// The place in its chain, from 1, of the upstream that served it, where the chain was ranked for it.
+    pub fn ranked_place(&self) -> Option<usize> {
+        self.routing.as_ref()?.ranking.as_ref()?;
+        let served = self.attempts.last()?;
+        if served.class != Class::Success {
+            return None;
+        }
+        let mut upstreams = self.chain.as_ref()?.upstreams.iter();
+        let place = upstreams.position(|upstream| *upstream == served.upstream);
+        place.map(|place| place + 1)
     }
 
     /// The attempts that were made because another upstream had failed.

@@ -107,6 +107,19 @@ struct Spans<'a> {
     scope: InstrumentationScope,
 }
 
+/// Why it went where it went.
+fn routing(request: &RequestRecord) -> impl Iterator<Item = KeyValue> {
+    let routed = request.routed();
+    let words = [
+        (names::RANKING, routed.ranking),
+        (names::AFFINITY, routed.affinity.map(str::to_owned)),
+        (names::LEFT_OUT, routed.left_out),
+        (names::RESERVED, routed.reserved),
+    ];
+    let words = words.into_iter();
+    words.filter_map(|(name, words)| Some(KeyValue::new(name, words?)))
+}
+
 impl Spans<'_> {
     fn request(&self, kept: &'static str, begun: &[&AttemptRecord]) -> SpanData {
         let (request, context) = (self.request, self.context);
@@ -133,6 +146,7 @@ impl Spans<'_> {
         if let Some(status) = request.status {
             attributes.push(KeyValue::new(names::HTTP_STATUS, i64::from(status)));
         }
+        attributes.extend(routing(request));
         let failed = request.is_failed();
         if failed {
             attributes.push(KeyValue::new(names::ERROR_TYPE, request.outcome));

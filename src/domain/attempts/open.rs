@@ -14,6 +14,12 @@ impl Attempts {
         self.only_key = Some(pin.0.index);
     }
 
+    /// What is closed to the request, by place, and why.
+    pub fn closed(&self) -> impl Iterator<Item = (usize, Reason)> {
+        let slots = self.slots.iter().enumerate();
+        slots.filter_map(|(place, slot)| Some((place, slot.closed?)))
+    }
+
     /// What to ask the router for now.
     pub fn ask(&self) -> RouteConstraints {
         RouteConstraints {

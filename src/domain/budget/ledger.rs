@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::meter::{Meter, MeterKey, PersistedMeter, Ticket, reached};
 use super::period::Period;
 use super::policy::{BudgetPolicy, Mode, Spender, UnpricedSpend};
+use super::standing::{BudgetStanding, Tightest};
 use crate::domain::ids::ProviderName;
 use crate::domain::money::Pico;
 use crate::domain::zone::Zone;
@@ -37,6 +38,8 @@ pub struct AdmittedCost {
     pub closed: Vec<Option<Closed>>,
     /// Whether a soft budget is used up.
     pub soft: bool,
+    /// Of the budgets that bound it, the one with the least room.
+    pub tightest: Option<BudgetStanding>,
 }
 
 /// A request that no budget lets through.
@@ -255,18 +258,24 @@ impl Ledger {
         let open = candidates.iter().zip(&closed);
         let open = open.filter_map(|(candidate, closed)| closed.is_none().then_some(candidate));
         let mut admitted = AdmittedCost::default();
+        let mut tightest = Tightest::default();
         for candidate in open {
             for budget in self
                 .budgets
                 .iter()
                 .filter(|it| applies(it, client, candidate))
             {
-                let spent = self.meter(budget).map_or(Pico::ZERO, |meter| meter.spent);
+                let meter = self.meter(budget);
+                let spent = meter.map_or(Pico::ZERO, |meter| meter.spent);
+                if let Some(meter) = meter {
+                    tightest.look(budget, meter);
+                }
                 admitted.soft |= budget.mode == Mode::Soft && spent >= budget.amount;
                 admitted.ticket.reserve(budget, candidate.estimate);
             }
         }
         admitted.closed = closed;
+        admitted.tightest = tightest.standing();
         SpendVerdict::Admitted(admitted)
     }
 

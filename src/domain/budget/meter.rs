@@ -88,6 +88,12 @@ impl Meter {
 }
 
 impl Ticket {
+    /// The largest amount in any of the budgets.
+    pub fn most(&self) -> Pico {
+        let amounts = self.0.iter().map(|(_, amount)| *amount);
+        amounts.max().unwrap_or_default()
+    }
+
     /// Of several upstreams the dearest one counts.
     pub(super) fn reserve(&mut self, budget: &BudgetPolicy, estimate: Option<Pico>) {
         let Some(estimate) = estimate.filter(|estimate| *estimate > Pico::ZERO) else {

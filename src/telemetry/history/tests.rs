@@ -33,6 +33,7 @@ fn took(at: Time, total: Duration) -> RequestRecord {
             target: Arc::from("smart"),
             upstreams: Vec::new(),
         })),
+        routing: None,
         outcome: "answered",
         status: Some(200),
         attempts: Vec::new(),

@@ -24,6 +24,8 @@ pub(super) struct Instruments {
     pub(super) per_token: Histogram<f64>,
     pub(super) tokens: Counter<u64>,
     pub(super) cost: Counter<f64>,
+    pub(super) ranked_places: Histogram<u64>,
+    pub(super) affinity: Counter<u64>,
     /// Used where a table has no place for a number, which does not happen.
     pub(super) stray: OnceLock<BoundCounter<u64>>,
 }
@@ -47,6 +49,8 @@ impl Instruments {
             per_token: times(meter, &specs::PER_OUTPUT_TOKEN),
             tokens: counter(meter, &specs::TOKENS_USED),
             cost: sums(meter, &specs::COST),
+            ranked_places: counts(meter, &specs::RANKED_PLACE),
+            affinity: counter(meter, &specs::AFFINITY),
             stray: OnceLock::new(),
         }
     }

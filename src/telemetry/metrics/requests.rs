@@ -27,6 +27,9 @@ pub(super) fn record(request: &RequestRecord, instruments: &Instruments, tables:
             durations.record(request.total().as_secs_f64());
         }
     }
+    if request.routing.is_some() {
+        ranked(request, instruments, tables);
+    }
     for record in &request.attempts {
         attempt(request, record, instruments, tables);
     }
@@ -81,6 +84,20 @@ fn target(request: &RequestRecord) -> &str {
         .chain
         .as_ref()
         .map_or(&*request.target, |it| &*it.target)
+}
+
+/// Where a request was served that its target was ranked for.
+fn ranked(request: &RequestRecord, instruments: &Instruments, tables: &Tables) {
+    let target = target(request);
+    if let Some(place) = request.ranked_place() {
+        let places = tables.ranked_places(instruments, target);
+        let place = u64::try_from(place).unwrap_or(u64::MAX);
+        places.into_iter().for_each(|places| places.record(place));
+    }
+    if let Some(outcome) = request.affinity() {
+        let counts = tables.affinity(instruments, target, outcome);
+        counts.into_iter().for_each(|count| count.add(1));
+    }
 }
 
 fn attempt(

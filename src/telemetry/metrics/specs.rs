@@ -143,6 +143,8 @@ const PER_TOKEN: &[f64] = &[
 ];
 /// Of whole requests: few, there may be many targets.
 const WHOLE: &[f64] = &[0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0];
+/// Places in a ranking.
+const PLACES: &[f64] = &[1.0, 2.0, 3.0, 4.0, 5.0, 8.0, 16.0, 32.0];
 /// Attempts of one request.
 const ATTEMPTS_EACH: &[f64] = &[0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 8.0, 16.0, 32.0];
 /// What we add: from ten microseconds.
@@ -220,6 +222,10 @@ specs! {
         "Tokens as upstreams counted them: input with cached_input and cache_write in it, output with reasoning in it";
     Counter, Most::PerSpender(3), COST = "pointsman.cost" "{currency}" ["upstream", "client", "kind"]
         "What attempts cost, as far as that is known, in the currency of the prices; kind: real, upstream (its own figure), estimated";
+    Histogram(PLACES), Most::PerTarget(1), RANKED_PLACE = "pointsman.ranking.place" "{place}" ["target"]
+        "Place in the ranking that was made for a request, from 1, of the upstream that served it; only of targets that are ranked for each request";
+    Counter, Most::PerTarget(3), AFFINITY = "pointsman.affinity" "{request}" ["target", "result"]
+        "Requests of conversations that are kept together, by where they were served: home, over_bound (home had its share), moved (home was out)";
     Gauge, Most::PerKey(8), BUDGET_AMOUNT = "pointsman.budget.amount" "{currency}" ["of", "name", "every"]
         "What may be spent in a window of a budget";
     Gauge, Most::PerKey(8), BUDGET_SPENT = "pointsman.budget.spent" "{currency}" ["of", "name", "every"]

@@ -15,6 +15,7 @@ use crate::domain::dialect::Operation;
 use crate::domain::hash_map::HashMap;
 use crate::domain::ids::{ProviderName, Upstream};
 use crate::domain::outcome::Class;
+use crate::domain::routing_note::AffinityOutcome;
 use crate::telemetry::names;
 use crate::telemetry::once_map::OnceMap;
 
@@ -49,6 +50,8 @@ pub(super) struct Tables {
     targets: HashMap<Arc<str>, usize>,
     /// Of requests, in the order of the targets' numbers.
     request_durations: Box<[OnceLock<BoundHistogram<f64>>]>,
+    /// What is counted of those that are ranked, likewise.
+    ranked: Box<[RankedTarget]>,
     clients: HashMap<Arc<str>, OfClient>,
     /// Requests without a client.
     nobody: OfClient,
@@ -60,6 +63,13 @@ pub(super) struct Tables {
     made_up: HashMap<ProviderName, (usize, Arc<OfUpstream>)>,
     unknown: (usize, Arc<OfUpstream>),
     pub(super) http: OnceMap<(Operation, Option<u16>, &'static str), BoundHistogram<f64>>,
+}
+
+/// Requests for one target that is ranked for each of them.
+#[derive(Debug, Default)]
+struct RankedTarget {
+    places: OnceLock<BoundHistogram<u64>>,
+    affinity: OnceMap<AffinityOutcome, BoundCounter<u64>>,
 }
 
 /// Requests of one client, by target and outcome.
@@ -153,6 +163,9 @@ impl Tables {
             request_durations: (0..UNNAMED.len() + named.targets.len())
                 .map(|_| OnceLock::new())
                 .collect(),
+            ranked: (0..UNNAMED.len() + named.targets.len())
+                .map(|_| RankedTarget::default())
+                .collect(),
             clients: named.clients.iter().map(of_client).collect(),
             nobody: OfClient::new(NONE),
             others: OfClient::new(OTHER),
@@ -194,6 +207,34 @@ impl Tables {
         let place = self.request_durations.get(number)?;
         let label = || KeyValue::new("target", target.to_owned());
         Some(place.get_or_init(|| instruments.request_durations.bind(&[label()])))
+    }
+
+    /// Takes the places at which requests for `target` are served.
+    pub(super) fn ranked_places(
+        &self,
+        instruments: &Instruments,
+        target: &str,
+    ) -> Option<&BoundHistogram<u64>> {
+        let (number, target) = self.target(target);
+        let places = &self.ranked.get(number)?.places;
+        let label = || KeyValue::new("target", target.to_owned());
+        Some(places.get_or_init(|| instruments.ranked_places.bind(&[label()])))
+    }
+
+    /// Counts a request of a conversation for `target`.
+    pub(super) fn affinity(
+        &self,
+        instruments: &Instruments,
+        target: &str,
+        outcome: AffinityOutcome,
+    ) -> Option<&BoundCounter<u64>> {
+        let (number, target) = self.target(target);
+        let counts = &self.ranked.get(number)?.affinity;
+        Some(counts.get(outcome, || {
+            let result = KeyValue::new("result", outcome.as_str());
+            let target = KeyValue::new("target", target.to_owned());
+            instruments.affinity.bind(&[result, target])
+        }))
     }
 
     /// Counts a request of `client` for `target` that ended like this.

@@ -30,6 +30,7 @@ fn told(outcome: &'static str, status: Option<u16>, attempts: Vec<AttemptRecord>
             target: Arc::from("v"),
             upstreams,
         })),
+        routing: None,
         outcome,
         status,
         attempts,

@@ -58,6 +58,7 @@ fn ended(traces: &Traces) -> Arc<NumberedRequest> {
             stream: false,
             target: String::new(),
             chain: None,
+            routing: None,
             outcome: "answered",
             status: Some(200),
             attempts: Vec::new(),
