@@ -135,6 +135,22 @@ impl BodyFields {
         }
     }
 
+    /// An object of texts; an empty one if it is not there.
+    pub(super) fn texts(&mut self, name: &str) -> Result<Vec<(String, String)>, AdminRefusal> {
+        let wrong =
+            || AdminRefusal::invalid(format!("`{name}` must be an object of texts, or null"));
+        let members = match self.take(name) {
+            None => return Ok(Vec::new()),
+            Some(Value::Object(members)) => members,
+            Some(_) => return Err(wrong()),
+        };
+        let texts = members.into_iter().map(|(name, value)| match value {
+            Value::String(text) => Ok((name, text)),
+            _ => Err(wrong()),
+        });
+        texts.collect()
+    }
+
     /// A whole number, or none.
     pub(super) fn number(&mut self, name: &str) -> Result<Option<u64>, AdminRefusal> {
         let Some(value) = self.take(name) else {

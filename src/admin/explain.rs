@@ -16,8 +16,8 @@ use super::state::AdminState;
 use super::upstreams::{ClockReading, seconds};
 use crate::access::Client;
 use crate::dispatch::{
-    CandidateStanding, CostLook, Explanation, Fate, KeyExplanation, KeyTurn, Question, UpstreamExplanation,
-    UpstreamSettings,
+    CandidateStanding, CostLook, Explanation, Fate, KeyExplanation, KeyTurn, Question,
+    UpstreamExplanation, UpstreamSettings,
 };
 use crate::domain::catalog::capability::Capability;
 use crate::domain::refusal::{Reason, Refusal};
@@ -40,6 +40,7 @@ pub(super) async fn explain(
         Some(name) => Some(client(&admin, &name)?),
         None => None,
     };
+    let headers = fields.texts("headers")?;
     fields.finish()?;
     let question = Question {
         target,
@@ -48,7 +49,7 @@ pub(super) async fn explain(
         client,
         stream,
         features,
-        headers: Vec::new(),
+        headers,
         session,
         seed,
     };

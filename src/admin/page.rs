@@ -21,7 +21,7 @@ const HTML: &str = "text/html; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
 /// Name, content type and text of each file.
-const FILES: [(&str, &str, &str); 12] = [
+const FILES: [(&str, &str, &str); 15] = [
     ("index.html", HTML, include_str!("page/index.html")),
     (
         "page.css",
@@ -38,6 +38,9 @@ const FILES: [(&str, &str, &str); 12] = [
     ("requests.js", SCRIPT, include_str!("page/requests.js")),
     ("explain.js", SCRIPT, include_str!("page/explain.js")),
     ("orders.js", SCRIPT, include_str!("page/orders.js")),
+    ("figures.js", SCRIPT, include_str!("page/figures.js")),
+    ("spend.js", SCRIPT, include_str!("page/spend.js")),
+    ("routing.js", SCRIPT, include_str!("page/routing.js")),
 ];
 
 /// The page for a browser; for any other client, where to look.

@@ -13,8 +13,8 @@ use serde_json::{Map, Value, json};
 
 use super::answer::AdminRefusal;
 use super::state::AdminState;
-use super::{ranking, spend};
 use super::upstreams::ClockReading;
+use super::{ranking, spend};
 use crate::domain::attempt_record::AttemptRecord;
 use crate::domain::attempts;
 use crate::domain::chain::Chain;

@@ -11,9 +11,7 @@ use http::{HeaderValue, StatusCode, header};
 use super::answer::AdminRefusal;
 use super::keys::{self, Verb};
 use super::state::AdminState;
-use super::{
-    events, explain, health, history, page, process, requests, routing, snapshot, spend,
-};
+use super::{events, explain, health, history, page, process, requests, routing, snapshot, spend};
 use crate::telemetry::metrics::{Metrics, TEXT_TYPE};
 
 /// The description for programs, OpenAPI 3.1.

@@ -20,6 +20,8 @@ use crate::domain::target::Target;
 
 /// So many targets are told, each with so many members: there may be thousands, and somebody looks every few seconds.
 const MOST: usize = 200;
+/// So many upstreams are told: lists of models have thousands.
+const MOST_UPSTREAMS: usize = 2000;
 
 pub(super) async fn routing(State(admin): State<Arc<AdminState>>) -> Response {
     let dispatch = admin.dispatch();
@@ -31,12 +33,14 @@ pub(super) async fn routing(State(admin): State<Arc<AdminState>>) -> Response {
         // A ranking of many members takes its time: requests on the same thread come in between.
         tokio::task::yield_now().await;
     }
-    let upstreams: Vec<Value> = dispatch.figures().iter().map(upstream).collect();
+    let (figures, more) = dispatch.figures(MOST_UPSTREAMS);
+    let upstreams: Vec<Value> = figures.iter().map(upstream).collect();
     let body = json!({
         "prompt_tokens": USUAL_PROMPT,
         "targets": targets,
         "more_targets": all.len().saturating_sub(MOST),
         "upstreams": upstreams,
+        "more_upstreams": more,
     });
     Json(body).into_response()
 }
@@ -89,7 +93,10 @@ fn price(sheet: &PriceSheet, source: &PriceSource) -> Value {
         ("cached_input", rates.cached_input),
         ("cache_write", rates.cache_write),
     ] {
-        price.insert(name.to_owned(), json!(rate.map(|rate| Pico::decimal(rate, 6))));
+        price.insert(
+            name.to_owned(),
+            json!(rate.map(|rate| Pico::decimal(rate, 6))),
+        );
     }
     let more = !sheet.above.is_empty() || !sheet.tiers.is_empty() || !sheet.off_peak.is_empty();
     price.insert("more".to_owned(), json!(more));

@@ -146,6 +146,7 @@ pub(super) fn budget(view: &BudgetView) -> Value {
         "reserved": view.reserved.to_string(),
         "over_run": view.over_run.to_string(),
         "ends_at": view.ends,
+        "then": budget.then.as_deref(),
     })
 }
 

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::domain::budget::{
-    AdmittedCost, BudgetPolicy, BudgetStanding, BudgetView, CandidateCost, Closed, Ledger, PersistedMeter, Refused,
-    SpendBy, SpendKey, SpendLedger, SpendSum, SpendVerdict, Ticket,
+    AdmittedCost, BudgetPolicy, BudgetStanding, BudgetView, CandidateCost, Closed, Ledger,
+    PersistedMeter, Refused, SpendBy, SpendKey, SpendLedger, SpendSum, SpendVerdict, Ticket,
 };
 use crate::domain::ids::ProviderName;
 use crate::domain::money::Pico;

@@ -107,6 +107,9 @@ pub(super) struct Explain {
     /// What it needs: tools, images, audio, json_schema, reasoning.
     #[arg(long, value_name = "FEATURES")]
     pub(super) has: Option<String>,
+    /// One of its headers, for conditions on them; several times for several.
+    #[arg(long = "header", value_name = "NAME=VALUE", value_parser = header)]
+    pub(super) headers: Vec<(String, String)>,
     /// The name of its conversation, where the target keeps conversations together.
     #[arg(long, value_name = "NAME")]
     pub(super) session: Option<String>,
@@ -124,4 +127,12 @@ pub(super) struct Explain {
 pub(super) struct Top {
     #[command(flatten)]
     pub(super) side: AdminSide,
+}
+
+/// A header as `name=value` or `name: value`.
+fn header(text: &str) -> Result<(String, String), String> {
+    let parts = text.split_once(['=', ':']);
+    let parts = parts.filter(|(name, _)| !name.trim().is_empty());
+    let (name, value) = parts.ok_or("write it as NAME=VALUE")?;
+    Ok((name.trim().to_ascii_lowercase(), value.trim().to_owned()))
 }

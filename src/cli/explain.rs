@@ -1,5 +1,6 @@
 //! `pointsman explain`: where a request would go right now, in order, and why not elsewhere.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
@@ -45,6 +46,7 @@ fn ask(arguments: Explain) -> Result<Value, AdminError> {
         "client": arguments.client,
         "stream": arguments.stream,
         "has": arguments.has,
+        "headers": arguments.headers.into_iter().collect::<BTreeMap<_, _>>(),
         "session": arguments.session,
         "seed": arguments.seed,
     });
@@ -82,7 +84,11 @@ fn table(explained: &Value) -> String {
     for candidate in items(&explained["candidates"]) {
         let place = format!("{}. ", candidate["place"]);
         let name = format!("{place}{}", text(&candidate["upstream"]));
-        let detail = text(&candidate["detail"]);
+        let estimate = candidate["estimate"].as_str();
+        let estimate = estimate.map(|estimate| format!("reserves {estimate}"));
+        let detail = [text(&candidate["detail"]), estimate.unwrap_or_default()];
+        let detail = detail.into_iter().filter(|part| !part.is_empty());
+        let detail = detail.collect::<Vec<_>>().join("; ");
         rows.push([name, verdict(candidate), left(candidate), detail]);
         if let Some(asked) = settings(candidate) {
             rows.push([String::new(), String::new(), String::new(), asked]);
@@ -95,6 +101,7 @@ fn table(explained: &Value) -> String {
     for step in items(&explained["ranking"]) {
         out.push_str(&ranking(step));
     }
+    out.push_str(&budgets(explained));
     // Columns as wide as their widest cell; the last one is free.
     let width = |column: usize| {
         let statuses = rows.iter().filter_map(|row| row.get(column));
@@ -109,17 +116,51 @@ fn table(explained: &Value) -> String {
     out
 }
 
+/// How the budgets stand that bound the request, in a line for each.
+fn budgets(explained: &Value) -> String {
+    let all = items(&explained["budgets"]);
+    let mut out = String::new();
+    if all.is_empty() {
+        return out;
+    }
+    out.push_str("  is bounded by budgets");
+    if let Some(reserved) = explained["reserved"].as_str() {
+        // Writing to a text never fails.
+        let _ = write!(out, ", and would reserve {reserved}");
+    }
+    out.push_str(":\n");
+    for budget in all {
+        let name = match text(&budget["of"]).as_str() {
+            "all" => "all requests".to_owned(),
+            of => format!("{of} {}", text(&budget["name"])),
+        };
+        let _ = writeln!(
+            out,
+            "    {name}  {} of {} spent ({}), {} reserved, {}",
+            text(&budget["spent"]),
+            text(&budget["amount"]),
+            text(&budget["every"]),
+            text(&budget["reserved"]),
+            text(&budget["mode"]),
+        );
+    }
+    out
+}
+
 /// How a target ranked its members, in a line for each.
 fn ranking(step: &Value) -> String {
-    let by = match step["by"].as_str() {
-        Some("affinity") => "by its conversation, not by ",
-        _ => "by ",
+    let policy = text(&step["policy"]);
+    let by = match step["affinity"]["home"].as_str() {
+        Some(home) => {
+            let full = match step["affinity"]["over_bound"].as_bool() {
+                Some(true) => ", which has its share of the requests",
+                _ => "",
+            };
+            format!("by its conversation, whose home is {home}{full}, not by {policy}")
+        }
+        None => format!("by {policy}"),
     };
-    let mut out = format!(
-        "  {} is ranked {by}{}:\n",
-        text(&step["target"]),
-        text(&step["policy"])
-    );
+    let mut out = format!("  {} is ranked {by}:\n", text(&step["target"]));
     for member in items(&step["members"]) {
         let figures = member["figure"].as_object().into_iter().flatten();
         let figures = figures.map(|(name, value)| match value {
@@ -205,6 +246,34 @@ smart: goes to b:m
   2. b:m  chosen
      b#2  first
      b#1  cooling       4.2 s left
+";
+        assert_eq!(table(&explained), expected);
+    }
+
+    #[test]
+    fn rankings_and_budgets_are_told_with_their_figures() {
+        let explained = json!({
+            "target": "v", "answer": "goes_now", "detail": "goes to b:m", "reserved": "0.450000",
+            "ranking": [
+                {"target": "v", "policy": "cost", "affinity": null, "members": [
+                    {"name": "b", "priority": 100, "figure": {"cost": "0.000450"}, "detail": null},
+                    {"name": "a", "priority": 100, "figure": {"cost": null}, "detail": "it is not the time"}]},
+                {"target": "w", "policy": "ordered", "members": [],
+                    "affinity": {"home": "c", "over_bound": true, "warm": true}},
+            ],
+            "budgets": [{"of": "client", "name": "ci", "every": "day", "amount": "5.000000", "spent": "3.200000",
+                "reserved": "0.100000", "mode": "hard"}],
+            "candidates": [{"place": 1, "upstream": "b:m", "verdict": "chosen", "estimate": "0.450000", "detail": ""}],
+        });
+        let expected = "\
+v: goes to b:m
+  v is ranked by cost:
+    b  (tier 100)  cost 0.000450
+    a  (tier 100)  cost unknown; left out: it is not the time
+  w is ranked by its conversation, whose home is c, which has its share of the requests, not by ordered:
+  is bounded by budgets, and would reserve 0.450000:
+    client ci  3.200000 of 5.000000 spent (day), 0.100000 reserved, hard
+  1. b:m  chosen    reserves 0.450000
 ";
         assert_eq!(table(&explained), expected);
     }

@@ -5,6 +5,7 @@
 
 mod draw;
 mod feed;
+mod figures;
 mod head;
 mod keys;
 mod look;
@@ -75,7 +76,7 @@ fn show(arguments: Top) -> Result<(), TopError> {
     let client = AdminClient::new(arguments.side)?;
     let mut model = TopModel::new(client.address().to_string());
     // A wrong address or token is reported before the screen is drawn.
-    model.hear(feed::look(&client)?);
+    model.hear(feed::look(&client, true)?);
     let look = Theme::new(std::env::var("NO_COLOR").ok().as_deref());
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -183,7 +183,9 @@ impl Dispatch {
         // Every request has a few.
         let reserve = question.tokens.unwrap_or(1).saturating_add(output);
         let asked = question.target.as_deref();
-        let seed = question.seed.unwrap_or_else(|| fastrand::u64(..ranking::JSON_SAFE));
+        let seed = question
+            .seed
+            .unwrap_or_else(|| fastrand::u64(..ranking::JSON_SAFE));
         let chain = match self.admission(asked, question.client.as_deref(), reserve) {
             Ok(chain) => chain,
             Err(fate) => return Ok(self.nowhere(asked.unwrap_or_default(), fate, seed)),
@@ -197,7 +199,9 @@ impl Dispatch {
         let prompt = question.tokens.unwrap_or(0).max(u64::from(output > 0));
         let client = question.client.as_ref().map(|it| Arc::clone(it.name()));
         let size = (question.tokens, question.output_tokens);
-        let mut cost = self.look_at_cost(client, &ranked, size, &mut attempts).await;
+        let mut cost = self
+            .look_at_cost(client, &ranked, size, &mut attempts)
+            .await;
         let refused = cost.as_mut().and_then(|cost| cost.refused.take());
         if let Some((code, message, retry_after)) = refused {
             let fate = Fate::Refused {

@@ -41,13 +41,16 @@ pub struct CurrentFigures {
 }
 
 impl Dispatch {
-    /// What is known of every upstream that the configuration names, in its order.
-    pub fn figures(&self) -> Vec<CurrentFigures> {
+    /// What is known of the first `most` upstreams that may be asked for, and how many more there are. In the order of the list
+    /// of models.
+    pub fn figures(&self, most: usize) -> (Vec<CurrentFigures>, usize) {
         let mut seen: HashMap<&Upstream, ()> = HashMap::default();
         let all = self.targets.listed().iter();
         let all = all.flat_map(|line| &line.chain.upstreams);
-        let new = all.filter(|upstream| seen.insert(upstream, ()).is_none());
-        new.map(|upstream| self.figures_of(upstream)).collect()
+        let mut new = all.filter(|upstream| seen.insert(upstream, ()).is_none());
+        let first = new.by_ref().take(most);
+        let first = first.map(|upstream| self.figures_of(upstream)).collect();
+        (first, new.count())
     }
 
     fn figures_of(&self, upstream: &Upstream) -> CurrentFigures {

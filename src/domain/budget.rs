@@ -19,5 +19,5 @@ pub use ledger::{
 pub use meter::{PersistedMeter, Ticket};
 pub use period::Period;
 pub use policy::{BudgetPolicy, Mode, Spender, UnpricedSpend};
-pub use standing::BudgetStanding;
 pub use spend::{KEPT_DAYS, MOST_ROWS, SpendBy, SpendKey, SpendLedger, SpendSum};
+pub use standing::BudgetStanding;

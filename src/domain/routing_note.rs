@@ -192,7 +192,7 @@ mod tests {
     fn chain(names: &[&str]) -> Arc<Chain> {
         Arc::new(Chain {
             target: "v".into(),
-            upstreams: names.iter().map(|name| Upstream::new(name, "m")).collect(),
+            upstreams: names.iter().map(|name| Upstream::new(*name, "m")).collect(),
         })
     }
 

@@ -21,7 +21,29 @@ export const story = {
   prompt_tokens: 812,
   completion_tokens: 140,
   trace_id: '4bf92f3577b34da6a3ce929d0e0e4736',
+  cost: '0.000450',
+  cost_kind: 'estimated',
   chain: ['atlas:shaky', 'boreal:large', 'cirrus:medium'],
+  routing: {
+    seed: 4711,
+    ranking: [
+      {
+        target: 'smart', policy: 'cost', by: 'policy', affinity: null,
+        members: [
+          { name: 'atlas:shaky', priority: 100, figure: { cost: '0.000450' }, reason: null, detail: null },
+          { name: 'cirrus:medium', priority: 200, figure: { cost: null }, reason: null, detail: null },
+          { name: 'atlas:tiny', priority: 100, figure: null, reason: 'lacks_tools', detail: 'the model has no tools' },
+        ],
+      },
+    ],
+    place: 3,
+    affinity: { home: 'atlas:shaky', outcome: 'moved', warm: true },
+    left_out: [{ upstream: 'atlas:tiny', reason: 'lacks_tools' }],
+    budget: {
+      reserved: '0.004200', soft: false, steered_by: null,
+      tightest: { budget: 'the budget of client `ci`', amount: '5.000000', spent: '3.200000', reserved: '0.100000' },
+    },
+  },
   tries: [
     {
       upstream: 'atlas:shaky', key: 'atlas#1', attempt_reason: 'first', passed_over: [], asked_ms: 0.1, waited_ms: 0, started_ms: 0.3,
@@ -53,8 +75,8 @@ export const refused = {
   },
 };
 
-const { chain, tries, refused: none, ...summary } = story;
-const { chain: c, tries: t, refused: r, ...declined } = refused;
+const { chain, tries, routing: why, refused: none, ...summary } = story;
+const { chain: c, tries: t, routing: w, refused: r, ...declined } = refused;
 
 export const list = {
   kept: 1000,
@@ -84,6 +106,40 @@ export const answer = {
     { place: 3, upstream: 'cirrus:medium', verdict: 'next', reason: null, until: null, seconds_left: null, detail: 'if those before it fail', keys: [] },
   ],
 };
+
+const money = (millionths) => (millionths / 1e6).toFixed(6);
+
+/** So many sums and budgets, of which a share changes with every `round`. */
+export function spending(rows, round) {
+  const all = Array.from({ length: rows }, (_, n) => n);
+  return {
+    by: ['client', 'target'], days: 7, most_rows: 4096,
+    rows: all.map((n) => ({
+      client: `team-${n % 40}`, target: `target-${n}`, cost: money(n * 1000 + (n % 5 === 0 ? round : 0)), estimated: money(n), requests: n + round, attempts: n + round,
+    })),
+    budgets: all.map((n) => ({
+      of: 'client', name: `client-${n}`, every: 'day', timezone: 'UTC', mode: n % 2 ? 'hard' : 'soft', amount: '5.000000', then: null,
+      spent: money((n * 6000 + (n % 5 === 0 ? round * 1000 : 0)) % 6_000_000), reserved: money(n * 100), over_run: '0.000000', ends_at: Math.floor(Date.now() / 1000) + 3600,
+    })),
+  };
+}
+
+/** The figures of so many upstreams, likewise. */
+export function routing(upstreams, round) {
+  const all = Array.from({ length: upstreams }, (_, n) => n);
+  return {
+    prompt_tokens: 1000, more_targets: 0, more_upstreams: 0,
+    targets: all.slice(0, 100).map((n) => ({
+      name: `target-${n}`, policy: 'latency', affinity: null, more_members: 0,
+      members: [0, 1, 2].map((at) => ({ name: `p${n}:m${at}`, priority: 100, figure: { load_seconds: 0.1 * at + (n % 5 === 0 ? round / 1000 : 0) }, reason: null, detail: null })),
+    })),
+    upstreams: all.map((n) => ({
+      upstream: `p${n}:m`, pending: n % 7, provider_in_flight: n % 9, stream_ms: 100 + (n % 5 === 0 ? round : 0), whole_ms: null, per_token_ms: 20, used_share: (n % 100) / 100,
+      expected_output_tokens: 500, context_window: 131_072,
+      price: n % 3 === 0 ? null : { input: '0.15', output: '0.6', cached_input: null, cache_write: null, more: false, source: 'configuration' },
+    })),
+  };
+}
 
 /** This state with so many keys, of which a share changes with every `round`. */
 export function crowded(state, keys, round) {

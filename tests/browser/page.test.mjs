@@ -11,7 +11,7 @@ import * as madeUp from './made_up.mjs';
 
 const IMAGES = new URL('../../docs/img/', import.meta.url).pathname;
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-const MODELS = ['smart', 'smart', 'fast', 'cirrus', 'smart', 'boreal:broken'];
+const MODELS = ['smart', 'smart', 'fast', 'cirrus', 'smart', 'boreal:broken', 'cheap'];
 
 let upstream, gateway, browser, stopLoad, explains;
 
@@ -22,14 +22,16 @@ before(async () => {
 llm:
   default_model: smart
   providers:
-    - {name: atlas, base_url: "${upstream.url}", model: shaky, models: [shaky, small], api_keys: [a-1, a-2, a-3-cold, a-4], circuit_breaker: {failure_threshold: 0, failure_rate: 0}}
-    - {name: boreal, base_url: "${upstream.url}", model: large, models: [large, broken], api_keys: [b-1, b-2, b-3-wrong, b-4, b-5, b-6, b-7], limits: {rpm: 900, max_in_flight: 8}, circuit_breaker: {recovery_time: 90s}}
+    - {name: atlas, base_url: "${upstream.url}", model: shaky, models: [shaky, small], price: {input: 0.15, output: 0.6}, api_keys: [a-1, a-2, a-3-cold, a-4], circuit_breaker: {failure_threshold: 0, failure_rate: 0}}
+    - {name: boreal, base_url: "${upstream.url}", model: large, models: [large, broken], price: {input: 0.1, output: 1}, budgets: [{amount: 25, every: day}], api_keys: [b-1, b-2, b-3-wrong, b-4, b-5, b-6, b-7], limits: {rpm: 900, max_in_flight: 8}, circuit_breaker: {recovery_time: 90s}}
     - {name: cirrus, base_url: "${upstream.url}", model: medium, api_keys: [c-1, c-2]}
     - {name: reserve, dialect: echo, model: echo}
   virtual:
     - {name: smart, upstreams: ["atlas:shaky", "boreal:large", cirrus]}
     - {name: fast, upstreams: ["boreal:broken", "atlas:small"]}
     - {name: careful, upstreams: [cirrus, smart, reserve]}
+    - {name: cheap, policy: cost, upstreams: ["atlas:small", "boreal:large", {name: cirrus, when: {has: [images]}}]}
+dispatch: {budgets: [{amount: 0.0001, every: month, mode: soft}]}
 `);
   const headers = { 'content-type': 'application/json' };
   explains = (await fetch(`${gateway.admin}/admin/v1/explain`, { method: 'POST', headers, body: '{}' })).ok;
@@ -116,7 +118,7 @@ test('recent decisions, and the story of one', async () => {
   const sheet = page.getByRole('dialog');
   await seen(sheet, 'What happened');
   assert.equal(await sheet.locator('.try').count(), 5);
-  for (const text of ['next key', 'tried again', 'beside it: the first token was late', 'breaker open until', 'waited 250 ms']) await seen(sheet, text);
+  for (const text of ['next key', 'tried again', 'beside it: the first token was late', 'breaker open until', 'waited 250 ms', 'ranked by cost', 'cost 0.00045', 'atlas:tiny: lacks tools', 'served elsewhere: home was out or failed', '0.0042 reserved', 'the budget of client `ci`, 3.20 of 5.00 spent']) await seen(sheet, text);
   assert.equal(await sheet.locator('.pin.token').count(), 1);
   // What comes from outside stays text.
   await seen(sheet, '<b onclick="alert(1)">not markup</b>');
@@ -145,6 +147,54 @@ test('the real list and a real story', async () => {
   await close(page);
 });
 
+test('shows what was spent, budgets, prices and what policies rank by', async () => {
+  const page = await open();
+  const money = page.locator('#money');
+  const row = money.locator('#spend tr').filter({ hasText: 'smart' }).first();
+  await row.waitFor();
+  assert.match(await row.locator('td.num').first().textContent(), /^0\.0+[1-9]/);
+  // By provider and day instead of client and target.
+  for (const name of ['Client', 'Target', 'Provider', 'Day']) await money.getByLabel(name, { exact: true }).click();
+  await money.locator('#spend tr').filter({ hasText: 'atlas' }).filter({ hasText: /20\d\d-\d\d-\d\d/ }).waitFor();
+  assert.deepEqual((await money.locator('#spend-head th').allTextContents()).slice(0, 3), ['Provider', 'Day', 'Cost']);
+  const whole = money.locator('.budget').filter({ hasText: 'All requests' });
+  await whole.filter({ hasText: 'used up' }).waitFor({ timeout: 20_000 });
+  await whole.getByText(/soft, month .* next window in/).waitFor();
+  await money.locator('.budget').filter({ hasText: 'provider boreal' }).filter({ hasText: 'of 25.00' }).waitFor();
+  const routing = page.locator('#routing');
+  const small = routing.locator('#figures tr').filter({ hasText: 'atlas:small' });
+  assert.deepEqual((await small.locator('td').allTextContents()).slice(0, 4), ['0.15', '0.6', '–', 'configuration']);
+  await routing.locator('#figures tr').filter({ hasText: 'cirrus:medium' }).filter({ hasText: 'unknown' }).waitFor();
+  const cheap = routing.locator('#rankings .route').filter({ hasText: 'cheap' });
+  await cheap.filter({ hasText: /cost 0\.000/ }).waitFor();
+  assert.equal(await cheap.locator('li').count(), 3);
+  assert.equal(await cheap.locator('li[data-out]').filter({ hasText: 'cirrus' }).count(), 1);
+  await routing.getByLabel('Upstream', { exact: true }).fill('boreal');
+  await page.waitForFunction(() => [...document.querySelectorAll('#figures tr')].filter((it) => !it.hidden).length === 2);
+  await close(page);
+});
+
+test('1,000 rows of spend, budgets and upstreams cost a few milliseconds for each change', async () => {
+  let round = 0;
+  const prepare = async (page) => {
+    await page.route('**/admin/v1/spend?*', (route) => route.fulfill({ json: madeUp.spending(1000, round++) }));
+    await page.route('**/admin/v1/routing', (route) => route.fulfill({ json: madeUp.routing(1000, round++) }));
+  };
+  const page = await open({}, gateway.admin, prepare);
+  for (const rows of ['#spend tr', '#budgets li', '#figures tr']) await page.waitForFunction((it) => document.querySelectorAll(it).length === 1000, rows);
+  const took = (name) => page.evaluate((it) => performance.getEntriesByName(it).map((entry) => Math.round(entry.duration * 10) / 10), name);
+  // What it shows changes twice.
+  for (let n = 0; n < 2; n += 1) {
+    await page.evaluate(() => document.getElementById('spend-days').dispatchEvent(new Event('change')));
+    await page.waitForFunction((it) => performance.getEntriesByName('spend').length >= it, n + 2);
+  }
+  await page.waitForFunction(() => performance.getEntriesByName('routing').length >= 2, null, { timeout: 30_000 });
+  const [spend, routing] = [await took('spend'), await took('routing')];
+  console.log(`1,000 rows: spend and budgets ${spend.join(', ')} ms, figures ${routing.join(', ')} ms of script`);
+  assert.ok(Math.max(...spend.slice(1), ...routing.slice(1)) < 100, `${spend} ${routing}`);
+  await close(page);
+});
+
 test('explains', async () => {
   const prepare = (page) => (explains ? null : page.route('**/admin/v1/explain', (route) => route.fulfill({ json: madeUp.answer })));
   const page = await open({}, gateway.admin, prepare);
@@ -155,6 +205,11 @@ test('explains', async () => {
   await page.locator('.answer').waitFor();
   assert.match(await page.locator('.answer').textContent(), /smart: (goes now|waits|refused)/);
   assert.equal(await page.locator('.candidates > li').count(), 3);
+  await page.locator('#explained .bounds').filter({ hasText: 'provider boreal' }).waitFor();
+  await form.getByLabel('Target').fill('cheap');
+  await form.getByRole('button', { name: 'Explain' }).click();
+  await page.locator('#explained .ranking').filter({ hasText: 'ranked by cost' }).waitFor();
+  assert.match(await page.locator('#explained .members').textContent(), /cost 0\.00/);
   await close(page);
 });
 

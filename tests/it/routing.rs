@@ -1,5 +1,8 @@
 //! Where requests go by policy, condition, capability and conversation: what callers and operators see of it.
 
+mod examples;
+mod stories;
+
 use serde_json::{Value, json};
 
 use crate::admin::side::Side;

@@ -1,6 +1,7 @@
 // Where would a request go now? Nothing is sent for it.
 
 import { byId, countDown, el, put, said, span } from './dom.js';
+import { money, ranking } from './figures.js';
 import { call } from './wire.js';
 
 /** Of a long list of keys so many are shown at once. */
@@ -64,7 +65,19 @@ function explained(answer) {
   else if (answer.answer === 'waits') countDown(head, (answer.would_wait_ms ?? 0) / 1000, (left) => `${target}waits, ${span(left)} left`);
   else head.textContent = `${target}refused${answer.code ? `: ${said(answer.code)}` : ''}`;
   head.dataset.answer = answer.answer;
-  return el('div', {}, head, el('ol', { class: 'candidates' }, ...answer.candidates.map(candidate)));
+  const steps = (answer.ranking ?? []).map(ranking);
+  return el('div', {}, head, ...steps, ...bounds(answer), el('ol', { class: 'candidates' }, ...answer.candidates.map(candidate)));
+}
+
+/** The budgets that bound it. */
+function bounds({ budgets, reserved }) {
+  if (!budgets || budgets.length === 0) return [];
+  const line = (it) => {
+    const name = it.of === 'all' ? 'all requests' : `${it.of} ${it.name}`;
+    return el('li', { text: `${name}: ${money(it.spent)} of ${money(it.amount)} spent (${it.every}), ${money(it.reserved)} reserved, ${it.mode}` });
+  };
+  const head = el('p', { text: reserved ? `Budgets; ${money(reserved)} would be reserved:` : 'Budgets:' });
+  return [el('div', { class: 'bounds' }, head, el('ul', { class: 'soft' }, ...budgets.map(line)))];
 }
 
 function candidate(it) {
@@ -81,6 +94,7 @@ function candidate(it) {
     { value: it.place, data: { verdict: it.verdict } },
     el('div', { class: 'try-head' }, el('strong', { text: it.upstream }), el('span', { class: 'mark', data: { state }, text: word }), because(it)),
     it.detail ? el('p', { class: 'soft', text: it.detail }) : null,
+    it.estimate ? el('p', { class: 'soft', text: `may cost ${money(it.estimate)}` }) : null,
     keys.length > 0 ? shown : null,
     rest,
   );

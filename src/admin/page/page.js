@@ -8,12 +8,16 @@ import { Charts } from './charts.js';
 import * as explain from './explain.js';
 import * as orders from './orders.js';
 import { Requests } from './requests.js';
+import { Routing } from './routing.js';
+import { Spend } from './spend.js';
 import { condition, Tree } from './tree.js';
 
 const DEBOUNCE = 250;
 const [STATE_EVERY, STATE_EVERY_OF_MANY, MANY] = [2000, 5000, 300];
 const REQUESTS_EVERY = 1500;
 const HISTORY_EVERY = 5000;
+const SPEND_EVERY = 5000;
+const [ROUTING_EVERY, ROUTING_EVERY_OF_MANY] = [3000, 10_000];
 const EVENTS = 60;
 
 let state = null;
@@ -25,6 +29,8 @@ const tree = new Tree(byId('tree'), (kind, name) => orders.inspect(kind, name, (
 const chains = new Chains(byId('chains'));
 const charts = new Charts(byId('charts'));
 const requests = new Requests();
+const spend = new Spend();
+const routing = new Routing();
 
 /** Runs one after the other, `DEBOUNCE` apart; whatever is asked for meanwhile runs once. */
 function calmly(work) {
@@ -193,6 +199,8 @@ const keys = () => state?.providers.reduce((sum, provider) => sum + provider.key
 every(() => (keys() > MANY ? STATE_EVERY_OF_MANY : STATE_EVERY), () => refreshState(0));
 every(HISTORY_EVERY, () => refreshHistory(0));
 every(REQUESTS_EVERY, calmly(() => requests.poll()));
+every(SPEND_EVERY, calmly(() => spend.poll()));
+every(() => (routing.many > MANY ? ROUTING_EVERY_OF_MANY : ROUTING_EVERY), calmly(() => routing.poll()));
 every(1000, tick);
 document.addEventListener('visibilitychange', () => {
   if (document.visibilityState !== 'visible') return;

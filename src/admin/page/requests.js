@@ -1,6 +1,7 @@
 // The latest requests as they end, and the whole story of one of them.
 
 import { arrange, byId, clock, count, el, millis, put, said } from './dom.js';
+import { money, ranking } from './figures.js';
 import { sheet } from './orders.js';
 import { call } from './wire.js';
 
@@ -127,9 +128,41 @@ function line(request) {
     el('td', { class: 'num', text: millis(request.total_ms) }),
     el('td', { class: 'num', text: millis(request.first_token_ms) }),
     el('td', { class: 'num', text: tokens }),
+    el('td', { class: 'num', text: cost(request) }),
     el('td', { text: request.client ?? '–' }),
   ];
   return el('tr', { data: { number: request.number } }, ...cells);
+}
+
+/** What it cost; estimated figures have a sign. */
+function cost({ cost: amount, cost_kind: kind }) {
+  if (amount === null || amount === undefined) return '–';
+  return `${kind === 'estimated' ? '≈ ' : ''}${money(amount)}`;
+}
+
+/** Where the request of a conversation was served. */
+const SERVED = {
+  home: 'served at home',
+  over_bound: 'served elsewhere: home had its share of the requests',
+  moved: 'served elsewhere: home was out or failed',
+};
+
+/** Why it went where it went, as facts; nothing for a target that always has the same order. */
+function routed(routing) {
+  if (!routing) return [];
+  const { affinity, budget, left_out: out, ranking: steps, seed, place } = routing;
+  const tightest = budget?.tightest;
+  const list = (items) => el('ul', {}, ...items.map((text) => el('li', { text })));
+  return [
+    steps.length > 0 && ['Ranked', el('div', {}, ...steps.map(ranking), el('p', { class: 'soft', text: `${place === null ? '' : `served from place ${place}; `}seed ${seed}` }))],
+    affinity && ['Conversation', `at home at ${affinity.home}${affinity.warm ? '' : ', not heard of for long'}${affinity.outcome ? `, ${SERVED[affinity.outcome] ?? said(affinity.outcome)}` : ''}`],
+    out.length > 0 && ['Left out', list(out.map((it) => `${it.upstream}: ${said(it.reason)}`))],
+    budget && ['Budgets', list([
+      `${money(budget.reserved)} reserved${budget.soft ? ', a soft one was used up' : ''}`,
+      tightest && `tightest: ${tightest.budget}, ${money(tightest.spent)} of ${money(tightest.amount)} spent, ${money(tightest.reserved)} reserved by others`,
+      budget.steered_by && `sent to another target, for ${budget.steered_by} was used up`,
+    ].filter(Boolean))],
+  ].filter(Boolean);
 }
 
 /** A request from its arrival to its end. */
@@ -144,6 +177,8 @@ function story(request) {
     ['Took', `${millis(request.total_ms)}${request.first_token_ms === null ? '' : `, first token after ${millis(request.first_token_ms)}`}`],
     request.client && ['Client', request.client],
     request.prompt_tokens != null && ['Tokens', `${count(request.prompt_tokens)} asked, ${count(request.completion_tokens)} answered`],
+    request.cost != null && ['Cost', `${request.cost}, ${said(request.cost_kind)}`],
+    ...routed(request.routing),
     request.trace_id && ['Trace', request.trace_id],
   ].filter(Boolean);
   const list = el('dl', { class: 'list' }, ...facts.map(([name, value]) => el('div', {}, el('dt', { text: name }), el('dd', {}, value))));

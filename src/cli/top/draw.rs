@@ -13,6 +13,9 @@ use super::overlay;
 use super::rows::{Mood, Row, RowKind};
 use crate::cli::shown::{millis, span, text};
 
+/// From this width on requests have a column for their cost.
+const WIDE: u16 = 100;
+
 /// The parts of the screen: two lines, the tree, the requests, one line.
 fn parts(area: Rect) -> [Rect; 4] {
     let rows = [
@@ -113,8 +116,10 @@ fn tree_row(row: &Row, age: f64, look: Theme) -> Cells<'static> {
 
 fn draw_list(frame: &mut Frame<'_>, area: Rect, model: &TopModel, look: Theme) {
     let list = model.list();
-    let statuses = list.iter().map(|request| list_row(request, look));
-    let widths = [
+    // On a narrow screen the names need the room.
+    let is_wide = area.width >= WIDE;
+    let statuses = list.iter().map(|request| list_row(request, is_wide, look));
+    let mut widths = vec![
         Constraint::Length(8),
         Constraint::Fill(2),
         Constraint::Fill(3),
@@ -122,7 +127,11 @@ fn draw_list(frame: &mut Frame<'_>, area: Rect, model: &TopModel, look: Theme) {
         Constraint::Length(5),
         Constraint::Length(9),
     ];
-    let titles = ["time", "target", "outcome", "served by", "tries", "took"];
+    let mut titles = vec!["time", "target", "outcome", "served by", "tries", "took"];
+    if is_wide {
+        widths.push(Constraint::Length(12));
+        titles.push("cost");
+    }
     let table = Table::new(statuses, widths).header(Cells::new(titles).style(look.faint()));
     let title = title(
         "requests",
@@ -138,7 +147,7 @@ fn draw_list(frame: &mut Frame<'_>, area: Rect, model: &TopModel, look: Theme) {
     }
 }
 
-fn list_row(request: &Value, look: Theme) -> Cells<'static> {
+fn list_row(request: &Value, is_wide: bool, look: Theme) -> Cells<'static> {
     let at = text(&request["at"]);
     let time = at.get(11..19).unwrap_or_default().to_owned();
     let outcome = match request["outcome"].as_str() {
@@ -159,7 +168,8 @@ fn list_row(request: &Value, look: Theme) -> Cells<'static> {
     let took = request["total_ms"].as_f64();
     let took = took.map_or_else(String::new, millis);
     let attempts = request["attempts"].as_u64().unwrap_or(0);
-    Cells::new([
+    let cost = is_wide.then(|| Cell::from(text(&request["cost"])));
+    let cells = [
         Cell::from(Span::styled(time, look.faint())),
         Cell::from(text(&request["target"])),
         Cell::from(Span::styled(outcome, style)),
@@ -169,7 +179,8 @@ fn list_row(request: &Value, look: Theme) -> Cells<'static> {
             _ => Span::styled(attempts.to_string(), look.mood(Mood::Out)),
         }),
         Cell::from(took),
-    ])
+    ];
+    Cells::new(cells.into_iter().chain(cost))
 }
 
 /// A pane's name, with what of it is shown and how.

@@ -14,6 +14,8 @@ use crate::cli::admin::{AdminClient, AdminError};
 
 /// The interval between two requests for the state.
 const EVERY: Duration = Duration::from_secs(1);
+/// Figures of upstreams change slowly and may be long: with one look of so many.
+const FIGURES_EVERY: u32 = 5;
 /// Requests that are listed.
 const REQUESTS: &str = "/admin/v1/requests?limit=50";
 
@@ -23,15 +25,21 @@ pub(super) struct FeedLink {
     pub(super) news: Receiver<ModelUpdate>,
 }
 
-/// What the process shows now.
+/// What the process shows now; `with_figures`: also what was spent and what policies rank by.
 ///
 /// # Errors
 /// It does not answer, or not as it should.
-pub(super) fn look(client: &AdminClient) -> Result<ModelUpdate, AdminError> {
+pub(super) fn look(client: &AdminClient, with_figures: bool) -> Result<ModelUpdate, AdminError> {
+    let figures = |path: &str| match with_figures {
+        true => if_known(client.get(path)),
+        false => Ok(None),
+    };
     Ok(ModelUpdate::Look {
         state: client.get("/admin/v1/state")?,
         history: if_known(client.get("/admin/v1/history"))?,
         requests: if_known(client.get(REQUESTS))?,
+        routing: figures("/admin/v1/routing")?,
+        spend: figures("/admin/v1/spend?days=1")?,
     })
 }
 
@@ -53,6 +61,7 @@ pub(super) fn start(client: AdminClient) -> FeedLink {
 }
 
 fn ask(client: &AdminClient, wanted: &Receiver<Effect>, tell: &Sender<ModelUpdate>) {
+    let mut looks: u32 = 0;
     loop {
         let news = match wanted.recv_timeout(EVERY) {
             Ok(Effect::Quit) | Err(RecvTimeoutError::Disconnected) => return,
@@ -64,7 +73,9 @@ fn ask(client: &AdminClient, wanted: &Receiver<Effect>, tell: &Sender<ModelUpdat
             Ok(Effect::Do(order)) => ModelUpdate::Done(carry_out(client, &order)),
             Err(RecvTimeoutError::Timeout) => ModelUpdate::Done(Ok(String::new())),
         };
-        let look = look(client).unwrap_or_else(|error| ModelUpdate::Lost(app::chain(&error)));
+        looks = looks.wrapping_add(1);
+        let look = look(client, looks.is_multiple_of(FIGURES_EVERY));
+        let look = look.unwrap_or_else(|error| ModelUpdate::Lost(app::chain(&error)));
         // A request for the state is not the result of a command.
         let idle = matches!(&news, ModelUpdate::Done(Ok(said)) if said.is_empty());
         let told = (idle || tell.send(news).is_ok()) && tell.send(look).is_ok();

@@ -3,6 +3,7 @@
 use ratatui::text::{Line, Span};
 use serde_json::Value;
 
+use super::figures;
 use super::look::Theme;
 use super::model::TopModel;
 use crate::cli::shown::{items, millis, span, text};
@@ -32,6 +33,9 @@ fn process(model: &TopModel, look: Theme) -> Line<'static> {
             process["generation"],
         )),
     ];
+    if let Some(cost) = figures::spent(model.spend.as_ref()) {
+        parts.push(Span::raw(format!("  spent today {cost}")));
+    }
     if process["draining"] == true {
         parts.push(Span::styled("  draining", look.bad()));
     }

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::figures;
 use super::rows::{self, Group, Row, RowKind};
 use crate::cli::shown::{items, text};
 
@@ -54,11 +55,14 @@ impl HoldCommand {
 /// News from the process.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) enum ModelUpdate {
-    /// `/state`, `/history` and `/requests`; the last two `None` where the process has no such thing.
+    /// `/state`, `/history`, `/requests`, `/routing` and `/spend` of the day; the last two `None` where
+    /// they were not asked for, all but the first where the process has no such thing.
     Look {
         state: Value,
         history: Option<Value>,
         requests: Option<Value>,
+        routing: Option<Value>,
+        spend: Option<Value>,
     },
     /// It does not answer.
     Lost(String),
@@ -124,6 +128,8 @@ pub(super) struct TopModel {
     pub(super) state: Value,
     pub(super) history: Option<Value>,
     pub(super) requests: Option<Value>,
+    pub(super) spend: Option<Value>,
+    routing: Option<Value>,
     groups: Vec<Group>,
     /// Seconds since the state's moment: countdowns go on by themselves.
     pub(super) age: f64,
@@ -156,9 +162,16 @@ impl TopModel {
                 state,
                 history,
                 requests,
+                routing,
+                spend,
             } => {
                 self.groups = rows::groups(&state);
+                self.routing = routing.or_else(|| self.routing.take());
+                if let Some(routing) = &self.routing {
+                    figures::fill(&mut self.groups, routing);
+                }
                 (self.state, self.history, self.requests) = (state, history, requests);
+                self.spend = spend.or_else(|| self.spend.take());
                 (self.age, self.lost) = (0.0, None);
                 self.settle();
             }

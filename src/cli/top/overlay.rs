@@ -6,6 +6,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Clear, Paragraph};
 use serde_json::Value;
 
+use super::figures;
 use super::look::Theme;
 use super::model::{ScreenMode, TopModel, is_good};
 use super::rows::Mood;
@@ -113,6 +114,10 @@ pub(super) fn timeline(request: &Value, look: Theme) -> Vec<Line<'static>> {
     if let (Some(prompt), Some(answer)) = (tokens("prompt_tokens"), tokens("completion_tokens")) {
         head.push(Span::raw(format!(", {prompt} + {answer} tokens")));
     }
+    if let Some(cost) = request["cost"].as_str() {
+        let kind = text(&request["cost_kind"]);
+        head.push(Span::raw(format!(", cost {cost} ({kind})")));
+    }
     let chain = items(&request["chain"]).iter().map(text);
     let mut lines = vec![
         Line::from(head),
@@ -128,8 +133,10 @@ pub(super) fn timeline(request: &Value, look: Theme) -> Vec<Line<'static>> {
             },
         )),
         Line::from(format!("chain: {}", chain.collect::<Vec<_>>().join(" → "))),
-        Line::default(),
     ];
+    let why = figures::routed(&request["routing"]).into_iter();
+    lines.extend(why.map(|why| Line::from(Span::styled(why, look.faint()))));
+    lines.push(Line::default());
     let total = request["total_ms"].as_f64().unwrap_or(0.0);
     for (n, attempt) in items(&request["tries"]).iter().enumerate() {
         lines.extend(passed_over(&attempt["passed_over"], look));

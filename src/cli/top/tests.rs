@@ -50,6 +50,8 @@ fn request(number: u64, outcome: &str, status: u64, total: f64) -> Value {
 fn model() -> TopModel {
     let mut model = TopModel::new("127.0.0.1:8081".to_owned());
     model.hear(ModelUpdate::Look {
+        routing: None,
+        spend: None,
         state: state(),
         history: Some(json!({"step_seconds": 5, "points": [{"at": "", "requests": 50, "failed": 5, "failovers": 0,
             "p50_ms": 200.0, "p95_ms": 410.0, "first_token_p50_ms": 90.0}]})),
@@ -163,6 +165,8 @@ fn countdowns_go_on_between_two_looks() {
 fn what_an_older_process_does_not_tell_is_a_dash() {
     let mut model = model();
     model.hear(ModelUpdate::Look {
+        routing: None,
+        spend: None,
         state: state(),
         history: None,
         requests: None,
@@ -200,6 +204,8 @@ fn the_selection_stays_with_its_row() {
     type_in(&mut model, "s");
     assert!(selected(&model).contains("cerebras#1"));
     let look = ModelUpdate::Look {
+        routing: None,
+        spend: None,
         state: state(),
         history: None,
         requests: None,
@@ -352,6 +358,8 @@ fn a_long_tree_scrolls_to_what_is_selected() {
     let mut many = state();
     many["providers"] = json!([provider("a", &Value::Null, &json!(keys))]);
     model.hear(ModelUpdate::Look {
+        routing: None,
+        spend: None,
         state: many,
         history: None,
         requests: None,
@@ -362,4 +370,34 @@ fn a_long_tree_scrolls_to_what_is_selected() {
     }
     type_in(&mut model, "G");
     assert!(screen(&model).contains("a#500"));
+}
+
+#[test]
+fn a_wide_screen_has_room_for_costs_and_what_policies_rank_by() {
+    let mut model = model();
+    let mut answered = request(4, "answered", 200, 12.0);
+    answered["cost"] = json!("0.000450");
+    model.hear(ModelUpdate::Look {
+        routing: Some(json!({"upstreams": [{"upstream": "groq:groq-m", "price": {"input": "0.15", "output": "0.6"},
+            "stream_ms": 320.0, "used_share": 0.12}]})),
+        spend: Some(json!({"rows": [{"cost": "1.250000"}]})),
+        state: state(),
+        history: None,
+        requests: Some(json!({"requests": [answered]})),
+    });
+    let wide = lines(&drawn(&model, (140, 24), COLOR)).join("\n");
+    for text in [
+        "spent today 1.250000",
+        "0.15/0.6, first 320 ms, 12 % used",
+        "cost",
+        "0.000450",
+    ] {
+        assert!(wide.contains(text), "{text}\n{wide}");
+    }
+    // On a small one the names go first.
+    let narrow = screen(&model);
+    assert!(
+        narrow.contains("groq#1 groq-m") && !narrow.contains("0.000450"),
+        "{narrow}"
+    );
 }

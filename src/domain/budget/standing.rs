@@ -23,7 +23,8 @@ pub(super) struct Tightest<'a>(Option<(&'a BudgetPolicy, &'a Meter)>);
 
 impl<'a> Tightest<'a> {
     pub(super) fn look(&mut self, budget: &'a BudgetPolicy, meter: &'a Meter) {
-        let product = |taken: Pico, amount: Pico| u128::from(taken.get()) * u128::from(amount.get());
+        let product =
+            |taken: Pico, amount: Pico| u128::from(taken.get()) * u128::from(amount.get());
         // Shares, compared without division.
         let is_tighter = self.0.is_none_or(|(known, of_known)| {
             product(meter.taken(), known.amount) > product(of_known.taken(), budget.amount)

@@ -214,7 +214,7 @@ fn members_without_a_price_are_ruled_out_where_the_policy_says_so() {
     let entry = virtual_of("v", policy, plain(&["a", "b"]));
     let (text, steps) = told(&[entry], &figures, &RequestShape::default());
     assert_eq!(text, "b|a");
-    assert_eq!(steps[0].policy, "cost, unpriced: exclude");
+    assert_eq!(steps[0].policy.to_string(), "cost, unpriced: exclude");
     let figures: Vec<_> = steps[0]
         .members
         .iter()
