@@ -7,8 +7,12 @@ use crate::domain::attempts::{Cause, LeaseRefused};
 use crate::domain::chain::Chain;
 use crate::domain::dialect::Operation;
 use crate::domain::ids::{KeyId, Upstream};
+use crate::domain::money::Pico;
+use crate::domain::policy::Policy;
 use crate::domain::refusal::Reason;
 use crate::domain::rescue::{RescueNote, RescueObstacle};
+use crate::domain::routing_note::{BudgetNote, RoutingNote};
+use crate::domain::target::{AffinityStep, Ranking, RankingStep};
 use crate::domain::usage::Usage;
 
 const AT: fn(u64) -> Time = Time::from_millis;
@@ -252,6 +256,48 @@ fn what_keeps_a_stream_from_being_rescued_is_an_event() {
             "rescue_obstacle(answer_differs)"
         ]
     );
+}
+
+#[test]
+fn what_was_decided_about_where_it_goes_is_in_its_attributes() {
+    let served = at("b", 2, AttemptReason::First, Class::Success, 110, 500);
+    let mut request = told("answered", Some(200), vec![served]);
+    let plain = spans(&request);
+    assert_eq!(value(&plain[0].attributes, names::RANKING), "");
+    let home = AffinityStep {
+        home: "a".into(),
+        chain: Arc::new(Chain {
+            target: "a".into(),
+            upstreams: vec![Upstream::new("a", "ma")],
+        }),
+        over_bound: false,
+        warm: true,
+    };
+    let step = RankingStep {
+        target: "v".into(),
+        policy: Policy::default(),
+        affinity: Some(home),
+        members: Vec::new(),
+    };
+    let ranking = Ranking {
+        seed: 1,
+        steps: vec![step],
+    };
+    let closed = [(0, Reason::Budget)].into_iter();
+    let budget = BudgetNote {
+        reserved: Pico::new(1_000_000_000),
+        ..BudgetNote::default()
+    };
+    request.routing = RoutingNote::of(Some(ranking), closed, Some(budget));
+    let spans = spans(&request);
+    let told = [
+        names::RANKING,
+        names::AFFINITY,
+        names::LEFT_OUT,
+        names::RESERVED,
+    ];
+    let told = told.map(|name| value(&spans[0].attributes, name));
+    assert_eq!(told, ["v=affinity()", "moved", "a:ma=budget", "0.001000"]);
 }
 
 #[test]
