@@ -115,7 +115,7 @@ export function spending(rows, round) {
   return {
     by: ['client', 'target'], days: 7, most_rows: 4096,
     rows: all.map((n) => ({
-      client: `team-${n % 40}`, target: `target-${n}`, cost: money(n * 1000 + (n % 5 === 0 ? round : 0)), estimated: money(n), requests: n + round, attempts: n + round,
+      client: `team-${n % 40}`, target: `target-${n}`, cost: money(n * 1000 + (n % 5 === 0 ? round : 0)), estimated: money(n), requests: n + (n % 5 === 0 ? round : 0), attempts: n,
     })),
     budgets: all.map((n) => ({
       of: 'client', name: `client-${n}`, every: 'day', timezone: 'UTC', mode: n % 2 ? 'hard' : 'soft', amount: '5.000000', then: null,
