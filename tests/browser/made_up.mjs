@@ -107,6 +107,7 @@ export const answer = {
   ],
 };
 
+const ENDS = Math.floor(Date.now() / 1000) + 3600;
 const money = (millionths) => (millionths / 1e6).toFixed(6);
 
 /** So many sums and budgets, of which a share changes with every `round`. */
@@ -119,7 +120,7 @@ export function spending(rows, round) {
     })),
     budgets: all.map((n) => ({
       of: 'client', name: `client-${n}`, every: 'day', timezone: 'UTC', mode: n % 2 ? 'hard' : 'soft', amount: '5.000000', then: null,
-      spent: money((n * 6000 + (n % 5 === 0 ? round * 1000 : 0)) % 6_000_000), reserved: money(n * 100), over_run: '0.000000', ends_at: Math.floor(Date.now() / 1000) + 3600,
+      spent: money((n * 6000 + (n % 5 === 0 ? round * 1000 : 0)) % 6_000_000), reserved: money(n * 100), over_run: '0.000000', ends_at: ENDS,
     })),
   };
 }
