@@ -186,8 +186,23 @@ impl FromNode for PeriodForm {
 
 impl Describe for PeriodForm {
     fn shape() -> Shape {
-        Shape::plain("window of time", json!({"type": "string"}))
+        let words = Period::WORDS.map(|(word, _)| in_any_case(word)).join("|");
+        let pattern = format!(r"^\s*(?:{words}|0*[1-9][0-9]{{0,3}}\s*[hHdD])\s*$");
+        let schema = json!({"type": "string", "pattern": pattern});
+        Shape::named("window", "window of time", schema)
     }
+}
+
+/// A pattern of a word whose letters may be large or small: the dialect of patterns that schemas have knows no flags.
+fn in_any_case(word: &str) -> String {
+    let letter = |letter: char| {
+        if letter.is_ascii_alphabetic() {
+            format!("[{letter}{}]", letter.to_ascii_uppercase())
+        } else {
+            letter.to_string()
+        }
+    };
+    word.chars().map(letter).collect()
 }
 
 impl FromNode for Mode {

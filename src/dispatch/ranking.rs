@@ -145,6 +145,9 @@ impl Dispatch {
                 }
             }
         }
+        if ranked.ruled_out.len() >= ranked.chain.upstreams.len() {
+            ranked.ruled_out.retain(|(_, unmet)| !unmet.gives_way());
+        }
         ranked
     }
 

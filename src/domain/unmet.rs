@@ -131,6 +131,12 @@ pub enum Unmet {
 }
 
 impl Unmet {
+    /// Whether it gives way where no upstream would be left: a request can be served without reasoning, or with a shorter
+    /// answer, and its caller is told.
+    pub const fn gives_way(self) -> bool {
+        matches!(self, Self::Lacks(Capability::Reasoning) | Self::Output)
+    }
+
     /// The name in logs and error messages.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -1,7 +1,9 @@
 //! What a request needs of a model, read once for all dialects.
 
-use serde_json::value::RawValue;
+use std::cell::Cell;
 use std::ops::ControlFlow;
+
+use serde_json::value::RawValue;
 
 use super::json;
 use super::request::RequestDoc;
@@ -11,15 +13,20 @@ use crate::domain::unmet::Features;
 /// Fields whose value is a list of tools; an empty list asks for none.
 const TOOLS: [&str; 2] = ["tools", "functions"];
 /// Fields that ask for reasoning.
-const REASONING: [&str; 5] = [
-    "reasoning_effort",
-    "reasoning",
-    "thinking",
-    "thinkingConfig",
-    "think",
-];
+const REASONING: [&str; 4] = ["reasoning_effort", "reasoning", "thinking", "think"];
 /// Values of these that ask for none, also as their `type` or `effort`.
 const NO_REASONING: [&str; 6] = ["null", "false", "\"none\"", "\"off\"", "\"disabled\"", "{}"];
+/// Fields that say what a part or its data is.
+const TYPES: [&str; 5] = ["type", "mimeType", "mime_type", "mediaType", "media_type"];
+/// Fields of a prompt whose value is data: of files, and of what tools are called with and answer.
+const DATA: [&str; 6] = [
+    "data",
+    "file_data",
+    "input",
+    "args",
+    "arguments",
+    "response",
+];
 /// Where prompts are.
 const PROMPTS: [&str; 3] = ["messages", "input", "contents"];
 
@@ -42,38 +49,37 @@ fn has_items(doc: &RequestDoc, name: &str) -> bool {
     list.is_some_and(|list| list.len > 0)
 }
 
-/// Whether pictures and sound are in the prompt: by the types of parts and of media.
+/// Whether pictures and sound are in the prompt: by the types of parts and of media. What tools are called with and what they
+/// answer is data, whatever its fields are called.
 fn media(doc: &RequestDoc) -> (bool, bool) {
-    let (mut images, mut audio) = (false, false);
-    for name in PROMPTS {
-        let Some(Ok(raw)) = doc.raw(name).map(std::str::from_utf8) else {
+    let (images, audio) = (Cell::new(false), Cell::new(false));
+    let says_type = Cell::new(false);
+    let name = |name: json::Text<'_>| {
+        let is = |words: &[&str]| words.iter().any(|word| name.is(word));
+        says_type.set(is(&TYPES));
+        // Ollama's messages have `images`.
+        let (image, sound) = (is(&["image_url", "images"]), name.is("input_audio"));
+        images.set(images.get() | image);
+        audio.set(audio.get() | sound);
+        image || sound || is(&DATA)
+    };
+    for field in PROMPTS {
+        let Some(Ok(raw)) = doc.raw(field).map(std::str::from_utf8) else {
             continue;
         };
-        // Types are short words beside their data. A text that is nothing but such a word is taken for one: the request
-        // then goes to models that take pictures, too.
-        let skip = |name: json::Text<'_>| {
-            let is_image = ["image_url", "images"].into_iter().any(|it| name.is(it));
-            images |= is_image;
-            audio |= name.is("input_audio");
-            is_image || name.is("input_audio") || name.is("data") || name.is("file_data")
-        };
-        let skip = std::cell::RefCell::new(skip);
-        let mut found = (false, false);
         // Nobody ends it early.
-        let _ = json::texts(
-            raw,
-            |name| (skip.borrow_mut())(name),
-            |text| {
+        let _ = json::texts(raw, name, |text| {
+            if says_type.replace(false) {
                 let is = |words: &[&str]| words.iter().any(|word| text.is(word));
-                found.0 |= is(&["image", "image_url", "input_image"]) || text.starts_with("image/");
-                found.1 |= is(&["input_audio", "audio"]) || text.starts_with("audio/");
-                ControlFlow::Continue(())
-            },
-        );
-        images |= found.0;
-        audio |= found.1;
+                let image = is(&["image", "image_url", "input_image"]);
+                images.set(images.get() | image | text.starts_with("image/"));
+                let sound = is(&["input_audio", "audio"]) || text.starts_with("audio/");
+                audio.set(audio.get() | sound);
+            }
+            ControlFlow::Continue(())
+        });
     }
-    (images, audio)
+    (images.get(), audio.get())
 }
 
 /// Chat's `response_format`, Responses' `text.format`, Gemini's `responseSchema`, Ollama's and Anthropic's forms.
@@ -115,27 +121,53 @@ fn has_schema(doc: &RequestDoc) -> bool {
 
 fn reasons(doc: &RequestDoc) -> bool {
     #[derive(serde::Deserialize)]
+    struct GenerationField<'a> {
+        #[serde(borrow, default, alias = "thinking_config", rename = "thinkingConfig")]
+        thinking: Option<&'a RawValue>,
+    }
+    let inside = ["generationConfig", "generation_config"].into_iter();
+    let inside = inside.filter_map(|name| doc.raw(name)).any(|raw| {
+        let read = serde_json::from_slice::<GenerationField<'_>>(raw).ok();
+        let thinking = read.and_then(|read| read.thinking);
+        thinking.is_some_and(|thinking| asks_to_reason(thinking.get()))
+    });
+    let own = REASONING.into_iter().filter_map(|name| doc.raw(name));
+    inside
+        || own
+            .filter_map(|raw| std::str::from_utf8(raw).ok())
+            .any(asks_to_reason)
+}
+
+/// Whether the value of such a field does not switch reasoning off.
+fn asks_to_reason(text: &str) -> bool {
+    #[derive(serde::Deserialize)]
     struct ReasoningField<'a> {
         #[serde(rename = "type", borrow, default)]
         kind: Option<&'a RawValue>,
         #[serde(borrow, default)]
         effort: Option<&'a RawValue>,
+        #[serde(borrow, default)]
+        enabled: Option<&'a RawValue>,
+        #[serde(
+            borrow,
+            default,
+            alias = "thinking_budget",
+            alias = "budget_tokens",
+            alias = "max_tokens"
+        )]
+        #[serde(rename = "thinkingBudget")]
+        budget: Option<&'a RawValue>,
     }
     let is_no = |text: &str| NO_REASONING.contains(&text.trim());
-    REASONING
-        .into_iter()
-        .filter_map(|name| doc.raw(name))
-        .any(|raw| {
-            let Ok(text) = std::str::from_utf8(raw) else {
-                return false;
-            };
-            let asked = serde_json::from_str::<ReasoningField<'_>>(text).ok();
-            let words = asked
-                .into_iter()
-                .flat_map(|asked| [asked.kind, asked.effort]);
-            let refuses = words.flatten().any(|word| is_no(word.get()));
-            !is_no(text) && !refuses
-        })
+    let asked = serde_json::from_str::<ReasoningField<'_>>(text).ok();
+    let refuses = asked.is_some_and(|asked| {
+        let mut words = [asked.kind, asked.effort, asked.enabled]
+            .into_iter()
+            .flatten();
+        words.any(|word| is_no(word.get()))
+            || asked.budget.is_some_and(|budget| budget.get() == "0")
+    });
+    !is_no(text) && !refuses
 }
 
 #[cfg(test)]
@@ -218,6 +250,10 @@ mod tests {
                 "reasoning",
             ),
             (json!({"think": true}), "reasoning"),
+            (
+                json!({"generationConfig": {"thinkingConfig": {"thinkingBudget": 512}}}),
+                "reasoning",
+            ),
         ] {
             assert_eq!(needs(&body), [needed], "{body}");
         }
@@ -226,7 +262,27 @@ mod tests {
             json!({"reasoning": {"effort": "none"}}),
             json!({"thinking": {"type": "disabled"}}),
             json!({"think": false}),
+            json!({"reasoning": {"enabled": false}}),
+            json!({"reasoning": {"max_tokens": 0}}),
+            json!({"generationConfig": {"thinkingConfig": {"thinkingBudget": 0}}}),
             json!({"text": {"format": {"type": "text"}}}),
+        ] {
+            assert_eq!(needs(&body), none, "{body}");
+        }
+    }
+
+    #[test]
+    fn words_that_look_like_types_are_none() {
+        let none: Vec<&str> = Vec::new();
+        let called =
+            json!({"type": "image", "images": ["x"], "image_url": "u", "mimeType": "image/png"});
+        for body in [
+            said(&json!("image")),
+            said(&json!([{"type": "text", "text": "audio"}])),
+            said(&json!([{"type": "text", "text": "image/png is a type"}])),
+            said(&json!([{"type": "tool_use", "id": "t", "name": "draw", "input": called}])),
+            json!({"contents": [{"parts": [{"functionCall": {"name": "draw", "args": called}}]}]}),
+            json!({"contents": [{"parts": [{"functionResponse": {"name": "draw", "response": called}}]}]}),
         ] {
             assert_eq!(needs(&body), none, "{body}");
         }

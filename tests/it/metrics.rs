@@ -350,7 +350,9 @@ dispatch: {await_cooldown: 200ms}
 
 #[tokio::test]
 async fn everything_on_the_list_can_be_seen() {
-    let yaml = TWO_KEYS.replace("model: m,", "model: m, price: {input: 1, output: 2},");
+    let priced = |model| format!("model: {model}, price: {{input: 1, output: 2}},");
+    let yaml = TWO_KEYS.replace("model: m,", &priced("m"));
+    let yaml = yaml.replace("model: mb,", &priced("mb"));
     let clients =
         "clients: [{name: ci, token: 0123456789abcdefghij, budgets: [{amount: 9, every: day}]}]";
     let (a, b) = (

@@ -170,5 +170,5 @@ fn every_example_loads_without_a_warning() {
         assert!(!config.providers.is_empty());
         count += 1;
     }
-    assert_eq!(count, 14);
+    assert_eq!(count, 15);
 }

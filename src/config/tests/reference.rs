@@ -211,6 +211,7 @@ fn samples() -> Vec<Value> {
         "2",
         "1e3",
         "5s",
+        "Europe/Berlin",
         "5 s",
         "500ms",
         ".5h",
@@ -346,7 +347,7 @@ fn base() -> Value {
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
     json!({
         "server": {"tls": {"cert": file, "key": file}},
-        "clients": [{"name": "c", "token": "0123456789abcdefg"}],
+        "clients": [{"name": "c", "token": "0123456789abcdefg", "budgets": [{"amount": 5}]}],
         "telemetry": {"otlp": {"endpoint": "http://localhost:4318"}},
         "catalog": {"sources": [{"url": "https://example.com/list.json"}]},
         "llm": {

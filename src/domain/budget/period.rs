@@ -45,16 +45,30 @@ impl Period {
         }
     }
 
+    /// The words for a window; a number of hours or days is read beside them.
+    pub const WORDS: [(&str, Self); 15] = [
+        ("hour", Self::Hours(1)),
+        ("hourly", Self::Hours(1)),
+        ("day", Self::Day),
+        ("daily", Self::Day),
+        ("1d", Self::Day),
+        ("24h", Self::Day),
+        ("week", Self::Week),
+        ("weekly", Self::Week),
+        ("7d", Self::Week),
+        ("1w", Self::Week),
+        ("month", Self::Month),
+        ("monthly", Self::Month),
+        ("1mo", Self::Month),
+        ("total", Self::Total),
+        ("forever", Self::Total),
+    ];
+
     /// What a word means: `hour`, `day`, `week`, `month`, `total`, their adverbs, or a number of hours or days such as `5h`.
     pub fn read(word: &str) -> Option<Self> {
         let word = word.trim().to_ascii_lowercase();
-        match &*word {
-            "hour" | "hourly" => return Some(Self::Hours(1)),
-            "day" | "daily" | "1d" | "24h" => return Some(Self::Day),
-            "week" | "weekly" | "7d" | "1w" => return Some(Self::Week),
-            "month" | "monthly" | "1mo" => return Some(Self::Month),
-            "total" | "forever" => return Some(Self::Total),
-            _ => {}
+        if let Some((_, period)) = Self::WORDS.iter().find(|(name, _)| *name == word) {
+            return Some(*period);
         }
         let digits = word.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
         let number: u32 = digits.trim_end().parse().ok()?;
