@@ -72,7 +72,7 @@ async fn a_story_has_the_ranking_with_its_figures_and_a_seed_that_repeats_it() {
     assert_eq!(line(&side, &id).await.get("ranking"), None);
     let metrics = side.get("/metrics").send().await;
     let metrics = metrics.text();
-    let place = "pointsman_ranking_place_bucket{le=\"1\",target=\"cheap\"} 1";
+    let place = "pointsman_ranking_place_bucket{target=\"cheap\",le=\"1\"} 1";
     assert!(metrics.contains(place), "{metrics}");
     assert!(!metrics.contains("pointsman_ranking_place_count{target=\"plain\"}"));
 }
@@ -254,7 +254,7 @@ async fn what_policies_rank_by_can_be_looked_at() {
     assert_eq!(before["whole_ms"], Value::Null);
     assert_eq!(
         (&before["expected_output_tokens"], &before["used_share"]),
-        (&json!(500), &json!(0.0))
+        (&json!(500), &Value::Null)
     );
     let price = &before["price"];
     assert_eq!(
