@@ -193,12 +193,11 @@ impl Dispatch {
         let mut ranked = self.ranking(chain, question, seed);
         let steps = ranked.ranking.take().unwrap_or_default().steps;
         let (now, policy) = (self.clock.now(), &self.policy);
-        let deadline = now + policy.deadline;
-        let candidates = self.candidates(&ranked.chain);
+        let (deadline, candidates) = (now + policy.deadline, self.candidates(&ranked.chain));
         let mut attempts = Attempts::new(*policy, deadline, 0, candidates);
         let prompt = question.tokens.unwrap_or(0).max(u64::from(output > 0));
-        let client = question.client.as_ref().map(|it| Arc::clone(it.name()));
         let size = (question.tokens, question.output_tokens);
+        let client = question.client.as_ref().map(|it| Arc::clone(it.name()));
         let mut cost = self
             .look_at_cost(client, &ranked, size, &mut attempts)
             .await;
@@ -220,7 +219,7 @@ impl Dispatch {
             chain,
             ruled_out,
             session,
-            ranking: _,
+            ..
         } = ranked;
         for (place, unmet) in ruled_out {
             attempts.rule_out(place, Reason::Unmet(unmet));

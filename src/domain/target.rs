@@ -295,20 +295,23 @@ impl Target {
             order.extend(places.into_iter().filter_map(|at| tier.get(at).copied()));
         }
         if let Some(steps) = &mut inquiry.steps {
-            let home = home.and_then(|(place, over_bound)| {
-                let member = self.members.get(place)?;
-                Some(AffinityStep {
-                    home: Arc::clone(&member.name),
-                    chain: Arc::clone(&member.chain),
-                    over_bound,
-                    warm: inquiry.asked.warm,
-                })
-            });
+            let home = home.and_then(|home| self.home(home, inquiry.asked.warm));
             steps.push(self.step(&order, &left_out, &facts, home));
         }
         let members = left_out.into_iter();
         out.extend(members.filter_map(|(place, unmet)| Some((self.members.get(place)?, unmet))));
         order
+    }
+
+    /// Where a conversation belongs: the place of that member, and whether it has its share already.
+    fn home(&self, (place, over_bound): (usize, bool), warm: bool) -> Option<AffinityStep> {
+        let member = self.members.get(place)?;
+        Some(AffinityStep {
+            home: Arc::clone(&member.name),
+            chain: Arc::clone(&member.chain),
+            over_bound,
+            warm,
+        })
     }
 
     fn step(

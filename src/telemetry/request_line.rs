@@ -139,26 +139,7 @@ impl RequestRecord {
         if let Some(obstacles) = self.obstacles() {
             field!("rescue_obstacles", &obstacles);
         }
-        if self.routing.is_some() {
-            let RoutedWords {
-                ranking,
-                affinity,
-                left_out,
-                reserved,
-            } = self.routed();
-            for (name, words) in [
-                ("ranking", ranking.as_deref()),
-                ("affinity", affinity),
-                ("left_out", left_out.as_deref()),
-                ("reserved", reserved.as_deref()),
-            ] {
-                if let Some(words) = words {
-                    // As above.
-                    let _ = write!(out, ",\"{name}\":");
-                    let _ = serde_json::to_writer(&mut *out, words);
-                }
-            }
-        }
+        self.push_routed(out);
         let usage = self.usage.unwrap_or_default();
         if let Some(tokens) = usage.prompt_tokens {
             field!("prompt_tokens", &tokens);
@@ -176,6 +157,28 @@ impl RequestRecord {
         }
         out.extend_from_slice(b"}\n");
         std::mem::take(out)
+    }
+
+    /// Why it went where it went, as members of the JSON object.
+    fn push_routed(&self, out: &mut Vec<u8>) {
+        let RoutedWords {
+            ranking,
+            affinity,
+            left_out,
+            reserved,
+        } = self.routed();
+        for (name, words) in [
+            ("ranking", ranking.as_deref()),
+            ("affinity", affinity),
+            ("left_out", left_out.as_deref()),
+            ("reserved", reserved.as_deref()),
+        ] {
+            if let Some(words) = words {
+                // Texts, written to memory: this cannot fail.
+                let _ = write!(out, ",\"{name}\":");
+                let _ = serde_json::to_writer(&mut *out, words);
+            }
+        }
     }
 
     /// Why it went where it went, in a few words each.

@@ -31,7 +31,7 @@ pub(super) struct FeedLink {
 /// It does not answer, or not as it should.
 pub(super) fn look(client: &AdminClient, with_figures: bool) -> Result<ModelUpdate, AdminError> {
     let figures = |path: &str| match with_figures {
-        true => if_known(client.get(path)),
+        true => if_known(client.get(path)).map(|known| known.map(Box::new)),
         false => Ok(None),
     };
     Ok(ModelUpdate::Look {

@@ -33,7 +33,7 @@ fn process(model: &TopModel, look: Theme) -> Line<'static> {
             process["generation"],
         )),
     ];
-    if let Some(cost) = figures::spent(model.spend.as_ref()) {
+    if let Some(cost) = figures::spent(model.spend.as_deref()) {
         parts.push(Span::raw(format!("  spent today {cost}")));
     }
     if process["draining"] == true {

@@ -61,8 +61,8 @@ pub(super) enum ModelUpdate {
         state: Value,
         history: Option<Value>,
         requests: Option<Value>,
-        routing: Option<Value>,
-        spend: Option<Value>,
+        routing: Option<Box<Value>>,
+        spend: Option<Box<Value>>,
     },
     /// It does not answer.
     Lost(String),
@@ -128,8 +128,8 @@ pub(super) struct TopModel {
     pub(super) state: Value,
     pub(super) history: Option<Value>,
     pub(super) requests: Option<Value>,
-    pub(super) spend: Option<Value>,
-    routing: Option<Value>,
+    pub(super) spend: Option<Box<Value>>,
+    routing: Option<Box<Value>>,
     groups: Vec<Group>,
     /// Seconds since the state's moment: countdowns go on by themselves.
     pub(super) age: f64,

@@ -378,9 +378,9 @@ fn a_wide_screen_has_room_for_costs_and_what_policies_rank_by() {
     let mut answered = request(4, "answered", 200, 12.0);
     answered["cost"] = json!("0.000450");
     model.hear(ModelUpdate::Look {
-        routing: Some(json!({"upstreams": [{"upstream": "groq:groq-m", "price": {"input": "0.15", "output": "0.6"},
-            "stream_ms": 320.0, "used_share": 0.12}]})),
-        spend: Some(json!({"rows": [{"cost": "1.250000"}]})),
+        routing: Some(Box::new(json!({"upstreams": [{"upstream": "groq:groq-m", "price": {"input": "0.15", "output": "0.6"},
+            "stream_ms": 320.0, "used_share": 0.12}]}))),
+        spend: Some(Box::new(json!({"rows": [{"cost": "1.250000"}]}))),
         state: state(),
         history: None,
         requests: Some(json!({"requests": [answered]})),
