@@ -216,6 +216,7 @@ async fn admit(
         affinity,
         fetched: false,
         left_out: Dropped::default(),
+        hints: None,
         payload,
         trace: caller.trace.cloned(),
     };

@@ -47,6 +47,7 @@ fn ask(arguments: Explain) -> Result<Value, AdminError> {
         "has": arguments.has,
         "session": arguments.session,
         "seed": arguments.seed,
+        "hints": arguments.hints,
     });
     let client = AdminClient::new(arguments.side)?;
     client.post("/admin/v1/explain", &question)
@@ -113,6 +114,7 @@ fn table(explained: &Value) -> String {
 fn ranking(step: &Value) -> String {
     let by = match step["by"].as_str() {
         Some("affinity") => "by its conversation, not by ",
+        Some("hints") => "by the request's hints: ",
         _ => "by ",
     };
     let mut out = format!(
@@ -120,6 +122,14 @@ fn ranking(step: &Value) -> String {
         text(&step["target"]),
         text(&step["policy"])
     );
+    for tier in items(&step["tiers"]) {
+        let drawn = if tier["drawn"] == true { ": drawn" } else { "" };
+        let _ = writeln!(
+            out,
+            "    tier {} takes {} % first, with {} of {} keys{drawn}",
+            tier["priority"], tier["percent"], tier["usable_keys"], tier["keys"],
+        );
+    }
     for member in items(&step["members"]) {
         let figures = member["figure"].as_object().into_iter().flatten();
         let figures = figures.map(|(name, value)| match value {

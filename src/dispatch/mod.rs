@@ -25,6 +25,7 @@ mod fetch;
 mod hedge_controller;
 mod hedging;
 mod held;
+mod hints;
 mod leasing;
 mod limits;
 mod lookup;

@@ -11,6 +11,7 @@ use super::hash_map::HashMap;
 use super::ids::{ProviderName, Upstream};
 use super::policy::{Chance, Draw, Figure, MemberFacts, Needs, Policy, UpstreamFigures};
 use super::session_affinity::{self, AffinityPolicy, Seat};
+use super::spill::{Spill, TierKeys};
 use super::unmet::Unmet;
 use super::when::When;
 
@@ -57,10 +58,47 @@ pub struct RankingStep {
     pub target: Arc<str>,
     /// Its policy, with the settings that differ from the default.
     pub policy: String,
-    /// Whether the request's conversation decided instead.
-    pub affinity: bool,
+    /// What decided.
+    pub by: RankedBy,
+    /// What its tiers take first, where requests spill over; in the order of their tiers.
+    pub tiers: Vec<TierLoad>,
     /// Its members: those that are ranked in their order, then the others.
     pub members: Vec<RankedMember>,
+}
+
+/// What decided over an order.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RankedBy {
+    /// The target's policy.
+    Policy,
+    /// The request's conversation.
+    Affinity,
+    /// What the request says, over the order that the target has found.
+    Hints,
+}
+
+impl RankedBy {
+    /// The name for operators.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Policy => "policy",
+            Self::Affinity => "affinity",
+            Self::Hints => "hints",
+        }
+    }
+}
+
+/// What one tier takes first.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TierLoad {
+    /// The tier.
+    pub priority: u32,
+    /// Its keys.
+    pub keys: TierKeys,
+    /// Of the requests, in percent.
+    pub load: u32,
+    /// Whether it was drawn for this one.
+    pub drawn: bool,
 }
 
 /// What became of one member.
@@ -97,6 +135,8 @@ pub struct Target {
     pub policy: Policy,
     /// How it keeps conversations together, if it does.
     pub affinity: Option<AffinityPolicy>,
+    /// When requests leave a tier while a part of it is out, if they do.
+    pub spill: Option<Spill>,
     /// Its members as configured.
     pub members: Vec<Member>,
 }
@@ -139,7 +179,8 @@ pub struct Forest {
 impl Forest {
     /// Adds a target, and returns its place; `None` when its order is always that of the configuration.
     pub fn add(&mut self, mut target: Target) -> Option<usize> {
-        let is_fixed = target.policy.is_fixed() && target.affinity.is_none();
+        let is_fixed =
+            target.policy.is_fixed() && target.affinity.is_none() && target.spill.is_none();
         let plain = |member: &Member| member.ranked.is_none() && member.when.is_none();
         if is_fixed && target.members.iter().all(plain) {
             return None;
@@ -237,6 +278,9 @@ impl Target {
             }
         }
         let session = inquiry.asked.session.zip(self.affinity);
+        let known_by =
+            session.map(|(session, _)| session ^ session_affinity::hash(self.name.as_bytes()));
+        let loads = self.spill_over(&mut tiers, known_by, inquiry);
         let bound = |affinity: AffinityPolicy| match inquiry.asked.warm {
             true => affinity.bound,
             false => 1.0,
@@ -245,11 +289,11 @@ impl Target {
         let turn = inquiry.figures.turn(at);
         let mut order = Vec::with_capacity(self.members.len());
         for tier in &tiers {
-            let places = match session {
-                Some((session, _)) => {
-                    let seats = tier.iter().filter_map(|place| self.members.get(*place));
-                    let seats = seats.map(|member| member.seat(inquiry.figures));
-                    let session = session ^ session_affinity::hash(self.name.as_bytes());
+            let places = match known_by {
+                Some(session) => {
+                    let seats = self
+                        .members_at(tier)
+                        .map(|member| member.seat(inquiry.figures));
                     session_affinity::order(session, &seats.collect::<Vec<_>>(), bound)
                 }
                 None => {
@@ -264,11 +308,65 @@ impl Target {
             order.extend(places.into_iter().filter_map(|at| tier.get(at).copied()));
         }
         if let Some(steps) = &mut inquiry.steps {
-            steps.push(self.step(&order, &left_out, &facts, session.is_some()));
+            steps.push(RankingStep {
+                by: known_by.map_or(RankedBy::Policy, |_| RankedBy::Affinity),
+                tiers: loads,
+                ..self.step(&order, &left_out, &facts)
+            });
         }
         let members = left_out.into_iter();
         out.extend(members.filter_map(|(place, unmet)| Some((self.members.get(place)?, unmet))));
         order
+    }
+
+    fn members_at<'a>(&'a self, places: &'a [usize]) -> impl Iterator<Item = &'a Member> {
+        places.iter().filter_map(|place| self.members.get(*place))
+    }
+
+    /// Puts the tier first that is drawn by what each takes, if requests spill over: by the conversation where there is one,
+    /// so that it stays where it is. Returns that, if anybody wants to know.
+    fn spill_over(
+        &self,
+        tiers: &mut [Vec<usize>],
+        session: Option<u64>,
+        inquiry: &mut Inquiry<'_>,
+    ) -> Vec<TierLoad> {
+        let Some(spill) = self.spill.filter(|_| tiers.len() > 1) else {
+            return Vec::new();
+        };
+        let keys = |tier: &Vec<usize>| {
+            let upstreams = self
+                .members_at(tier)
+                .flat_map(|member| &member.chain.upstreams);
+            let keys = upstreams.map(|upstream| inquiry.figures.keys(upstream));
+            keys.fold(TierKeys::default(), TierKeys::and)
+        };
+        let keys: Vec<TierKeys> = tiers.iter().map(keys).collect();
+        let loads = spill.loads(&keys);
+        let draw = match session {
+            Some(session) => session_affinity::uniform(session.rotate_left(32)),
+            None => (inquiry.draw)(),
+        };
+        let first = Spill::first(&loads, draw);
+        let mut told = Vec::new();
+        if inquiry.steps.is_some() {
+            let all = tiers.iter().zip(keys.iter().zip(loads)).enumerate();
+            told.extend(all.map(|(place, (tier, (keys, load)))| {
+                TierLoad {
+                    priority: self
+                        .members_at(tier)
+                        .next()
+                        .map_or(0, |member| member.priority),
+                    keys: *keys,
+                    load,
+                    drawn: place == first,
+                }
+            }));
+        }
+        if let Some(tiers) = tiers.get_mut(..=first) {
+            tiers.rotate_right(1);
+        }
+        told
     }
 
     fn step(
@@ -276,7 +374,6 @@ impl Target {
         order: &[usize],
         left_out: &[(usize, Unmet)],
         facts: &[MemberFacts],
-        affinity: bool,
     ) -> RankingStep {
         let told = |place: usize, unmet| {
             let member = self.members.get(place)?;
@@ -293,7 +390,8 @@ impl Target {
         RankingStep {
             target: Arc::clone(&self.name),
             policy: self.policy.to_string(),
-            affinity,
+            by: RankedBy::Policy,
+            tiers: Vec::new(),
             members: ranked.chain(out).collect(),
         }
     }
