@@ -5,7 +5,7 @@ use config::ValueKind;
 use super::describe::{Describe, Shape};
 use super::read::{ConfigNode, FromNode, Report, section};
 use super::values::{Amount, Fraction, PositiveSpan, Span, choice};
-use crate::domain::hints::DataPolicy;
+use crate::domain::hint_fields::DataPolicy;
 use crate::domain::policy::{
     CostPolicy, Latency, ParamsUnit, Policy, Score, ScoreWeights, Signal, Unpriced, Weighted,
     WeightedBy,
@@ -31,7 +31,7 @@ macro_rules! words {
 }
 
 words!(
-    WeightedBy, Unpriced, Signal, ParamsUnit, AffinityBy, HintsForm, DataPolicy
+    WeightedBy, Unpriced, Signal, ParamsUnit, AffinityBy, DataPolicy
 );
 
 /// The name of a policy.
@@ -283,6 +283,22 @@ impl HintsForm {
             Self::Off => OFF,
             Self::OpenRouter => "openrouter",
         }
+    }
+}
+
+impl FromNode for HintsForm {
+    fn read(node: &ConfigNode<'_>, report: &mut Report) -> Option<Self> {
+        // YAML's `off`.
+        if node.value.kind == ValueKind::Boolean(false) {
+            return Some(Self::Off);
+        }
+        choice(node, &Self::ALL.map(|one| (one.as_str(), one)), report)
+    }
+}
+
+impl Describe for HintsForm {
+    fn shape() -> Shape {
+        Shape::choice(Self::ALL.map(Self::as_str))
     }
 }
 

@@ -29,7 +29,7 @@ use super::values::{Amount, Fraction, Headers, KeyTexts, Names, Params, Size, Sp
 use super::when::{self, CapabilitiesSection, WhenSection};
 use crate::domain::dialect::NativeRoute;
 use crate::domain::dropped::Unsupported;
-use crate::domain::hints::DataPolicy;
+use crate::domain::hint_fields::DataPolicy;
 use crate::domain::profile::Fetch;
 use crate::domain::rotation::KeyRotation;
 use crate::domain::when::When;

@@ -20,7 +20,7 @@ use crate::domain::client::ClientPolicy;
 use crate::domain::cooldown::CooldownPolicy;
 use crate::domain::dialect::NativeRoute;
 use crate::domain::dropped::Unsupported;
-use crate::domain::hints::DataPolicy;
+use crate::domain::hint_fields::DataPolicy;
 use crate::domain::ids::{ModelName, ProviderName};
 use crate::domain::limits::{DispatchPolicy, KeyLimits, RetryPolicy, Timeouts};
 use crate::domain::price::Prices;

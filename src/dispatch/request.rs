@@ -16,7 +16,7 @@ use crate::domain::client::Requester;
 use crate::domain::dialect::Operation;
 use crate::domain::dropped::{Dropped, Unsupported};
 use crate::domain::finish::FinishCriteria;
-use crate::domain::hints::DataPolicy;
+use crate::domain::hint_fields::DataPolicy;
 use crate::domain::limits::{RetryPolicy, Timeouts};
 use crate::domain::outcome::Failure;
 use crate::domain::profile::Fetch;

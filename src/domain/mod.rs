@@ -29,6 +29,7 @@ pub mod finish;
 pub mod gcra;
 pub mod hash_map;
 pub mod hedge;
+pub mod hint_fields;
 pub mod hints;
 pub mod holders;
 pub mod ids;

@@ -64,7 +64,7 @@ impl Spill {
         };
         let health: Vec<u32> = tiers.iter().map(health).collect();
         let total: u32 = health.iter().fold(0, |sum, one| sum.saturating_add(*one));
-        let loads = if total >= 100 {
+        if total >= 100 {
             let mut left = 100;
             let take = |health: &u32| {
                 let taken = (*health).min(left);
@@ -72,7 +72,8 @@ impl Spill {
                 taken
             };
             return health.iter().map(take).collect();
-        } else if tiers.iter().all(|tier| tier.percent() < self.panic) {
+        }
+        let loads = if tiers.iter().all(|tier| tier.percent() < self.panic) {
             let keys = tiers.iter().map(|tier| tier.all);
             let sum = keys.clone().fold(0, u32::saturating_add);
             keys.map(|all| share(all, sum)).collect::<Vec<_>>()

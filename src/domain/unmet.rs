@@ -2,7 +2,7 @@
 //! known to lack. No I/O, no clock, no logging.
 
 use super::catalog::capability::Capability;
-use super::hints::HintField;
+use super::hint_fields::HintField;
 
 /// A set of features.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]

@@ -9,7 +9,8 @@ use serde_json::{Map, Value};
 
 use super::json;
 use super::request::RequestDoc;
-use crate::domain::hints::{DataPolicy, HintSort, Hints, UnitPrices};
+use crate::domain::hint_fields::DataPolicy;
+use crate::domain::hints::{HintSort, Hints, UnitPrices};
 use crate::domain::money::Pico;
 
 /// The fields that are taken out of a request.

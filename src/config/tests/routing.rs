@@ -209,7 +209,7 @@ fn requests_may_spill_over_tiers_and_narrow_the_choice() {
     assert_eq!(of("hints: openrouter"), (None, true, true));
     let text = "llm: {providers: [{name: a, base_url: 'http://localhost:1/v1', model: m, api_key: k, data_policy: zdr}]}";
     let config = yaml(text, &[]).unwrap();
-    let zdr = crate::domain::hints::DataPolicy::Zdr;
+    let zdr = crate::domain::hint_fields::DataPolicy::Zdr;
     assert_eq!(config.providers[0].data_policy, zdr);
     for (keys, said) in [
         ("hints: vercel", "openrouter"),

@@ -5,7 +5,7 @@ use crate::domain::spill::TierKeys;
 
 /// Upstreams `a:m1`, `b:m2` and so on; figures by the provider's name.
 #[derive(Default)]
-struct Facts {
+struct FewFacts {
     cost: Vec<(&'static str, u64)>,
     first_token: Vec<(&'static str, u64)>,
     per_token: Vec<(&'static str, u64)>,
@@ -20,7 +20,7 @@ fn of<T: Copy>(table: &[(&str, T)], provider: &ProviderName) -> Option<T> {
     row.map(|(_, value)| *value)
 }
 
-impl UpstreamFigures for Facts {
+impl UpstreamFigures for FewFacts {
     fn in_flight(&self, _: &ProviderName) -> u32 {
         0
     }
@@ -66,7 +66,7 @@ impl UpstreamFigures for Facts {
     }
 }
 
-impl HintFacts for Facts {
+impl HintFacts for FewFacts {
     fn means(&self, name: &str, upstream: &Upstream) -> bool {
         self.names.contains(&(name, upstream.provider.as_str()))
     }
@@ -89,7 +89,7 @@ fn names(names: &[&str]) -> Vec<Box<str>> {
 }
 
 /// The providers in order, those that are left out behind a bar.
-fn order(hints: &Hints, facts: &Facts) -> String {
+fn order(hints: &Hints, facts: &FewFacts) -> String {
     let all = ["a:m1", "b:m2", "b/turbo:m2", "c:m1"].map(|name| {
         let (provider, model) = name.split_once(':').unwrap();
         (Upstream::new(provider, model), None)
@@ -110,7 +110,7 @@ fn order(hints: &Hints, facts: &Facts) -> String {
 
 #[test]
 fn providers_are_picked_by_name_and_what_means_nothing_matches_nothing() {
-    let facts = Facts::default();
+    let facts = FewFacts::default();
     let only = |all: &[&str]| Hints {
         only: names(all),
         ..Hints::default()
@@ -158,9 +158,9 @@ fn providers_are_picked_by_name_and_what_means_nothing_matches_nothing() {
 
 #[test]
 fn models_may_serve_in_their_order_and_a_target_means_what_it_contains() {
-    let facts = Facts {
+    let facts = FewFacts {
         names: vec![("fast", "b/turbo"), ("fast", "c")],
-        ..Facts::default()
+        ..FewFacts::default()
     };
     let models = |all: &[&str]| Hints {
         models: names(all),
@@ -173,9 +173,9 @@ fn models_may_serve_in_their_order_and_a_target_means_what_it_contains() {
         sort: Some(HintSort::Price),
         ..models(&["m2", "m1"])
     };
-    let facts = Facts {
+    let facts = FewFacts {
         cost: vec![("a", 1), ("b", 5), ("b/turbo", 3)],
-        ..Facts::default()
+        ..FewFacts::default()
     };
     assert_eq!(order(&sorted, &facts), "tbac");
     let across = Hints {
@@ -187,11 +187,11 @@ fn models_may_serve_in_their_order_and_a_target_means_what_it_contains() {
 
 #[test]
 fn a_sort_ranks_and_what_is_not_known_comes_last() {
-    let facts = Facts {
+    let facts = FewFacts {
         cost: vec![("b", 3), ("c", 0)],
         first_token: vec![("a", 900), ("c", 300)],
         per_token: vec![("a", 5), ("b", 20), ("b/turbo", 10)],
-        ..Facts::default()
+        ..FewFacts::default()
     };
     let by = |sort| Hints {
         sort: Some(sort),
@@ -219,7 +219,7 @@ fn bounds_are_hard_and_what_is_not_known_does_not_meet_them() {
         completion: Some(Pico::new(completion)),
         ..UnitPrices::default()
     };
-    let facts = Facts {
+    let facts = FewFacts {
         prices: vec![
             ("a", price(10, 20)),
             ("b", price(11, 5)),
@@ -227,7 +227,7 @@ fn bounds_are_hard_and_what_is_not_known_does_not_meet_them() {
         ],
         able: vec!["a", "b/turbo"],
         policies: vec![("b", DataPolicy::NoCollection), ("c", DataPolicy::Zdr)],
-        ..Facts::default()
+        ..FewFacts::default()
     };
     let none = Hints::default();
     let priced = |most| Hints {
@@ -262,6 +262,6 @@ fn what_is_out_already_stays_out_for_its_own_reason() {
         only: names(&["b"]),
         ..Hints::default()
     };
-    let narrowed = hints.narrow(vec![(upstream, Some(Unmet::Hours))], &Facts::default());
+    let narrowed = hints.narrow(vec![(upstream, Some(Unmet::Hours))], &FewFacts::default());
     assert_eq!(narrowed[0].unmet, Some(Unmet::Hours));
 }
