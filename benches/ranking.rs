@@ -19,6 +19,7 @@ use pointsman::domain::ids::{ProviderName, Upstream};
 use pointsman::domain::money::Pico;
 use pointsman::domain::policy::{Policy, Signal, UpstreamFigures};
 use pointsman::domain::session_affinity::AffinityPolicy;
+use pointsman::domain::spill::TierKeys;
 use pointsman::domain::target::Inquiry;
 use pointsman::domain::unmet::Unmet;
 
@@ -58,6 +59,10 @@ impl UpstreamFigures for Figures {
 
     fn context_window(&self, _: &Upstream) -> Option<u64> {
         Some(128_000)
+    }
+
+    fn keys(&self, _: &Upstream) -> TierKeys {
+        TierKeys::default()
     }
 
     fn base_priority(&self, _: &ProviderName) -> f64 {

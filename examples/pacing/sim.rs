@@ -317,6 +317,7 @@ pub async fn play(setup: Setup) -> Figures {
         passthrough: false,
         fetch: None,
         base_priority: 1.0,
+        data_policy: Default::default(),
         capabilities: Default::default(),
     };
     let dispatch = Arc::new(Dispatch {
@@ -396,6 +397,7 @@ async fn one(
         affinity: None,
         fetched: false,
         left_out: Default::default(),
+        hints: None,
         payload: None,
         trace: None,
     };

@@ -22,12 +22,13 @@ use super::reconcile::{self, Common};
 use super::route::{LeaseReply, RouteRequest};
 use super::router::{RouterActor, RouterCore};
 pub use super::spec::{ProviderSpec, TreeSpec};
-use super::status::{Life, RouterStatus, TreeStatus};
+use super::status::{KeyStatus, Life, RouterStatus, TreeStatus};
 use super::supervisor::{SupervisorActor, SupervisorCore};
 use crate::domain::attempts::{Cause, LeaseRefused};
 use crate::domain::hash_map::HashMap;
 use crate::domain::ids::{ProviderName, Upstream};
 use crate::domain::latency::{Averages, LatencySnapshot};
+use crate::domain::spill::TierKeys;
 use crate::domain::time::Time;
 use crate::domain::waiting::WaitTicket;
 use crate::runtime::clock::Clock;
@@ -139,6 +140,27 @@ impl TreeClient {
         });
         let shares: Option<Vec<f64>> = shares.collect();
         shares?.into_iter().reduce(f64::min)
+    }
+
+    /// The keys by which an attempt there would be let through now, as far as the actors publish, and all of them. A key
+    /// that is full, or whose limit is used up for a moment, is among the former.
+    pub fn usable_keys(&self, upstream: &Upstream) -> TierKeys {
+        let cells = self.statuses.load();
+        let Some(cells) = cells.providers.get(&upstream.provider) else {
+            return TierKeys::default();
+        };
+        let (now, model) = (self.clock.now(), &upstream.model);
+        let is_up = cells.provider.life.get() == Life::Up
+            && cells.provider.view().gate(model, None, now).is_ok();
+        let ready = |key: &&Arc<KeyStatus>| {
+            key.life.get() == Life::Up && key.view().refusal(model, now).is_none()
+        };
+        let ready = cells.keys.iter().filter(ready);
+        let count = |keys: usize| u32::try_from(keys).unwrap_or(u32::MAX);
+        TierKeys {
+            usable: if is_up { count(ready.count()) } else { 0 },
+            all: count(cells.keys.len()),
+        }
     }
 
     /// How many tokens an answer of this upstream is expected to have, if it may have at most this many.

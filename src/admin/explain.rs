@@ -20,10 +20,12 @@ use crate::dispatch::{
     UpstreamExplanation, UpstreamSettings,
 };
 use crate::domain::catalog::capability::Capability;
+use crate::domain::hints::Hints;
 use crate::domain::refusal::{Reason, Refusal};
 use crate::domain::rescue::{RescueMode, RescueObstacle};
 use crate::domain::time::Time;
 use crate::domain::unmet::Features;
+use crate::wire::{self, request::RequestDoc};
 
 pub(super) async fn explain(
     State(admin): State<Arc<AdminState>>,
@@ -35,6 +37,7 @@ pub(super) async fn explain(
     let stream = fields.flag("stream")?.unwrap_or(false);
     let seed = fields.number("seed")?;
     let session = fields.text_if_any("session")?;
+    let hints = hints(fields.text_if_any("hints")?)?;
     let features = features(fields.text_if_any("has")?.as_deref())?;
     let client = match fields.text_if_any("client")? {
         Some(name) => Some(client(&admin, &name)?),
@@ -51,6 +54,7 @@ pub(super) async fn explain(
         features,
         headers,
         session,
+        hints,
         seed,
     };
     let explained = admin.dispatch().explain(&question).await;
@@ -59,6 +63,15 @@ pub(super) async fn explain(
         AdminRefusal::new(status, "router_down", error.to_string())
     })?;
     Ok(Json(shown(&explained, ClockReading::at(admin.clock))).into_response())
+}
+
+/// The fields of a request's body by which it narrows the choice, as JSON.
+fn hints(text: Option<String>) -> Result<Option<Hints>, AdminRefusal> {
+    let Some(text) = text else { return Ok(None) };
+    let wrong = |error: String| AdminRefusal::invalid(format!("`hints`: {error}"));
+    let doc = RequestDoc::parse(text.into()).map_err(|error| wrong(error.to_string()))?;
+    let read = wire::hints::read(&doc).map_err(|error| wrong(error.to_string()))?;
+    Ok(read.map(|read| read.hints))
 }
 
 /// Names of features with commas between them.

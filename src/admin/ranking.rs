@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::domain::policy::Figure;
-use crate::domain::target::{RankedMember, RankingStep};
+use crate::domain::target::{RankedMember, RankingStep, TierLoad};
 
 /// One step.
 pub(super) fn step(step: &RankingStep) -> Value {
@@ -11,13 +11,26 @@ pub(super) fn step(step: &RankingStep) -> Value {
     json!({
         "target": *step.target,
         "policy": step.policy.to_string(),
-        "by": if step.affinity.is_some() { "affinity" } else { "policy" },
+        "by": step.by(),
+        "hints": step.hints,
         "affinity": step.affinity.as_ref().map(|affinity| json!({
             "home": *affinity.home,
             "over_bound": affinity.over_bound,
             "warm": affinity.warm,
         })),
+        "tiers": step.tiers.iter().map(tier).collect::<Vec<_>>(),
         "members": members.map(member).collect::<Vec<_>>(),
+    })
+}
+
+/// What a tier takes first, where requests spill over.
+fn tier(tier: &TierLoad) -> Value {
+    json!({
+        "priority": tier.priority,
+        "usable_keys": tier.keys.usable,
+        "keys": tier.keys.all,
+        "percent": tier.load,
+        "drawn": tier.drawn,
     })
 }
 
@@ -41,5 +54,9 @@ fn figure(figure: Figure) -> Value {
         Figure::InFlight(in_flight) => json!({"in_flight_per_weight": in_flight}),
         Figure::Used(used) => json!({"used_share": used}),
         Figure::Score(score) => json!({"score": score}),
+        Figure::Latency(span) => {
+            json!({"first_token_seconds": span.map(|span| span.as_secs_f64())})
+        }
+        Figure::Throughput(rate) => json!({"tokens_per_second": rate}),
     }
 }

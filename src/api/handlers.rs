@@ -217,6 +217,7 @@ async fn admit(
         affinity,
         fetched: false,
         left_out: Dropped::default(),
+        hints: None,
         payload,
         trace: caller.trace.cloned(),
     };

@@ -12,7 +12,6 @@ use serde_json::{Value, json};
 
 use super::state::Api;
 use super::{answer_headers, request_headers};
-use crate::actors::status::Life;
 use crate::dispatch::Dispatch;
 use crate::domain::ids::Upstream;
 
@@ -70,14 +69,5 @@ fn readiness(api: &Api) -> (StatusCode, &'static str) {
 /// Whether an attempt there would be let through right now, as far as the actors publish. A key that is full, or a
 /// limit that is used up for a moment, does not count: requests wait for it and are served.
 fn is_usable(dispatch: &Dispatch, upstream: &Upstream) -> bool {
-    let now = dispatch.clock.now();
-    let cells = dispatch.tree.cells();
-    let Some(cells) = cells.providers.get(&upstream.provider) else {
-        return false;
-    };
-    let model = &upstream.model;
-    let mut keys = cells.keys.iter();
-    cells.provider.life.get() == Life::Up
-        && cells.provider.view().gate(model, None, now).is_ok()
-        && keys.any(|key| key.life.get() == Life::Up && key.view().refusal(model, now).is_none())
+    dispatch.tree.usable_keys(upstream).usable > 0
 }

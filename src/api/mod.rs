@@ -20,9 +20,10 @@ mod routed;
 mod routes;
 mod service;
 mod state;
+mod stats;
 mod upload;
 
 pub use admission_limit::AdmissionLimit;
 pub use browser::DataConnectionInfo;
 pub use service::ApiService;
-pub use state::{Api, Serving};
+pub use state::{Api, Serving, ShownProvider};

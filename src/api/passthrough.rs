@@ -240,6 +240,7 @@ async fn admit(
         affinity,
         fetched: false,
         left_out: Dropped::default(),
+        hints: None,
         payload: Some(Payload::Passed(Arc::new(call))),
         trace: caller.trace.cloned(),
     };

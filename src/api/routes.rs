@@ -7,7 +7,7 @@ use axum::extract::{Request, State};
 use axum::routing::{any, get, post};
 
 use super::state::Api;
-use super::{handlers, health, model_list, passthrough};
+use super::{handlers, health, model_list, passthrough, stats};
 use crate::domain::dialect::Operation;
 
 /// All routes, with and without `/v1`. Each is written out: nesting would take every
@@ -31,7 +31,8 @@ pub(super) fn router(api: Arc<Api>) -> Router {
         }
         routes = routes
             .route(&format!("{root}/models"), get(model_list::models))
-            .route(&format!("{root}/models/{{*id}}"), get(model_list::model));
+            .route(&format!("{root}/models/{{*id}}"), get(model_list::model))
+            .route(&format!("{root}/stats"), get(stats::stats));
     }
     routes
         .route("/passthrough/{*path}", any(passthrough::relay))

@@ -10,6 +10,8 @@ use super::admission_limit::AdmissionLimit;
 use crate::access::Clients;
 use crate::config::Pages;
 use crate::dispatch::Dispatch;
+use crate::domain::hash_map::HashMap;
+use crate::domain::ids::ProviderName;
 use crate::runtime::abort::Abort;
 use crate::runtime::spool::SpoolLimits;
 use crate::wire::model_entry::ModelEntry;
@@ -41,8 +43,18 @@ pub struct Serving {
     /// A stream without content for this long (more than zero) gets a comment to keep proxies awake; `None`:
     /// never.
     pub stream_keepalive: Option<Duration>,
+    /// What is told of providers.
+    pub providers: HashMap<ProviderName, ShownProvider>,
     /// What `GET /v1/models` lists.
     pub models: Vec<ModelEntry>,
+}
+
+/// What callers are told of a provider beside its models.
+pub struct ShownProvider {
+    /// Where it is, without its query and without credentials.
+    pub base_url: String,
+    /// The tier of its upstreams.
+    pub tier: u32,
 }
 
 impl Api {

@@ -211,6 +211,7 @@ fn endpoint_of(
         passthrough: provider.passthrough,
         fetch: provider.fetch,
         base_priority: provider.base_priority,
+        data_policy: provider.data_policy,
         capabilities: provider.capabilities,
     }
 }
@@ -459,6 +460,9 @@ pub(super) fn serving(config: &Config, dispatch: Dispatch, clients: Option<Clien
     let keepalive = config.server.stream_keepalive;
     let now = unix(dispatch.clock);
     dispatch.budgets.configure(config.budgets.clone(), now);
+    let listed = config.targets.listed().iter();
+    let upstreams = listed.flat_map(|line| &line.chain.upstreams);
+    dispatch.recorder.totals().follow(upstreams);
     Serving {
         dispatch: Arc::new(dispatch),
         clients,
@@ -471,6 +475,7 @@ pub(super) fn serving(config: &Config, dispatch: Dispatch, clients: Option<Clien
         },
         body_timeout: config.server.listeners.connections.body,
         stream_keepalive: Some(keepalive).filter(|every| !every.is_zero()),
+        providers: model_entries::providers(config),
         models: model_entries::of(config),
     }
 }

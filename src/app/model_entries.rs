@@ -1,20 +1,69 @@
 //! The list of models that callers get: what may be asked for, and what is known of each.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use crate::config::Config;
+use crate::api::ShownProvider;
+use crate::config::{Config, shown_url};
 use crate::domain::catalog::capability::Capability;
 use crate::domain::catalog::entry::Origin;
 use crate::domain::catalog::facts::Facts;
 use crate::domain::chain::Listed;
-use crate::domain::ids::Upstream;
+use crate::domain::hash_map::HashMap;
+use crate::domain::ids::{ProviderName, Upstream};
 use crate::domain::price_sheet::{PriceSheet, Rates};
 use crate::wire::model_entry::ModelEntry;
 
+/// What is told of each provider.
+pub(super) fn providers(config: &Config) -> HashMap<ProviderName, ShownProvider> {
+    let providers = config.providers.iter().map(|provider| {
+        let shown = ShownProvider {
+            base_url: shown_address(&provider.base_url),
+            tier: provider.priority,
+        };
+        (provider.name.clone(), shown)
+    });
+    providers.collect()
+}
+
+/// A URL without what may hold a credential: user information and query.
+fn shown_address(url: &str) -> String {
+    let url = shown_url(url);
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return url.to_owned();
+    };
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    format!("{scheme}://{host}{path}")
+}
+
+/// The host of a provider, and its port if it has one.
+fn host(config: &Config, name: &ProviderName) -> Option<String> {
+    let provider = config.providers.iter().find(|it| it.name == *name)?;
+    let address = shown_address(&provider.base_url);
+    let (_, rest) = address.split_once("://")?;
+    rest.split('/').next().map(str::to_owned)
+}
+
+/// The other names of each virtual provider that is one member under another name: of the models of an index.
+fn aliases(config: &Config) -> BTreeMap<&str, BTreeSet<&str>> {
+    let mut all: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    let lines = config.targets.listed().iter();
+    for line in lines.filter(|line| line.provider.is_none()) {
+        let entry = config.targets.configured(&line.id);
+        let members = entry.map_or(&[][..], |entry| &entry.upstreams);
+        if let [only] = members {
+            all.entry(&only.name).or_default().insert(&line.id);
+        }
+    }
+    all
+}
+
 /// Every line of the list.
 pub(super) fn of(config: &Config) -> Vec<ModelEntry> {
+    let aliases = aliases(config);
     let listed = config.targets.listed().iter();
     let entries = listed.map(|line| ModelEntry {
         id: line.id.to_string(),
@@ -22,19 +71,31 @@ pub(super) fn of(config: &Config) -> Vec<ModelEntry> {
             Some(provider) => provider.to_string(),
             None => "pointsman".to_owned(),
         },
-        extra: extra(config, line),
+        extra: extra(config, line, &aliases),
     });
     entries.collect()
 }
 
-fn extra(config: &Config, line: &Listed) -> Map<String, Value> {
+fn extra(
+    config: &Config,
+    line: &Listed,
+    aliases: &BTreeMap<&str, BTreeSet<&str>>,
+) -> Map<String, Value> {
     let mut extra = Map::new();
     let upstreams = &line.chain.upstreams;
     match (&line.provider, upstreams.as_slice()) {
-        (Some(_), [upstream]) => describe(&facts(config, upstream), &mut extra),
+        (Some(provider), [upstream]) => {
+            let host = host(config, provider);
+            extra.extend(host.map(|host| ("host".to_owned(), host.into())));
+            describe(&facts(config, upstream), &mut extra);
+        }
         _ => {
             let chain: Vec<String> = upstreams.iter().map(ToString::to_string).collect();
             extra.insert("upstreams".to_owned(), json!(chain));
+            extra.insert("providers".to_owned(), of_providers(config, upstreams));
+            if let Some(others) = aliases.get(&*line.id) {
+                extra.insert("aliases".to_owned(), json!(others));
+            }
             let all: Vec<Arc<Facts>> = upstreams
                 .iter()
                 .map(|upstream| facts(config, upstream))
@@ -54,6 +115,25 @@ fn extra(config: &Config, line: &Listed) -> Map<String, Value> {
         }
     }
     extra
+}
+
+/// The upstreams by their providers, of each the first, as llmrouter's clients read them; headers stay out, as they may hold
+/// credentials.
+fn of_providers(config: &Config, upstreams: &[Upstream]) -> Value {
+    let mut all = Map::new();
+    for upstream in upstreams {
+        let mut providers = config.providers.iter();
+        let provider = providers.find(|provider| provider.name == upstream.provider);
+        let shown = || {
+            json!({
+                "name": upstream.to_string(),
+                "model": upstream.model.as_str(),
+                "base_url": provider.map(|provider| shown_address(&provider.base_url)),
+            })
+        };
+        all.entry(upstream.provider.as_str()).or_insert_with(shown);
+    }
+    all.into()
 }
 
 fn facts(config: &Config, upstream: &Upstream) -> Arc<Facts> {
@@ -87,6 +167,9 @@ fn describe(facts: &Facts, extra: &mut Map<String, Value>) {
     }
     if let Some(status) = &facts.status {
         add("status", status.value.name().into(), &status.origin);
+    }
+    if let Some(day) = &facts.retires {
+        add("deprecation_date", (*day.value).into(), &day.origin);
     }
     let mut can = Map::new();
     let mut from = Map::new();
@@ -140,7 +223,18 @@ fn pricing(sheet: &PriceSheet) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::money::Pico;
+
+    #[test]
+    fn addresses_are_told_without_credentials() {
+        for (url, shown) in [
+            ("https://api.x.com/v1", "https://api.x.com/v1"),
+            ("http://u:secret@[::1]:8080?key=k", "http://[::1]:8080"),
+            ("https://x@y@host/a@b#c", "https://host/a@b"),
+            ("echo", "echo"),
+        ] {
+            assert_eq!(shown_address(url), shown);
+        }
+    }
 
     #[test]
     fn prices_are_told_as_text_in_both_units() {

@@ -116,6 +116,9 @@ pub(super) struct Explain {
     /// What the random numbers of its ranking are made from: the same number gives the same order.
     #[arg(long, value_name = "N")]
     pub(super) seed: Option<u64>,
+    /// How it narrows the choice, for a target that takes hints: JSON such as '{"provider": {"only": ["groq"]}}'.
+    #[arg(long, value_name = "JSON")]
+    pub(super) hints: Option<String>,
     #[command(flatten)]
     pub(super) side: AdminSide,
     /// Print JSON.

@@ -49,6 +49,7 @@ fn ask(arguments: Explain) -> Result<Value, AdminError> {
         "headers": arguments.headers.into_iter().collect::<BTreeMap<_, _>>(),
         "session": arguments.session,
         "seed": arguments.seed,
+        "hints": arguments.hints,
     });
     let client = AdminClient::new(arguments.side)?;
     client.post("/admin/v1/explain", &question)
@@ -150,17 +151,26 @@ fn budgets(explained: &Value) -> String {
 /// How a target ranked its members, in a line for each.
 fn ranking(step: &Value) -> String {
     let policy = text(&step["policy"]);
-    let by = match step["affinity"]["home"].as_str() {
-        Some(home) => {
+    let by = match (step["by"].as_str(), step["affinity"]["home"].as_str()) {
+        (Some("hints"), _) => format!("by the request's hints: {}", text(&step["hints"])),
+        (_, Some(home)) => {
             let full = match step["affinity"]["over_bound"].as_bool() {
                 Some(true) => ", which has its share of the requests",
                 _ => "",
             };
             format!("by its conversation, whose home is {home}{full}, not by {policy}")
         }
-        None => format!("by {policy}"),
+        _ => format!("by {policy}"),
     };
     let mut out = format!("  {} is ranked {by}:\n", text(&step["target"]));
+    for tier in items(&step["tiers"]) {
+        let drawn = if tier["drawn"] == true { ": drawn" } else { "" };
+        let _ = writeln!(
+            out,
+            "    tier {} takes {} % first, with {} of {} keys{drawn}",
+            tier["priority"], tier["percent"], tier["usable_keys"], tier["keys"],
+        );
+    }
     for member in items(&step["members"]) {
         let figures = member["figure"].as_object().into_iter().flatten();
         let figures = figures.map(|(name, value)| match value {

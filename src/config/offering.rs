@@ -88,9 +88,18 @@ impl Offering {
         catalog: &CatalogConfig,
         lists: &[Arc<ModelList>],
     ) -> OfferedTargets {
+        let awaits =
+            !catalog.sources.is_empty() || providers.iter().any(|it| it.discover.is_some());
+        // Before the first list there is nothing of that name yet.
+        let default = |chains: &[VirtualEntry]| {
+            let is_there = |name: &str| {
+                let listed = chains.iter().any(|chain| chain.name == EVERYTHING);
+                name != EVERYTHING || listed || !awaits
+            };
+            self.default_model.as_deref().filter(|name| is_there(name))
+        };
         let own = || {
-            let targets =
-                Targets::build(&self.entries, &self.chains, self.default_model.as_deref());
+            let targets = Targets::build(&self.entries, &self.chains, default(&self.chains));
             targets.map(|targets| targets.with_aliases(self.aliases.clone()))
         };
         if lists.is_empty() {
@@ -129,7 +138,7 @@ impl Offering {
         let mut chains = self.chains.clone();
         chains.extend(self.groups(&offer, &groups, &usable, &mut warnings));
         chains.extend(self.everything(&offer, &discovered, &usable));
-        let targets = Targets::build(&self.entries, &chains, self.default_model.as_deref());
+        let targets = Targets::build(&self.entries, &chains, default(&chains));
         let targets = targets.map(|targets| {
             let targets = targets.with_aliases(self.aliases.clone());
             targets.with_discovered(&discovered)

@@ -5,11 +5,13 @@ use config::ValueKind;
 use super::describe::{Describe, Shape};
 use super::read::{ConfigNode, FromNode, Report, section};
 use super::values::{Amount, Fraction, PositiveSpan, Span, choice};
+use crate::domain::hint_fields::DataPolicy;
 use crate::domain::policy::{
     CostPolicy, Latency, ParamsUnit, Policy, Score, ScoreWeights, Signal, Unpriced, Weighted,
     WeightedBy,
 };
 use crate::domain::session_affinity::{AffinityBy, AffinityPolicy};
+use crate::domain::spill::Spill;
 
 /// A key whose value is one of the words of `$type::ALL`.
 macro_rules! words {
@@ -28,7 +30,9 @@ macro_rules! words {
     )*};
 }
 
-words!(WeightedBy, Unpriced, Signal, ParamsUnit, AffinityBy);
+words!(
+    WeightedBy, Unpriced, Signal, ParamsUnit, AffinityBy, DataPolicy
+);
 
 /// The name of a policy.
 pub(super) struct PolicyKind(Policy);
@@ -212,7 +216,7 @@ fn weights(raw: WeightsTable) -> ScoreWeights {
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
-    reason = "a share is 0 to 1"
+    reason = "a share is 0 to 1, and a number in the configuration below what saturates"
 )]
 fn millionths(Fraction(share): Fraction) -> u32 {
     (share * 1e6).round() as u32
@@ -221,6 +225,80 @@ fn millionths(Fraction(share): Fraction) -> u32 {
 impl Describe for PolicyForm {
     fn shape() -> Shape {
         PolicyKind::shape().or(PolicyTable::shape())
+    }
+}
+
+section! {
+    /// `llm.virtual[].spill`
+    SpillTable {
+        /// What a healthy part counts: with 1.4 a tier keeps everything until more than 28 % of its keys are out. Default 1.4.
+        overprovisioning: Amount,
+        /// A tier below this healthy part is in panic when all tiers together cannot take everything: if all are, each gets
+        /// its share by the number of its keys. Default 0.5.
+        panic: Fraction,
+    }
+}
+
+/// `llm.virtual[].spill`: whether at all, or a section.
+pub(super) struct SpillForm(pub Option<Spill>);
+
+impl FromNode for SpillForm {
+    fn read(node: &ConfigNode<'_>, report: &mut Report) -> Option<Self> {
+        if !matches!(node.value.kind, ValueKind::Table(_)) {
+            let spills = bool::read(node, report)?;
+            return Some(Self(spills.then(Spill::default)));
+        }
+        let table = SpillTable::read(node, report)?;
+        let usual = Spill::default();
+        let hundredths = |Amount(amount): Amount| millionths(Fraction(amount)) / 10_000;
+        Some(Self(Some(Spill {
+            overprovisioning: table
+                .overprovisioning
+                .map_or(usual.overprovisioning, hundredths),
+            panic: table
+                .panic
+                .map_or(usual.panic, |part| millionths(part) / 10_000),
+        })))
+    }
+}
+
+impl Describe for SpillForm {
+    fn shape() -> Shape {
+        bool::shape().or(SpillTable::shape())
+    }
+}
+
+/// `llm.virtual[].hints`
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum HintsForm {
+    Off,
+    OpenRouter,
+}
+
+impl HintsForm {
+    const ALL: [Self; 2] = [Self::Off, Self::OpenRouter];
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Off => OFF,
+            Self::OpenRouter => "openrouter",
+        }
+    }
+}
+
+impl FromNode for HintsForm {
+    fn read(node: &ConfigNode<'_>, report: &mut Report) -> Option<Self> {
+        // YAML's `off`.
+        if node.value.kind == ValueKind::Boolean(false) {
+            return Some(Self::Off);
+        }
+        choice(node, &Self::ALL.map(|one| (one.as_str(), one)), report)
+    }
+}
+
+impl Describe for HintsForm {
+    fn shape() -> Shape {
+        Shape::choice(Self::ALL.map(Self::as_str))
     }
 }
 

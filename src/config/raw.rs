@@ -19,7 +19,7 @@ use super::policies::{
     BreakerSection, CooldownForm, KeyLimitsSection, Pacing, RetrySection, TimeoutsSection,
 };
 use super::price::{PriceForm, PricesForm};
-use super::ranking::{AffinityForm, PolicyForm};
+use super::ranking::{AffinityForm, HintsForm, PolicyForm, SpillForm};
 use super::read::{ConfigNode, FromNode, Report, section};
 use super::resolved::LogFormat;
 use super::state::State;
@@ -29,6 +29,7 @@ use super::values::{Amount, Fraction, Headers, KeyTexts, Names, Params, Size, Sp
 use super::when::{self, CapabilitiesSection, WhenSection};
 use crate::domain::dialect::NativeRoute;
 use crate::domain::dropped::Unsupported;
+use crate::domain::hint_fields::DataPolicy;
 use crate::domain::profile::Fetch;
 use crate::domain::rotation::KeyRotation;
 use crate::domain::when::When;
@@ -228,6 +229,9 @@ section! {
         base_priority: Amount,
         /// What its models can do, before what lists of models say; what nobody says excludes nothing.
         capabilities: CapabilitiesSection,
+        /// What it does with prompts, for requests that ask for that (`hints`): `no_collection`, `zdr` (it retains nothing) or
+        /// `unknown`. Default `unknown`.
+        data_policy: DataPolicy,
         /// The prices of its tokens, per million, and of what else is paid for, in any one currency (`docs/prices.md`).
         price: PriceForm,
         /// The same for each model that has a price of its own.
@@ -320,6 +324,12 @@ section! {
         /// Whether requests of one conversation go to one upstream, where its prompt is cached: by what they are known, or
         /// `off`. Default `off`.
         affinity: AffinityForm,
+        /// Whether a part of the requests leaves a tier (`priority`) while a part of its keys is out, rather than only what
+        /// the tier did not take: `true`, `false` or `{overprovisioning, panic}`. Default `false`.
+        spill: SpillForm,
+        /// Whether requests may narrow the choice by fields of their own: `openrouter` (`provider`, `models`, `route`) or
+        /// `off`. Default `off`.
+        hints: HintsForm,
         /// Providers, `provider:model` or other virtual providers, best first.
         upstreams: Vec<UpstreamRef> = required,
         /// How a stream that breaks off is continued: `off`, `restart`, `continue`, or `{mode, hold}`. Default: the

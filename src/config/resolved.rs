@@ -20,6 +20,7 @@ use crate::domain::client::ClientPolicy;
 use crate::domain::cooldown::CooldownPolicy;
 use crate::domain::dialect::NativeRoute;
 use crate::domain::dropped::Unsupported;
+use crate::domain::hint_fields::DataPolicy;
 use crate::domain::ids::{ModelName, ProviderName};
 use crate::domain::limits::{DispatchPolicy, KeyLimits, RetryPolicy, Timeouts};
 use crate::domain::price::Prices;
@@ -269,6 +270,8 @@ pub struct ProviderConfig {
     pub priority: u32,
     /// The factor of its scores.
     pub base_priority: f64,
+    /// What it does with prompts.
+    pub data_policy: DataPolicy,
     /// What is known of what its models can do.
     pub capabilities: KnownCapabilities,
     /// What its models cost.

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::catalog::{self, BuiltIn};
 use super::context::{Placed, other_names};
-use super::ranking::AffinityForm;
+use super::ranking::{AffinityForm, HintsForm, SpillForm};
 use super::raw;
 use super::read::Report;
 use super::score_files;
@@ -192,6 +192,8 @@ pub(super) fn resolve(
             name: name.to_owned(),
             policy,
             affinity,
+            spill: entry.spill.as_ref().and_then(|SpillForm(own)| *own),
+            hints: entry.hints == Some(HintsForm::OpenRouter),
             upstreams,
         });
     }

@@ -43,6 +43,7 @@ pub(super) fn endpoint(transport: impl Transport + 'static) -> Endpoint {
         passthrough: false,
         fetch: None,
         base_priority: 1.0,
+        data_policy: Default::default(),
         capabilities: Default::default(),
     }
 }

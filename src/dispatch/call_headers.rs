@@ -77,6 +77,7 @@ pub(super) fn call_of(
         signing: None,
     };
     let mut dropped = request.left_out.clone();
+    request.note_hints(endpoint, &mut dropped);
     dropped.extend(&outgoing.dropped);
     Ok(CallMade {
         exchange,

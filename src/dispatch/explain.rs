@@ -20,6 +20,7 @@ use crate::domain::chain::{Chain, RankedChain};
 use crate::domain::dialect::Operation;
 use crate::domain::dropped::Unsupported;
 use crate::domain::error_code::ErrorCode;
+use crate::domain::hints::Hints;
 use crate::domain::ids::{KeyId, Upstream};
 use crate::domain::pattern::matches;
 use crate::domain::plan::{CandidateFacts, PlanOutcome, WaitLimits};
@@ -54,6 +55,8 @@ pub struct Question {
     pub headers: Vec<(String, String)>,
     /// The name of its conversation.
     pub session: Option<String>,
+    /// How it narrows the choice, where its target takes that.
+    pub hints: Option<Hints>,
     /// What its random numbers are made from; `None`: something that nobody chose.
     pub seed: Option<u64>,
 }
@@ -283,6 +286,10 @@ impl Dispatch {
             unix: ranking::unix(self.clock.wall()),
             session: session.map(|name| session::named(client, &chain.target, name)),
             warm: true,
+            hints: question
+                .hints
+                .as_ref()
+                .filter(|_| self.targets.takes_hints(&chain.target)),
         };
         self.rank(chain, &asked, seed, false)
     }

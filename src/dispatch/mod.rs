@@ -26,6 +26,7 @@ mod figures;
 mod hedge_controller;
 mod hedging;
 mod held;
+mod hints;
 mod leasing;
 mod limits;
 mod lookup;

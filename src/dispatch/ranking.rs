@@ -9,15 +9,19 @@ use super::session;
 use super::shared::Dispatch;
 use super::tokens;
 use crate::domain::asked::RequestShape;
-use crate::domain::chain::{Chain, RankedChain};
+use crate::domain::chain::{Chain, PRIORITY, RankedChain};
 use crate::domain::cost::expected_cost;
+use crate::domain::hint_fields::DataPolicy;
+use crate::domain::hints::{HintFacts, Hints, UnitPrices};
 use crate::domain::ids::{ProviderName, Upstream};
 use crate::domain::money::Pico;
 use crate::domain::pattern::matches;
+use crate::domain::policy::Policy;
 use crate::domain::policy::{Signal, UpstreamFigures};
 use crate::domain::session_affinity::AffinityBy;
-use crate::domain::target::{Inquiry, Ranking};
-use crate::domain::unmet::{Features, Unmet};
+use crate::domain::spill::TierKeys;
+use crate::domain::target::{Inquiry, RankedMember, Ranking, RankingStep};
+use crate::domain::unmet::{Features, KnownCapabilities, Unmet};
 use crate::wire::needs;
 
 /// Numbers below this are the same in every reader of JSON.
@@ -68,6 +72,10 @@ impl UpstreamFigures for RequestFigures<'_> {
         endpoint.map_or(1.0, |endpoint| endpoint.base_priority)
     }
 
+    fn keys(&self, upstream: &Upstream) -> TierKeys {
+        self.dispatch.tree.usable_keys(upstream)
+    }
+
     fn lacks(&self, upstream: &Upstream) -> Option<Unmet> {
         self.dispatch.lacks(upstream, self.asked)
     }
@@ -77,11 +85,89 @@ impl UpstreamFigures for RequestFigures<'_> {
     }
 }
 
+impl HintFacts for RequestFigures<'_> {
+    fn means(&self, name: &str, upstream: &Upstream) -> bool {
+        let meant = self.dispatch.targets.resolve(Some(name));
+        meant.is_ok_and(|chain| chain.upstreams.contains(upstream))
+    }
+
+    fn prices(&self, upstream: &Upstream) -> UnitPrices {
+        let Some((sheet, _)) = self.dispatch.prices.sheet_of(upstream) else {
+            return UnitPrices::default();
+        };
+        UnitPrices {
+            prompt: sheet.rates.input,
+            completion: sheet.rates.output,
+            request: sheet.pieces.request,
+            image: sheet.pieces.image,
+        }
+    }
+
+    fn has_all(&self, upstream: &Upstream) -> bool {
+        let known = self.dispatch.known_of(upstream);
+        known.is_some_and(|known| known.confirms(self.asked.features))
+    }
+
+    fn data_policy(&self, provider: &ProviderName) -> DataPolicy {
+        let endpoint = self.dispatch.endpoints.get(provider);
+        endpoint.map_or(DataPolicy::Unknown, |endpoint| endpoint.data_policy)
+    }
+}
+
+/// A ranked chain as the request narrows it, and what became of its upstreams by that.
+fn narrowed(
+    ranked: RankedChain,
+    hints: &Hints,
+    facts: &dyn HintFacts,
+) -> (RankedChain, RankingStep) {
+    let RankedChain {
+        chain,
+        ruled_out,
+        session,
+        ranking,
+    } = ranked;
+    let all = chain.upstreams.iter().enumerate().map(|(place, upstream)| {
+        let unmet = ruled_out.iter().find(|(at, _)| *at == place);
+        (upstream.clone(), unmet.map(|(_, unmet)| *unmet))
+    });
+    let all = hints.narrow(all.collect(), facts);
+    let members = all.iter().map(|one| RankedMember {
+        name: one.upstream.to_string().into(),
+        priority: PRIORITY,
+        figure: one.figure,
+        unmet: one.unmet,
+    });
+    let step = RankingStep {
+        target: Arc::clone(&chain.target),
+        policy: Policy::default(),
+        hints: Some(hints.to_string()),
+        affinity: None,
+        tiers: Vec::new(),
+        members: members.collect(),
+    };
+    let places = all.iter().enumerate();
+    let ruled_out = places.filter_map(|(place, one)| Some((place, one.unmet?)));
+    let narrowed = RankedChain {
+        ruled_out: ruled_out.collect(),
+        chain: Arc::new(Chain {
+            target: Arc::clone(&chain.target),
+            upstreams: all.into_iter().map(|one| one.upstream).collect(),
+        }),
+        session,
+        ranking,
+    };
+    (narrowed, step)
+}
+
 impl Dispatch {
     /// The chain in the order of this request, which all its attempts follow.
     pub(super) fn ranked_for(&self, chain: Arc<Chain>, request: &Request) -> RankedChain {
         let by_keys = self.routing.keeps_at_keys(&chain);
-        let is_plain = !self.targets.is_ranked(&chain.target) && !self.routing.reads_features;
+        let hints = request.hints.as_ref().map(|own| &own.hints);
+        let hints = hints.filter(|_| self.targets.takes_hints(&chain.target));
+        let is_plain = !self.targets.is_ranked(&chain.target)
+            && !self.routing.reads_features
+            && hints.is_none();
         if is_plain && !by_keys {
             return RankedChain::whole(chain);
         }
@@ -96,7 +182,7 @@ impl Dispatch {
             prompt_tokens: tokens::prompt(doc),
             output_tokens: doc.max_output_tokens(),
             stream: request.streams(),
-            features: match self.routing.reads_features {
+            features: match self.routing.reads_features || hints.is_some() {
                 true => needs::of(doc),
                 false => Features::NONE,
             },
@@ -108,6 +194,7 @@ impl Dispatch {
             unix: unix(self.clock.wall()),
             session,
             warm: session.is_none_or(|session| self.routing.heard_of(session, ttl, now)),
+            hints,
         };
         self.rank(chain, &asked, fastrand::u64(..JSON_SAFE), true)
     }
@@ -135,7 +222,6 @@ impl Dispatch {
         };
         let mut ranked = self.targets.ranked(chain, &mut inquiry);
         ranked.session = asked.session;
-        ranked.ranking = (!steps.is_empty()).then_some(Ranking { seed, steps });
         if self.routing.reads_features {
             // Single upstreams that lack something, beside others of the same member.
             for (place, upstream) in ranked.chain.upstreams.iter().enumerate() {
@@ -145,9 +231,15 @@ impl Dispatch {
                 }
             }
         }
+        if let Some(hints) = asked.hints {
+            let (narrowed, step) = narrowed(ranked, hints, &figures);
+            steps.push(step);
+            ranked = narrowed;
+        }
         if ranked.ruled_out.len() >= ranked.chain.upstreams.len() {
             ranked.ruled_out.retain(|(_, unmet)| !unmet.gives_way());
         }
+        ranked.ranking = (!steps.is_empty()).then_some(Ranking { seed, steps });
         ranked
     }
 
@@ -156,13 +248,17 @@ impl Dispatch {
         if !self.routing.reads_features {
             return None;
         }
-        let endpoint = self.endpoints.get(&upstream.provider)?;
-        let configured = endpoint.capabilities;
-        let known = self.catalog.as_ref().map_or(configured, |catalog| {
+        let known = self.known_of(upstream)?;
+        known.lacks(asked.features, asked.output_tokens)
+    }
+
+    /// What is known of what its model can do.
+    fn known_of(&self, upstream: &Upstream) -> Option<KnownCapabilities> {
+        let configured = self.endpoints.get(&upstream.provider)?.capabilities;
+        Some(self.catalog.as_ref().map_or(configured, |catalog| {
             let listed = catalog.facts(&upstream.provider, &upstream.model);
             configured.or_listed(|capability| listed.can(capability))
-        });
-        known.lacks(asked.features, asked.output_tokens)
+        }))
     }
 }
 

@@ -16,6 +16,7 @@ use crate::domain::client::Requester;
 use crate::domain::dialect::Operation;
 use crate::domain::dropped::{Dropped, Unsupported};
 use crate::domain::finish::FinishCriteria;
+use crate::domain::hint_fields::DataPolicy;
 use crate::domain::limits::{RetryPolicy, Timeouts};
 use crate::domain::outcome::Failure;
 use crate::domain::profile::Fetch;
@@ -29,6 +30,7 @@ use crate::upstream::access::ProviderAccess;
 use crate::wire::auth::AuthScheme;
 use crate::wire::dialect::CallerDialect;
 use crate::wire::dialects::{self, Dialect};
+use crate::wire::hints::RequestHints;
 use crate::wire::request::RequestDoc;
 
 /// What dispatch needs to know of one provider.
@@ -79,6 +81,8 @@ pub struct Endpoint {
     pub fetch: Option<Fetch>,
     /// The factor of its scores.
     pub base_priority: f64,
+    /// What it does with prompts.
+    pub data_policy: DataPolicy,
     /// What is known of what its models can do.
     pub capabilities: KnownCapabilities,
 }
@@ -121,6 +125,8 @@ pub struct Request {
     pub fetched: bool,
     /// What was left out of it, because nobody could read it any more.
     pub left_out: Dropped,
+    /// How it narrows the choice of its target; the fields that say so are no longer in its body.
+    pub hints: Option<Box<RequestHints>>,
     /// What it carries beside its body's document.
     pub payload: Option<Payload>,
     /// Its place in a trace, where spans are made or the caller named one.

@@ -45,8 +45,11 @@ impl Dispatch {
     ///
     /// # Errors
     /// One of the contract's errors, with everything that was tried.
-    pub async fn run(self: &Arc<Self>, request: Request) -> Result<ProxyResponse, Box<Failed>> {
+    pub async fn run(self: &Arc<Self>, mut request: Request) -> Result<ProxyResponse, Box<Failed>> {
         let complete = self.clock.now();
+        if let Err(failed) = self.take_hints(&mut request) {
+            return Err(self.tell_refused(request, failed, complete));
+        }
         let admitted = match self.admit(&request) {
             Ok(admitted) => admitted,
             Err(refused) => return Err(self.tell_refused(request, *refused, complete)),

@@ -86,6 +86,11 @@ impl Dispatch {
         configured.or(listed)
     }
 
+    /// Tokens that prompt and answer may have together at an upstream, where that is known.
+    pub fn window_of(&self, upstream: &Upstream) -> Option<u64> {
+        self.window(upstream, self.endpoints.get(&upstream.provider))
+    }
+
     /// What the request's machine needs to know of the chain.
     pub(super) fn candidates<'a>(&'a self, chain: &'a Chain) -> impl Iterator<Item = Candidate> {
         chain.upstreams.iter().map(|upstream| {

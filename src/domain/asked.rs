@@ -1,5 +1,6 @@
 //! What a request is like, as far as that decides where it goes. Read once for all dialects. No I/O, no clock, no logging.
 
+use super::hints::Hints;
 use super::unmet::Features;
 
 /// One request.
@@ -23,6 +24,8 @@ pub struct RequestShape<'a> {
     pub session: Option<u64>,
     /// Whether that was heard of lately, so that its prompt may be in a cache.
     pub warm: bool,
+    /// How it narrows the choice itself.
+    pub hints: Option<&'a Hints>,
 }
 
 impl Default for RequestShape<'_> {
@@ -38,6 +41,7 @@ impl Default for RequestShape<'_> {
             unix: 0,
             session: None,
             warm: true,
+            hints: None,
         }
     }
 }

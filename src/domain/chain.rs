@@ -17,6 +17,7 @@ use super::ids::{ModelName, ProviderName, Upstream};
 use super::near::near;
 use super::policy::Policy;
 use super::session_affinity::AffinityPolicy;
+use super::spill::Spill;
 use super::target::{Forest, Inquiry};
 use super::when::When;
 
@@ -57,6 +58,10 @@ pub struct VirtualEntry {
     pub policy: Policy,
     /// How it keeps conversations together, if it does.
     pub affinity: Option<AffinityPolicy>,
+    /// When requests leave a tier while a part of it is out, if they do.
+    pub spill: Option<Spill>,
+    /// Whether requests may narrow the choice with hints of their own.
+    pub hints: bool,
     /// In order of preference.
     pub upstreams: Vec<MemberEntry>,
 }
@@ -71,6 +76,8 @@ impl VirtualEntry {
             name: name.into(),
             policy: Policy::default(),
             affinity: None,
+            spill: None,
+            hints: false,
             upstreams: upstreams.into_iter().map(Into::into).collect(),
         }
     }
@@ -234,6 +241,8 @@ pub struct Targets {
     /// The virtual providers whose order depends on the request, with their places in the forest.
     ranked: HashMap<Arc<str>, usize>,
     forest: Forest,
+    /// The virtual providers whose requests may narrow the choice.
+    hinted: Vec<Arc<str>>,
 }
 
 impl Targets {
@@ -303,6 +312,16 @@ impl Targets {
     /// How a target keeps conversations together; `None` where it does not.
     pub fn sessions(&self, target: &str) -> Option<AffinityPolicy> {
         self.forest.sessions(*self.ranked.get(target)?)
+    }
+
+    /// Whether requests for a target may narrow the choice with hints of their own.
+    pub fn takes_hints(&self, target: &str) -> bool {
+        self.hinted.iter().any(|name| **name == *target)
+    }
+
+    /// Whether any target takes hints.
+    pub fn any_takes_hints(&self) -> bool {
+        !self.hinted.is_empty()
     }
 
     /// The targets whose order depends on the request; their places are those of [`UpstreamFigures::turn`](super::policy::UpstreamFigures).

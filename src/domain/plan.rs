@@ -126,10 +126,11 @@ impl Traversal {
     }
 
     /// The present candidate declined. Returns whether the request waits for it rather than try the next one; if not,
-    /// the next candidate is the present one.
+    /// the next candidate is the present one. Only the first of the order is waited for.
     pub fn declined(&mut self, refusal: Refusal, limits: &WaitLimits, now: Time) -> bool {
+        let is_first = self.declined.is_empty();
         self.declined.push((self.at, refusal));
-        let waits = limits.is_worth_patience(refusal, now);
+        let waits = is_first && limits.is_worth_patience(refusal, now);
         if !waits {
             self.at += 1;
         }
@@ -438,6 +439,9 @@ mod tests {
         };
         assert_eq!(told(&[cooling(5), free()], patient), "waits 5");
         assert_eq!(told(&[cooling(7), free()], patient), "goes to 1");
+        let open = candidate(Err(Refusal::until(Reason::BreakerOpen, seconds(5))), None);
+        assert_eq!(told(&[open, cooling(5), free()], patient), "goes to 2");
+        assert_eq!(told(&[cooling(7), full(), free()], patient), "goes to 2");
     }
 
     #[test]

@@ -108,9 +108,9 @@ impl RoutingNote {
         let mut text = String::new();
         for step in self.steps() {
             let gap = if text.is_empty() { "" } else { " " };
-            let by = match step.affinity {
-                Some(_) => "affinity",
-                None => step.policy.name(),
+            let by = match step.by() {
+                "policy" => step.policy.name(),
+                other => other,
             };
             // Writing to a text never fails.
             let _ = write!(text, "{gap}{}={by}(", step.target);
@@ -160,13 +160,18 @@ fn bounded(mut ranking: Ranking) -> Ranking {
 /// A figure in as few characters as say enough; `-` for what is not known.
 fn short(figure: Figure) -> String {
     let known = |share: f64| format!("{:.0}%", share * 100.0);
+    let unknown = || "-".to_owned();
     match figure {
         Figure::Weight(weight) => weight.to_string(),
-        Figure::Cost(cost) => cost.map_or_else(|| "-".to_owned(), |cost| cost.to_string()),
+        Figure::Cost(cost) => cost.map_or_else(unknown, |cost| cost.to_string()),
         Figure::Load(load) => format!("{load:.3}s"),
         Figure::InFlight(each) => format!("{each:.2}"),
-        Figure::Used(used) => used.map_or_else(|| "-".to_owned(), known),
+        Figure::Used(used) => used.map_or_else(unknown, known),
         Figure::Score(score) => format!("{score:.4}"),
+        Figure::Latency(span) => {
+            span.map_or_else(unknown, |span| format!("{:.3}s", span.as_secs_f64()))
+        }
+        Figure::Throughput(rate) => rate.map_or_else(unknown, |rate| format!("{rate:.1}/s")),
     }
 }
 
@@ -202,7 +207,9 @@ mod tests {
             steps: vec![RankingStep {
                 target: "v".into(),
                 policy: Policy::new(CostPolicy::default()),
+                hints: None,
                 affinity,
+                tiers: Vec::new(),
                 members,
             }],
         }

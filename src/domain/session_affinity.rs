@@ -107,8 +107,8 @@ fn cap(bound: f64, in_flight: u64, weight: f64, weights: u64) -> f64 {
     (bound * number(in_flight) * weight / number(weights.max(1)) - SLACK).ceil()
 }
 
-/// A number in 0..1 that depends on every bit; never 0. The mixing is that of SplitMix64 (Steele, Lea and Flood, 2014).
-fn uniform(bits: u64) -> f64 {
+/// A number in 0..1 that depends on every bit of a hash; never 0. The mixing is that of SplitMix64 (Steele, Lea and Flood, 2014).
+pub fn uniform(bits: u64) -> f64 {
     let mut mixed = bits.wrapping_add(0x9e37_79b9_7f4a_7c15);
     mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

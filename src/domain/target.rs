@@ -11,6 +11,7 @@ use super::hash_map::HashMap;
 use super::ids::{ProviderName, Upstream};
 use super::policy::{Chance, Draw, Figure, MemberFacts, Needs, Policy, UpstreamFigures};
 use super::session_affinity::{self, AffinityPolicy, Seat};
+use super::spill::{Spill, TierKeys};
 use super::unmet::Unmet;
 use super::when::When;
 
@@ -69,8 +70,12 @@ pub struct RankingStep {
     pub target: Arc<str>,
     /// Its policy.
     pub policy: Policy,
-    /// The request's conversation decided instead.
+    /// What the request says, where that has narrowed the order that the target had found.
+    pub hints: Option<String>,
+    /// The request's conversation decided instead of the policy.
     pub affinity: Option<AffinityStep>,
+    /// What its tiers take first, where requests spill over; in the order of their tiers.
+    pub tiers: Vec<TierLoad>,
     /// Its members: those that are ranked in their order, then the others.
     pub members: Vec<RankedMember>,
 }
@@ -86,6 +91,30 @@ pub struct AffinityStep {
     pub over_bound: bool,
     /// Whether something was heard of the conversation within its time.
     pub warm: bool,
+}
+
+impl RankingStep {
+    /// What decided, for operators.
+    pub fn by(&self) -> &'static str {
+        match (&self.hints, &self.affinity) {
+            (Some(_), _) => "hints",
+            (None, Some(_)) => "affinity",
+            (None, None) => "policy",
+        }
+    }
+}
+
+/// What one tier takes first.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TierLoad {
+    /// The tier.
+    pub priority: u32,
+    /// Its keys.
+    pub keys: TierKeys,
+    /// Of the requests, in percent.
+    pub load: u32,
+    /// Whether it was drawn for this one.
+    pub drawn: bool,
 }
 
 /// What became of one member.
@@ -122,6 +151,8 @@ pub struct Target {
     pub policy: Policy,
     /// How it keeps conversations together, if it does.
     pub affinity: Option<AffinityPolicy>,
+    /// When requests leave a tier while a part of it is out, if they do.
+    pub spill: Option<Spill>,
     /// Its members as configured.
     pub members: Vec<Member>,
 }
@@ -164,7 +195,8 @@ pub struct Forest {
 impl Forest {
     /// Adds a target, and returns its place; `None` when its order is always that of the configuration.
     pub fn add(&mut self, mut target: Target) -> Option<usize> {
-        let is_fixed = target.policy.is_fixed() && target.affinity.is_none();
+        let is_fixed =
+            target.policy.is_fixed() && target.affinity.is_none() && target.spill.is_none();
         let plain = |member: &Member| member.ranked.is_none() && member.when.is_none();
         if is_fixed && target.members.iter().all(plain) {
             return None;
@@ -262,6 +294,9 @@ impl Target {
             }
         }
         let session = inquiry.asked.session.zip(self.affinity);
+        let known_by =
+            session.map(|(session, _)| session ^ session_affinity::hash(self.name.as_bytes()));
+        let loads = self.spill_over(&mut tiers, known_by, inquiry);
         let bound = |affinity: AffinityPolicy| match inquiry.asked.warm {
             true => affinity.bound,
             false => 1.0,
@@ -271,11 +306,10 @@ impl Target {
         let mut order = Vec::with_capacity(self.members.len());
         let mut home = None;
         for tier in &tiers {
-            let places = match session {
-                Some((session, _)) => {
-                    let seats = tier.iter().filter_map(|place| self.members.get(*place));
-                    let seats = seats.map(|member| member.seat(inquiry.figures));
-                    let session = session ^ session_affinity::hash(self.name.as_bytes());
+            let places = match known_by {
+                Some(session) => {
+                    let members = self.members_at(tier);
+                    let seats = members.map(|member| member.seat(inquiry.figures));
                     let seats: Vec<Seat> = seats.collect();
                     let (places, first) = session_affinity::order_and_home(session, &seats, bound);
                     let over_bound = places.first() != first.as_ref();
@@ -296,7 +330,11 @@ impl Target {
         }
         if let Some(steps) = &mut inquiry.steps {
             let home = home.and_then(|home| self.home(home, inquiry.asked.warm));
-            steps.push(self.step(&order, &left_out, &facts, home));
+            steps.push(RankingStep {
+                affinity: home,
+                tiers: loads,
+                ..self.step(&order, &left_out, &facts)
+            });
         }
         let members = left_out.into_iter();
         out.extend(members.filter_map(|(place, unmet)| Some((self.members.get(place)?, unmet))));
@@ -314,12 +352,61 @@ impl Target {
         })
     }
 
+    fn members_at<'a>(&'a self, places: &'a [usize]) -> impl Iterator<Item = &'a Member> {
+        places.iter().filter_map(|place| self.members.get(*place))
+    }
+
+    /// Puts the tier first that is drawn by what each takes, if requests spill over: by the conversation where there is one,
+    /// so that it stays where it is. Returns that, if anybody wants to know.
+    fn spill_over(
+        &self,
+        tiers: &mut [Vec<usize>],
+        session: Option<u64>,
+        inquiry: &mut Inquiry<'_>,
+    ) -> Vec<TierLoad> {
+        let Some(spill) = self.spill.filter(|_| tiers.len() > 1) else {
+            return Vec::new();
+        };
+        let keys = |tier: &Vec<usize>| {
+            let upstreams = self
+                .members_at(tier)
+                .flat_map(|member| &member.chain.upstreams);
+            let keys = upstreams.map(|upstream| inquiry.figures.keys(upstream));
+            keys.fold(TierKeys::default(), TierKeys::and)
+        };
+        let keys: Vec<TierKeys> = tiers.iter().map(keys).collect();
+        let loads = spill.loads(&keys);
+        let draw = match session {
+            Some(session) => session_affinity::uniform(session.rotate_left(32)),
+            None => (inquiry.draw)(),
+        };
+        let first = Spill::first(&loads, draw);
+        let mut told = Vec::new();
+        if inquiry.steps.is_some() {
+            let all = tiers.iter().zip(keys.iter().zip(loads)).enumerate();
+            told.extend(all.map(|(place, (tier, (keys, load)))| {
+                TierLoad {
+                    priority: self
+                        .members_at(tier)
+                        .next()
+                        .map_or(0, |member| member.priority),
+                    keys: *keys,
+                    load,
+                    drawn: place == first,
+                }
+            }));
+        }
+        if let Some(tiers) = tiers.get_mut(..=first) {
+            tiers.rotate_right(1);
+        }
+        told
+    }
+
     fn step(
         &self,
         order: &[usize],
         left_out: &[(usize, Unmet)],
         facts: &[MemberFacts],
-        affinity: Option<AffinityStep>,
     ) -> RankingStep {
         let told = |place: usize, unmet| {
             let member = self.members.get(place)?;
@@ -336,7 +423,9 @@ impl Target {
         RankingStep {
             target: Arc::clone(&self.name),
             policy: self.policy.clone(),
-            affinity,
+            hints: None,
+            affinity: None,
+            tiers: Vec::new(),
             members: ranked.chain(out).collect(),
         }
     }

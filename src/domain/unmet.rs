@@ -2,6 +2,7 @@
 //! known to lack. No I/O, no clock, no logging.
 
 use super::catalog::capability::Capability;
+use super::hint_fields::HintField;
 
 /// A set of features.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -86,6 +87,11 @@ impl KnownCapabilities {
         unknown.fold(self, |known, feature| known.with(feature, can(feature)))
     }
 
+    /// Whether all of these are known to be there.
+    pub fn confirms(&self, wanted: Features) -> bool {
+        self.has.lacks(wanted).is_none()
+    }
+
     /// Whether nothing is known.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
@@ -128,6 +134,8 @@ pub enum Unmet {
     Unpriced,
     /// Its score is not above 0.
     Score,
+    /// The request itself leaves it out.
+    Hint(HintField),
 }
 
 impl Unmet {
@@ -155,6 +163,7 @@ impl Unmet {
             Self::Output => "lacks_output",
             Self::Unpriced => "unpriced",
             Self::Score => "score",
+            Self::Hint(field) => field.reason(),
         }
     }
 
@@ -176,6 +185,7 @@ impl Unmet {
             Self::Output => "the model answers at less length than is asked for",
             Self::Unpriced => "its price is not known",
             Self::Score => "its score is not above 0",
+            Self::Hint(field) => field.words(),
         }
     }
 }

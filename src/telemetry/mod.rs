@@ -20,4 +20,5 @@ pub mod request_record;
 mod sink;
 pub mod spans;
 mod stamp;
+pub mod totals;
 pub mod traces;

@@ -8,6 +8,7 @@ use super::metrics::Metrics;
 use super::recent::{NumberedRequest, RecentRequests};
 use super::request_line;
 use super::request_record::RequestRecord;
+use super::totals::Totals;
 use super::traces::Traces;
 use crate::wire::content::RequestContent;
 
@@ -16,6 +17,7 @@ use crate::wire::content::RequestContent;
 pub struct Recorder {
     recent: RecentRequests,
     history: History,
+    totals: Totals,
     traces: Option<Traces>,
     /// Whether callers' traces are listened to.
     propagates: bool,
@@ -28,6 +30,7 @@ impl Recorder {
         Self {
             recent: RecentRequests::new(kept),
             history: History::default(),
+            totals: Totals::default(),
             metrics: None,
             traces: None,
             propagates: true,
@@ -60,6 +63,7 @@ impl Recorder {
         }
         request_line::emit(&record);
         self.history.ended(&record);
+        self.totals.ended(&record);
         if let Some(metrics) = &self.metrics {
             metrics.record(&record);
         }
@@ -91,6 +95,11 @@ impl Recorder {
     /// The last quarter of an hour as numbers.
     pub fn history(&self) -> &History {
         &self.history
+    }
+
+    /// What each upstream did since the process began.
+    pub fn totals(&self) -> &Totals {
+        &self.totals
     }
 
     /// What is counted, where anything is.

@@ -21,6 +21,7 @@ pub mod framing;
 pub mod gemini;
 pub mod grant;
 pub mod headers;
+pub mod hints;
 pub mod host;
 mod hosted;
 pub mod inspection;

@@ -17,6 +17,7 @@ mod limit;
 mod opening;
 mod route;
 mod size;
+mod without;
 
 use self::fields::{ObjectFields, RawName, RequestField};
 use self::route::GenerationConfig;

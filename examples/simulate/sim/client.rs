@@ -68,6 +68,7 @@ pub async fn ask(shared: Shared, dispatch: Arc<Dispatch>, plan: Plan) -> End {
         affinity: None,
         fetched: false,
         left_out: Default::default(),
+        hints: None,
         payload: None,
         trace: None,
     };

@@ -330,6 +330,7 @@ pub fn dispatch(
             passthrough: false,
             fetch: None,
             base_priority: 1.0,
+            data_policy: Default::default(),
             capabilities: Default::default(),
             prefill: maker.prefill.map(|form| Continuation {
                 form,

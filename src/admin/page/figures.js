@@ -42,8 +42,8 @@ export const share = (value) => (value === null || value === undefined ? '–' :
 
 /** How a target ranked its members. */
 export function ranking(step) {
-  const { affinity } = step;
-  const by = affinity ? `by the conversation, at home at ${affinity.home}${affinity.over_bound ? ', which has its share already' : ''}` : `by ${step.policy}`;
+  const { affinity, hints } = step;
+  const by = hints ? `by what the request says: ${hints}` : affinity ? `by the conversation, at home at ${affinity.home}${affinity.over_bound ? ', which has its share already' : ''}` : `by ${step.policy}`;
   return el(
     'div',
     { class: 'ranking' },

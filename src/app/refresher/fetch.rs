@@ -3,15 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::StreamExt;
+use futures_util::stream::BoxStream;
 use http::{HeaderMap, HeaderValue, Method, header};
 
+use crate::domain::catalog::entry::Entry;
 use crate::domain::ids::ModelName;
 use crate::domain::secret::ApiKey;
 use crate::upstream::{CallBody, SendError, Transport, UpstreamRequest};
 use crate::wire::auth;
 use crate::wire::catalog::{
-    self, CatalogFormat, ListError, MOST_BYTES, MOST_PAGES, NextPage, Page,
+    self, CatalogFormat, DetailCall, ListError, MOST_BYTES, MOST_PAGES, NextPage, Page,
 };
 use crate::wire::segment;
 
@@ -39,6 +42,9 @@ impl ListReader {
     pub(super) fn read_all(&self, pages: &[String]) -> Result<Page, ListError> {
         let mut all = Page::default();
         for text in pages {
+            if catalog::add_details(text, &mut all.entries) {
+                continue;
+            }
             let page = self.read(text)?;
             all.entries.extend(page.entries);
             all.groups.extend(page.groups);
@@ -60,6 +66,8 @@ pub(super) struct ListRequest {
     /// A key in the query.
     pub query_key: Option<ApiKey>,
     pub reader: ListReader,
+    /// The server's own root, and its kind, where it tells more than its list.
+    pub details: Option<(Arc<dyn Transport>, String)>,
 }
 
 /// What came.
@@ -94,10 +102,64 @@ pub(super) async fn fetch(
     source: &ListRequest,
     etag: Option<&str>,
 ) -> Result<FetchedList, FetchError> {
-    match tokio::time::timeout(PATIENCE, pages(source, etag)).await {
-        Ok(fetched) => fetched,
-        Err(_) => Err(FetchError::Late),
+    let fetched = tokio::time::timeout(PATIENCE, pages(source, etag)).await;
+    let mut fetched = fetched.map_err(|_| FetchError::Late)??;
+    if let FetchedList::New { page, pages, .. } = &mut fetched {
+        // What did not come in time is not known; the list is used as it is.
+        let _ = tokio::time::timeout(PATIENCE, details(source, &mut page.entries, pages)).await;
     }
+    Ok(fetched)
+}
+
+/// Adds what the server tells of its models beside its list.
+async fn details(source: &ListRequest, entries: &mut [Entry], pages: &mut Vec<String>) {
+    let Some((transport, kind)) = &source.details else {
+        return;
+    };
+    for call in catalog::detail_calls(kind, entries) {
+        let Ok(answer) = transport.send(detail_request(source, &call)).await else {
+            return;
+        };
+        // A model that the server does not know, or a server without the route.
+        let text = match answer.status {
+            200 => whole(answer.body).await,
+            _ => continue,
+        };
+        let page = text.map(|text| catalog::detail_page(kind, &call, &text));
+        if let Ok(Some(page)) = page {
+            catalog::add_details(&page, entries);
+            pages.push(page);
+        }
+    }
+}
+
+fn detail_request(source: &ListRequest, call: &DetailCall) -> UpstreamRequest {
+    let list = ListRequest {
+        path: call.path.to_owned(),
+        ..source.clone()
+    };
+    let mut request = request(&list, "", None);
+    if let Some(body) = &call.body {
+        request.method = Method::POST;
+        let json = HeaderValue::from_static("application/json");
+        request.headers.insert(header::CONTENT_TYPE, json);
+        request.body = CallBody::Bytes(body.clone().into());
+    }
+    request
+}
+
+/// A body as text.
+async fn whole(
+    mut chunks: BoxStream<'static, Result<Bytes, SendError>>,
+) -> Result<String, FetchError> {
+    let mut body = Vec::new();
+    while let Some(chunk) = chunks.next().await {
+        body.extend_from_slice(&chunk?);
+        if body.len() > MOST_BYTES {
+            return Err(ListError::TooLarge.into());
+        }
+    }
+    String::from_utf8(body).map_err(|_| FetchError::Text)
 }
 
 async fn pages(source: &ListRequest, etag: Option<&str>) -> Result<FetchedList, FetchError> {
@@ -117,15 +179,7 @@ async fn pages(source: &ListRequest, etag: Option<&str>) -> Result<FetchedList, 
             let found = answer.headers.get(header::ETAG);
             version = found.and_then(|etag| etag.to_str().ok()).map(str::to_owned);
         }
-        let mut body = Vec::new();
-        let mut chunks = answer.body;
-        while let Some(chunk) = chunks.next().await {
-            body.extend_from_slice(&chunk?);
-            if body.len() > MOST_BYTES {
-                return Err(ListError::TooLarge.into());
-            }
-        }
-        let text = String::from_utf8(body).map_err(|_| FetchError::Text)?;
+        let text = whole(answer.body).await?;
         let reader = source.reader.clone();
         // Megabytes of JSON: not among the requests.
         let read = tokio::task::spawn_blocking(move || (reader.read(&text), text));

@@ -18,6 +18,7 @@ use crate::domain::catalog::refresh::{KeptList, Verdict, next_read};
 use crate::domain::ids::ProviderName;
 use crate::runtime::clock::Clock;
 use crate::store::kept_lists::SavedList;
+use crate::upstream::Transport;
 use crate::upstream::dns::{DnsCache, DnsPolicy};
 use crate::upstream::http_client::{ClientOptions, HttpUpstream, ProxySetting};
 use crate::wire::auth::AuthScheme;
@@ -311,6 +312,7 @@ fn at_url(url: &str, reader: ListReader, way: &ClientOptions<'_>) -> Result<List
         headers: HeaderMap::new(),
         query_key: None,
         reader,
+        details: None,
     })
 }
 
@@ -346,6 +348,7 @@ fn own_source(
                 headers: HeaderMap::new(),
                 query_key: None,
                 reader,
+                details: details(provider, &way)?,
             }
         }
     };
@@ -373,6 +376,21 @@ fn own_source(
         }
     }
     Ok(source)
+}
+
+/// The root of a server that tells more than its list, and its kind.
+fn details(
+    provider: &ProviderConfig,
+    way: &ClientOptions<'_>,
+) -> Result<Option<(Arc<dyn Transport>, String)>, String> {
+    let kind = kind_of(provider);
+    if !catalog::tells_details(kind) {
+        return Ok(None);
+    }
+    let root = provider.base_url.trim_end_matches('/');
+    let root = root.strip_suffix("/v1").unwrap_or(root);
+    let transport = HttpUpstream::new(root, &[], None, way).map_err(|error| error.to_string())?;
+    Ok(Some((Arc::new(transport), kind.to_owned())))
 }
 
 /// Scheme, host and port.

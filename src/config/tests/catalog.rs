@@ -172,3 +172,24 @@ llm: {providers: [{name: p, base_url: 'https://example.com/v1', api_key: k, pric
     assert_eq!((window.value, &*window.origin.name), (8_192, "map.json"));
     assert!(window.origin.read_at.is_some());
 }
+
+#[test]
+fn everything_that_lists_have_may_be_the_default() {
+    let text = |more: &str| {
+        format!(
+            "{more}\n{}, default_model: priority-auto}}",
+            PROVIDERS.trim_end_matches('}')
+        )
+    };
+    let config = yaml(&text(""), &[]).unwrap();
+    assert!(
+        config.targets.resolve(None).is_err(),
+        "no list has come yet"
+    );
+    let fetched = FetchedLists::from([own_list("openrouter", r#"{"data": [{"id": "a/b"}]}"#)]);
+    let config = config.with_lists(&fetched);
+    assert_eq!(upstreams(&config, None), ["openrouter:a/b"]);
+    let nothing = text("").replace(", discover: {ttl: 1h}", "");
+    let problems = yaml(&nothing, &[]).unwrap_err().to_string();
+    has(&problems, &["default_model", "priority-auto"]);
+}

@@ -190,3 +190,34 @@ fn the_examples_are_valid() {
         }
     }
 }
+
+#[test]
+fn requests_may_spill_over_tiers_and_narrow_the_choice() {
+    let of = |keys: &str| {
+        let config = yaml(&with(&format!("{keys}, upstreams: [a, b]")), &[]).unwrap();
+        let entry = config.targets.configured("v").unwrap();
+        let spill = entry
+            .spill
+            .map(|spill| (spill.overprovisioning, spill.panic));
+        (spill, entry.hints, config.targets.takes_hints("v"))
+    };
+    assert_eq!(of("policy: cost"), (None, false, false));
+    assert_eq!(of("spill: true").0, Some((140, 50)));
+    assert_eq!(of("spill: false, hints: off"), (None, false, false));
+    let spill = of("spill: {overprovisioning: 1.0, panic: 0.25}").0;
+    assert_eq!(spill, Some((100, 25)));
+    assert_eq!(of("hints: openrouter"), (None, true, true));
+    let text = "llm: {providers: [{name: a, base_url: 'http://localhost:1/v1', model: m, api_key: k, data_policy: zdr}]}";
+    let config = yaml(text, &[]).unwrap();
+    let zdr = crate::domain::hint_fields::DataPolicy::Zdr;
+    assert_eq!(config.providers[0].data_policy, zdr);
+    for (keys, said) in [
+        ("hints: vercel", "openrouter"),
+        ("spill: sometimes", "spill"),
+        ("spill: {panic: 2}", "panic"),
+    ] {
+        let text = yaml(&with(&format!("{keys}, upstreams: [a]")), &[]);
+        let text = text.unwrap_err().to_string();
+        assert!(text.contains(said), "{keys}: {text}");
+    }
+}

@@ -23,9 +23,12 @@ pub(in crate::dispatch) async fn make(
     times: Times<'_>,
     output_room: Option<u64>,
 ) -> AttemptResult {
+    let own = request.doc_at(endpoint);
+    let of_request = AskedCall::of(request, endpoint);
     let asked = AskedCall {
         output_room,
-        ..AskedCall::of(request, endpoint)
+        doc: own.as_ref().unwrap_or(of_request.doc),
+        ..of_request
     };
     make_of(asked, request, endpoint, lease, times).await
 }

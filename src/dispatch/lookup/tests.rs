@@ -189,6 +189,7 @@ impl CachedDispatch {
             affinity: None,
             fetched: false,
             left_out: Default::default(),
+            hints: None,
             payload: None,
             trace: None,
         };

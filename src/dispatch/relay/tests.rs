@@ -150,6 +150,7 @@ async fn read_as(
         affinity: None,
         fetched: false,
         left_out: Default::default(),
+        hints: None,
         payload: None,
         trace: None,
     };

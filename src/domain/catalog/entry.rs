@@ -65,6 +65,8 @@ pub struct Entry {
     pub free: bool,
     /// `None`: in general use, or unknown.
     pub status: Option<Status>,
+    /// The day on which it is switched off, or since when it is deprecated: `2026-11-29`.
+    pub retires: Option<Box<str>>,
 }
 
 /// Where a fact comes from.

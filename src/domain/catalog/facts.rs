@@ -60,6 +60,8 @@ pub struct Facts {
     pub free: bool,
     /// How far along it is.
     pub status: Option<Sourced<Status>>,
+    /// The day on which it is switched off, or since when it is deprecated.
+    pub retires: Option<Sourced<Box<str>>>,
 }
 
 impl Facts {
@@ -79,6 +81,7 @@ impl Facts {
         }
         facts.max_output = first(said, |entry| entry.max_output);
         facts.status = first(said, |entry| entry.status);
+        facts.retires = first(said, |entry| entry.retires.clone());
         for capability in Capability::ALL {
             let known = first(said, |entry| *entry.capabilities.get(capability));
             facts.capabilities.set(capability, known);

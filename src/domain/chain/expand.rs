@@ -117,6 +117,9 @@ pub(super) fn add_virtuals(targets: &mut Targets, virtuals: &[VirtualEntry]) -> 
             order.push(Arc::clone(chain));
             let ranked = ranked.map(|at| (Arc::clone(&chain.target), at));
             targets.ranked.extend(ranked);
+            if root.hints {
+                targets.hinted.push(Arc::clone(&chain.target));
+            }
         }
     }
     let mut listed: Vec<Listed> = Vec::new();
@@ -221,6 +224,7 @@ fn finish<'a>(
         name: Arc::clone(&chain.target),
         policy: frame.entry.policy.for_upstreams(&chain.upstreams),
         affinity: frame.entry.affinity,
+        spill: frame.entry.spill,
         members: frame.members,
     });
     (name, ExpansionState::Done(Arc::new(chain), ranked))

@@ -299,6 +299,8 @@ fn ranked(name: &str, policy: &str, upstreams: &[(&str, u32)]) -> VirtualEntry {
         name: name.to_owned(),
         policy: Policy::all().find(|it| it.name() == policy).unwrap(),
         affinity: None,
+        spill: None,
+        hints: false,
         upstreams: upstreams.collect(),
     }
 }

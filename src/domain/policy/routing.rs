@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::domain::ids::{ModelName, ProviderName, Upstream};
 use crate::domain::money::Pico;
+use crate::domain::spill::TierKeys;
 use crate::domain::unmet::Unmet;
 
 /// What a policy knows of one member of a target, for one request. Only what the policy [needs](RoutingPolicy::needs) is
@@ -113,6 +114,8 @@ pub trait UpstreamFigures {
     fn context_window(&self, upstream: &Upstream) -> Option<u64>;
     /// The factor of its provider's scores.
     fn base_priority(&self, provider: &ProviderName) -> f64;
+    /// Its keys that would be offered a request now, and all of them.
+    fn keys(&self, upstream: &Upstream) -> TierKeys;
     /// Why it cannot serve the request, whatever its health.
     fn lacks(&self, upstream: &Upstream) -> Option<Unmet>;
     /// The turn of the target at that place of the forest: one more for each request.
@@ -145,6 +148,10 @@ pub enum Figure {
     Used(Option<f64>),
     /// Its score.
     Score(f64),
+    /// The time until its first token.
+    Latency(Option<Duration>),
+    /// Its tokens per second.
+    Throughput(Option<f64>),
 }
 
 /// One way to rank the members of a target.

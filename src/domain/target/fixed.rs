@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::domain::ids::{ProviderName, Upstream};
 use crate::domain::money::Pico;
 use crate::domain::policy::{Signal, UpstreamFigures};
+use crate::domain::spill::TierKeys;
 use crate::domain::unmet::Unmet;
 
 /// By provider's name.
@@ -18,6 +19,8 @@ pub(crate) struct Fixed {
     pub(crate) lacks: Vec<(&'static str, Unmet)>,
     pub(crate) window: Vec<(&'static str, u64)>,
     pub(crate) turn: u64,
+    /// Usable and all; of others one of one.
+    pub(crate) keys: Vec<(&'static str, (u32, u32))>,
 }
 
 fn of<T: Copy>(table: &[(&str, T)], provider: &ProviderName) -> Option<T> {
@@ -52,6 +55,11 @@ impl UpstreamFigures for Fixed {
 
     fn base_priority(&self, _: &ProviderName) -> f64 {
         1.0
+    }
+
+    fn keys(&self, upstream: &Upstream) -> TierKeys {
+        let (usable, all) = of(&self.keys, &upstream.provider).unwrap_or((1, 1));
+        TierKeys { usable, all }
     }
 
     fn lacks(&self, upstream: &Upstream) -> Option<Unmet> {

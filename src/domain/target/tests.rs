@@ -223,3 +223,85 @@ fn members_without_a_price_are_ruled_out_where_the_policy_says_so() {
     let cost = |cost: Option<u64>| Some(Figure::Cost(cost.map(crate::domain::money::Pico::new)));
     assert_eq!(figures, [cost(Some(1)), cost(None)]);
 }
+
+fn spilling(priorities: [u32; 4]) -> VirtualEntry {
+    let mut members = plain(&["a", "b", "c", "d"]);
+    for (member, priority) in members.iter_mut().zip(priorities) {
+        member.priority = priority;
+    }
+    VirtualEntry {
+        spill: Some(Spill::default()),
+        ..virtual_of("v", Policy::default(), members)
+    }
+}
+
+#[test]
+fn requests_leave_a_tier_by_the_part_of_its_keys_that_is_out() {
+    let figures = Fixed {
+        keys: vec![("a", (0, 1)), ("b", (1, 1))],
+        ..Fixed::default()
+    };
+    let entry = spilling([10, 10, 20, 30]);
+    let targets = Targets::build(&providers(), &[entry.clone()], None).unwrap();
+    let chain = targets.resolve(Some("v")).unwrap();
+    let first = |seed| {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let mut inquiry = Inquiry {
+            asked: &RequestShape::default(),
+            figures: &figures,
+            draw: &mut || rng.f64(),
+            steps: None,
+        };
+        let ranked = targets.ranked(Arc::clone(&chain), &mut inquiry);
+        let all = ranked.chain.upstreams.iter();
+        let order: String = all.map(|upstream| upstream.provider.as_str()).collect();
+        order
+    };
+    let orders: Vec<String> = (0..10_000).map(first).collect();
+    assert_eq!(orders, (0..10_000).map(first).collect::<Vec<_>>());
+    let spilt = orders.iter().filter(|order| *order == "cabd").count();
+    let kept = orders.iter().filter(|order| *order == "abcd").count();
+    assert_eq!(spilt + kept, 10_000, "the rest of the order stays");
+    assert!((2_800..3_200).contains(&spilt), "{spilt}");
+    let (_, steps) = told(&[entry], &figures, &RequestShape::default());
+    let loads = steps[0].tiers.iter().map(|tier| (tier.priority, tier.load));
+    assert_eq!(loads.collect::<Vec<_>>(), [(10, 70), (20, 30), (30, 0)]);
+    assert_eq!(steps[0].tiers.iter().filter(|tier| tier.drawn).count(), 1);
+}
+
+#[test]
+fn a_healthy_tier_keeps_everything_and_a_conversation_stays_in_its_tier() {
+    let entry = spilling([10, 10, 20, 20]);
+    let asked = RequestShape::default();
+    assert_eq!(order(&[entry.clone()], &Fixed::default(), &asked), "abcd");
+    let halved = Fixed {
+        keys: vec![("a", (0, 1))],
+        ..Fixed::default()
+    };
+    let sticky = VirtualEntry {
+        affinity: Some(AffinityPolicy::default()),
+        ..entry
+    };
+    let targets = Targets::build(&providers(), &[sticky], None).unwrap();
+    let chain = targets.resolve(Some("v")).unwrap();
+    let tier = |session, seed| {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let asked = RequestShape {
+            session: Some(session_affinity::hash(&[session])),
+            ..RequestShape::default()
+        };
+        let mut inquiry = Inquiry {
+            asked: &asked,
+            figures: &halved,
+            draw: &mut || rng.f64(),
+            steps: None,
+        };
+        let ranked = targets.ranked(Arc::clone(&chain), &mut inquiry);
+        matches!(ranked.chain.upstreams[0].provider.as_str(), "a" | "b")
+    };
+    for session in 0..100 {
+        assert!((1..5).all(|seed| tier(session, seed) == tier(session, 0)));
+    }
+    let kept = (0..=255).filter(|session| tier(*session, 0)).count();
+    assert!((150..210).contains(&kept), "{kept} of 256");
+}

@@ -276,7 +276,9 @@ fn what_was_decided_about_where_it_goes_is_in_its_attributes() {
     let step = RankingStep {
         target: "v".into(),
         policy: Policy::default(),
+        hints: None,
         affinity: Some(home),
+        tiers: Vec::new(),
         members: Vec::new(),
     };
     let ranking = Ranking {

@@ -289,6 +289,7 @@ fn entry(model: &NodeFields<'_>, row: &ListRow, notes: &mut Notes) -> Option<Ent
         effective_window: window(row.effective).or_else(|| loaded(model)),
         max_output: first(row.output),
         status: status(model),
+        retires: RETIRING.iter().find_map(|name| model.get(name)?.date()),
         ..Entry::default()
     };
     let aliases = model.get("aliases").into_iter().flat_map(Node::items);
@@ -309,7 +310,7 @@ fn entry(model: &NodeFields<'_>, row: &ListRow, notes: &mut Notes) -> Option<Ent
 }
 
 /// The smallest window with which a model is loaded (LM Studio).
-fn loaded(model: &NodeFields<'_>) -> Option<u64> {
+pub(super) fn loaded(model: &NodeFields<'_>) -> Option<u64> {
     let instances = model
         .get("loaded_instances")
         .into_iter()
@@ -319,15 +320,17 @@ fn loaded(model: &NodeFields<'_>) -> Option<u64> {
     windows.min()
 }
 
+/// When a model is switched off, or since when it is deprecated.
+const RETIRING: [&str; 5] = [
+    "shutdown_date",
+    "retires_at",
+    "deprecation_date",
+    "deprecation",
+    "deprecated_at",
+];
+
 fn status(model: &NodeFields<'_>) -> Option<Status> {
     let flag = |name: &str| model.get(name).and_then(Node::flag);
-    const RETIRING: [&str; 5] = [
-        "deprecation",
-        "deprecated_at",
-        "shutdown_date",
-        "retires_at",
-        "deprecation_date",
-    ];
     if flag("active") == Some(false) || flag("archived") == Some(true) {
         Some(Status::Offline)
     } else if flag("is_deprecated") == Some(true)

@@ -130,6 +130,7 @@ fn entry(key: &str, model: &NodeFields<'_>, notes: &mut Notes) -> Entry {
         window: model.get("max_input_tokens").and_then(Node::tokens),
         max_output: model.get("max_output_tokens").and_then(Node::tokens),
         zero: Zero::FreeIfLocal,
+        retires: model.get("deprecation_date").and_then(Node::date),
         ..Entry::default()
     };
     features::flags(model, FLAGS, &mut entry.capabilities);

@@ -4,6 +4,7 @@
 //! (`lists.rs`). The unit of a price belongs to the source. Unknown keys are counted and else ignored.
 
 mod amount;
+mod details;
 mod features;
 mod huggingface;
 mod lists;
@@ -17,6 +18,7 @@ mod openrouter;
 mod page;
 mod sheet;
 
+pub use self::details::{DetailCall, add_details, detail_calls, detail_page, tells_details};
 use self::node::{Node, NodeFields};
 pub use self::notes::Notes;
 pub use self::page::{ListError, NextPage, Page};

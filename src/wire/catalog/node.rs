@@ -4,12 +4,14 @@
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::fmt;
+use std::time::{Duration, UNIX_EPOCH};
 
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::amount;
+use crate::wire::stamp;
 
 /// The largest number of tokens that is believed.
 const MOST_TOKENS: u64 = 1_000_000_000_000;
@@ -89,6 +91,24 @@ impl<'a> Node<'a> {
     pub fn tokens(self) -> Option<u64> {
         let tokens = amount::whole(&self.written()?)?;
         (1..=MOST_TOKENS).contains(&tokens).then_some(tokens)
+    }
+
+    /// A day, `2026-11-29`: of a text that begins with one, or of seconds since 1970.
+    pub fn date(self) -> Option<Box<str>> {
+        let written = self.written()?;
+        let text = match written.parse::<u64>() {
+            Ok(seconds) => {
+                let moment = UNIX_EPOCH.checked_add(Duration::from_secs(seconds))?;
+                stamp::rfc3339(moment)
+            }
+            Err(_) => written.into_owned(),
+        };
+        let day = text.get(..10)?;
+        let fits = |(at, byte): (usize, u8)| match at {
+            4 | 7 => byte == b'-',
+            _ => byte.is_ascii_digit(),
+        };
+        day.bytes().enumerate().all(fits).then(|| day.into())
     }
 
     /// A number of tokens that may be zero.

@@ -18,7 +18,6 @@ const IGNORED: &[&str] = &[
     "description",
     "per_request_limits",
     "default_parameters",
-    "expiration_date",
     "supported_voices",
     "knowledge_cutoff",
     "links",
@@ -69,6 +68,7 @@ fn entry(id: &str, model: &NodeFields<'_>, notes: &mut Notes) -> Entry {
         max_output: model
             .at("top_provider.max_completion_tokens")
             .and_then(Node::tokens),
+        retires: model.get("expiration_date").and_then(Node::date),
         ..Entry::default()
     };
     if let Some(parameters) = model.get("supported_parameters") {
