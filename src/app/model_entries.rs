@@ -223,6 +223,7 @@ fn pricing(sheet: &PriceSheet) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::money::Pico;
 
     #[test]
     fn addresses_are_told_without_credentials() {
