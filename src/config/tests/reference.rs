@@ -422,7 +422,8 @@ fn meaning(config: &Config) -> String {
                     &provider.responses,
                     &provider.passthrough,
                     &provider.fetch,
-                    &provider.discover
+                    &provider.discover,
+                    &provider.data_policy
                 ),
             )
         );
