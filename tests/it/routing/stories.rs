@@ -246,8 +246,8 @@ async fn what_policies_rank_by_can_be_looked_at() {
     let side = Side::start(BOUNDED, &[("a", &a)]).await;
     let figures = async |name: &str| {
         let told = side.get("/admin/v1/routing").send().await.json();
-        let all = told["upstreams"].as_array().unwrap().iter();
-        let found = all.cloned().find(|it| it["upstream"] == name).unwrap();
+        let mut all = told["upstreams"].as_array().unwrap().iter();
+        let found = all.find(|it| it["upstream"] == name).unwrap().clone();
         (told, found)
     };
     let (_, before) = figures("a:ma").await;
