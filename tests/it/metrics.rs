@@ -388,6 +388,9 @@ async fn everything_on_the_list_can_be_seen() {
         "pointsman_otlp_exports_total",
         "pointsman_otlp_spans_total",
         "pointsman_key_concurrency_limit",
+        // Of targets that are ranked: `routing::stories`.
+        "pointsman_ranking_place",
+        "pointsman_affinity_total",
     ];
     let wanted: BTreeSet<String> = table::names()
         .into_iter()

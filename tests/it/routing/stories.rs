@@ -246,8 +246,8 @@ async fn what_policies_rank_by_can_be_looked_at() {
     let side = Side::start(BOUNDED, &[("a", &a)]).await;
     let figures = async |name: &str| {
         let told = side.get("/admin/v1/routing").send().await.json();
-        let all = told["upstreams"].as_array().unwrap().iter();
-        let found = all.cloned().find(|it| it["upstream"] == name).unwrap();
+        let mut all = told["upstreams"].as_array().unwrap().iter();
+        let found = all.find(|it| it["upstream"] == name).unwrap().clone();
         (told, found)
     };
     let (_, before) = figures("a:ma").await;
@@ -277,17 +277,17 @@ async fn what_policies_rank_by_can_be_looked_at() {
     let (told, after) = figures("a:ma").await;
     assert!(after["whole_ms"].as_f64().unwrap() > 0.0, "{after}");
     assert_eq!(after["stream_ms"], Value::Null);
-    assert_eq!(after["used_share"], 0.1);
+    // One of ten a minute, which comes back by and by.
+    let is_tenth = |share: &Value| (0.05..=0.1).contains(&share.as_f64().unwrap());
+    assert!(is_tenth(&after["used_share"]), "{after}");
     let targets = told["targets"].as_array().unwrap().iter();
     let latency = targets.clone().find(|it| it["name"] == "l").unwrap();
     assert_eq!(latency["members"][1]["reason"], "when_header");
     let usage = targets.clone().find(|it| it["name"] == "u").unwrap();
-    let used = usage["members"].as_array().unwrap().iter();
-    let used = used.map(|it| (it["name"].clone(), it["figure"]["used_share"].clone()));
-    assert_eq!(
-        used.collect::<Vec<_>>(),
-        [(json!("b"), json!(0.0)), (json!("a"), json!(0.1))]
-    );
+    assert_eq!(names(usage), ["b", "a"]);
+    let used = |at: usize| &usage["members"][at]["figure"]["used_share"];
+    assert_eq!(used(0), 0.0);
+    assert!(is_tenth(used(1)), "{usage}");
     // A condition on a header holds for a request that has it.
     let gold = json!({"target": "l", "headers": {"X-Tier": "gold"}});
     let gold = explain(&side, gold).await;
