@@ -15,7 +15,7 @@ const OPENROUTER: &str = "openrouter";
 
 impl Dispatch {
     /// Takes the hints out of the request's body, if its target takes hints.
-    pub(super) fn take_hints(&self, request: &mut Request) -> Result<(), NotAdmitted> {
+    pub(super) fn take_hints(&self, request: &mut Request) -> Result<(), Box<NotAdmitted>> {
         if !self.targets.any_takes_hints() || request.operation == Operation::Passthrough {
             return Ok(());
         }
@@ -25,12 +25,14 @@ impl Dispatch {
         if !self.targets.takes_hints(&chain.target) {
             return Ok(());
         }
-        let found = hints::read(&request.doc).map_err(|error| NotAdmitted {
-            target: chain.target.as_ref().to_owned(),
-            failed: Failed {
-                param: Some(error.field),
-                ..failed(request, ErrorCode::InvalidRequest, error.to_string())
-            },
+        let found = hints::read(&request.doc).map_err(|error| {
+            Box::new(NotAdmitted {
+                target: chain.target.as_ref().to_owned(),
+                failed: Failed {
+                    param: Some(error.field),
+                    ..failed(request, ErrorCode::InvalidRequest, error.to_string())
+                },
+            })
         })?;
         let Some(mut found) = found else {
             return Ok(());

@@ -48,7 +48,7 @@ impl Dispatch {
     pub async fn run(self: &Arc<Self>, mut request: Request) -> Result<ProxyResponse, Box<Failed>> {
         let complete = self.clock.now();
         if let Err(failed) = self.take_hints(&mut request) {
-            return Err(self.tell_refused(request, failed, complete));
+            return Err(self.tell_refused(request, *failed, complete));
         }
         let admitted = match self.admit(&request) {
             Ok(admitted) => admitted,

@@ -160,8 +160,8 @@ impl Hints {
     /// Why the upstream may not serve, whatever its place is.
     fn excludes(&self, upstream: &Upstream, facts: &dyn HintFacts) -> Option<HintField> {
         let is_in = |names: &[Box<str>]| names.iter().any(|name| is_provider(name, upstream));
-        let of_model = |name: &Box<str>| is_model(name, upstream, facts);
-        if !self.models.is_empty() && !self.models.iter().any(of_model) {
+        let mut models = self.models.iter();
+        if !self.models.is_empty() && !models.any(|name| is_model(name, upstream, facts)) {
             Some(HintField::Models)
         } else if !self.only.is_empty() && !is_in(&self.only) {
             Some(HintField::Only)

@@ -12,7 +12,7 @@ clients:
 llm:
   providers:
     - {name: a, base_url: <a>, model: ma, api_key: k, price: {input: 1, output: 2}}
-    - {name: b, base_url: <a>, model: mb, api_key: k, price: {input: 0.5, output: 3}, data_policy: zdr}
+    - {name: b, base_url: <a>, model: mb, api_key: k, price: {input: 0.5, output: 1}, data_policy: zdr}
     - {name: openrouter, base_url: <a>, model: mo, api_key: k}
     - {name: outside, base_url: <a>, model: mx, api_key: k}
   virtual:
@@ -67,7 +67,7 @@ async fn hints_narrow_the_choice_and_leave_the_body() {
         (json!({"models": ["smart"]}), "a:ma"),
         (
             json!({"provider": {"sort": "price"}, "max_tokens": 10_000}),
-            "a:ma",
+            "b:mb",
         ),
     ] {
         let (upstream, sent) = on.served("all", "smart", fields.clone()).await;

@@ -3,15 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures_util::StreamExt;
-use futures_util::stream::BoxStream;
 use http::{HeaderMap, HeaderValue, Method, header};
 
 use crate::domain::catalog::entry::Entry;
 use crate::domain::ids::ModelName;
 use crate::domain::secret::ApiKey;
-use crate::upstream::{CallBody, SendError, Transport, UpstreamRequest};
+use crate::upstream::{CallBody, SendError, Transport, UpstreamRequest, UpstreamResponse};
 use crate::wire::auth;
 use crate::wire::catalog::{
     self, CatalogFormat, DetailCall, ListError, MOST_BYTES, MOST_PAGES, NextPage, Page,
@@ -54,6 +52,15 @@ impl ListReader {
     }
 }
 
+/// A server that tells more than its list.
+#[derive(Clone)]
+pub(super) struct ServerDetails {
+    /// Its root.
+    pub transport: Arc<dyn Transport>,
+    /// Its kind.
+    pub kind: String,
+}
+
 /// Where a list is, and how it is asked for.
 #[derive(Clone)]
 pub(super) struct ListRequest {
@@ -66,8 +73,8 @@ pub(super) struct ListRequest {
     /// A key in the query.
     pub query_key: Option<ApiKey>,
     pub reader: ListReader,
-    /// The server's own root, and its kind, where it tells more than its list.
-    pub details: Option<(Arc<dyn Transport>, String)>,
+    /// The server itself, where it tells more than its list.
+    pub details: Option<ServerDetails>,
 }
 
 /// What came.
@@ -113,7 +120,7 @@ pub(super) async fn fetch(
 
 /// Adds what the server tells of its models beside its list.
 async fn details(source: &ListRequest, entries: &mut [Entry], pages: &mut Vec<String>) {
-    let Some((transport, kind)) = &source.details else {
+    let Some(ServerDetails { transport, kind }) = &source.details else {
         return;
     };
     for call in catalog::detail_calls(kind, entries) {
@@ -122,7 +129,7 @@ async fn details(source: &ListRequest, entries: &mut [Entry], pages: &mut Vec<St
         };
         // A model that the server does not know, or a server without the route.
         let text = match answer.status {
-            200 => whole(answer.body).await,
+            200 => whole(answer).await,
             _ => continue,
         };
         let page = text.map(|text| catalog::detail_page(kind, &call, &text));
@@ -149,10 +156,9 @@ fn detail_request(source: &ListRequest, call: &DetailCall) -> UpstreamRequest {
 }
 
 /// A body as text.
-async fn whole(
-    mut chunks: BoxStream<'static, Result<Bytes, SendError>>,
-) -> Result<String, FetchError> {
+async fn whole(answer: UpstreamResponse) -> Result<String, FetchError> {
     let mut body = Vec::new();
+    let mut chunks = answer.body;
     while let Some(chunk) = chunks.next().await {
         body.extend_from_slice(&chunk?);
         if body.len() > MOST_BYTES {
@@ -179,7 +185,7 @@ async fn pages(source: &ListRequest, etag: Option<&str>) -> Result<FetchedList, 
             let found = answer.headers.get(header::ETAG);
             version = found.and_then(|etag| etag.to_str().ok()).map(str::to_owned);
         }
-        let text = whole(answer.body).await?;
+        let text = whole(answer).await?;
         let reader = source.reader.clone();
         // Megabytes of JSON: not among the requests.
         let read = tokio::task::spawn_blocking(move || (reader.read(&text), text));

@@ -6,7 +6,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use tokio::time::Instant;
 
-use super::fetch::{self, FetchedList, ListReader, ListRequest};
+use super::fetch::{self, FetchedList, ListReader, ListRequest, ServerDetails};
 use crate::app::access;
 use crate::config::{
     CatalogConfig, Config, Discovery, FetchedLists, ListKey, ListPlace, ProviderConfig, hosts,
@@ -18,7 +18,6 @@ use crate::domain::catalog::refresh::{KeptList, Verdict, next_read};
 use crate::domain::ids::ProviderName;
 use crate::runtime::clock::Clock;
 use crate::store::kept_lists::SavedList;
-use crate::upstream::Transport;
 use crate::upstream::dns::{DnsCache, DnsPolicy};
 use crate::upstream::http_client::{ClientOptions, HttpUpstream, ProxySetting};
 use crate::wire::auth::AuthScheme;
@@ -378,11 +377,11 @@ fn own_source(
     Ok(source)
 }
 
-/// The root of a server that tells more than its list, and its kind.
+/// The server of a provider, if it tells more than its list.
 fn details(
     provider: &ProviderConfig,
     way: &ClientOptions<'_>,
-) -> Result<Option<(Arc<dyn Transport>, String)>, String> {
+) -> Result<Option<ServerDetails>, String> {
     let kind = kind_of(provider);
     if !catalog::tells_details(kind) {
         return Ok(None);
@@ -390,7 +389,10 @@ fn details(
     let root = provider.base_url.trim_end_matches('/');
     let root = root.strip_suffix("/v1").unwrap_or(root);
     let transport = HttpUpstream::new(root, &[], None, way).map_err(|error| error.to_string())?;
-    Ok(Some((Arc::new(transport), kind.to_owned())))
+    Ok(Some(ServerDetails {
+        transport: Arc::new(transport),
+        kind: kind.to_owned(),
+    }))
 }
 
 /// Scheme, host and port.

@@ -242,7 +242,7 @@ fn requests_leave_a_tier_by_the_part_of_its_keys_that_is_out() {
         ..Fixed::default()
     };
     let entry = spilling([10, 10, 20, 30]);
-    let targets = Targets::build(&providers(), &[entry.clone()], None).unwrap();
+    let targets = Targets::build(&providers(), std::slice::from_ref(&entry), None).unwrap();
     let chain = targets.resolve(Some("v")).unwrap();
     let first = |seed| {
         let mut rng = fastrand::Rng::with_seed(seed);
@@ -273,7 +273,10 @@ fn requests_leave_a_tier_by_the_part_of_its_keys_that_is_out() {
 fn a_healthy_tier_keeps_everything_and_a_conversation_stays_in_its_tier() {
     let entry = spilling([10, 10, 20, 20]);
     let asked = RequestShape::default();
-    assert_eq!(order(&[entry.clone()], &Fixed::default(), &asked), "abcd");
+    assert_eq!(
+        order(std::slice::from_ref(&entry), &Fixed::default(), &asked),
+        "abcd"
+    );
     let halved = Fixed {
         keys: vec![("a", (0, 1))],
         ..Fixed::default()

@@ -164,6 +164,7 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
             "telemetry/history.rs",
             "telemetry/level.rs",
             "telemetry/metrics",
+            "telemetry/totals.rs",
             "telemetry/traces.rs",
             "telemetry/recent.rs",
         ],
