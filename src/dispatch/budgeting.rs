@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::admission::{Admitted, NotAdmitted, failed};
 use super::budgeted::{Budgeted, charge, rule_out};
 use super::failed::Failed;
+use super::ranking::unix;
 use super::request::Request;
 use super::shared::Dispatch;
 use super::tokens;
@@ -20,7 +21,7 @@ use crate::domain::dialect::{AnswerList, Operation};
 use crate::domain::error_code::ErrorCode;
 use crate::domain::ids::Upstream;
 use crate::domain::money::Pico;
-use crate::domain::usage::Usage;
+use crate::domain::usage::{Usage, UsageDetails};
 
 /// A budget without another window has no moment to come back at; clients that come back by themselves stay away so long.
 const NEVER: Duration = Duration::from_hours(24);
@@ -34,6 +35,9 @@ struct CostSize<'a> {
     output: u64,
     /// Whether its price is one per token at all.
     by_tokens: bool,
+    /// What it has made or spoken that is paid by the piece.
+    images: u32,
+    characters: u32,
     tier: &'a str,
 }
 
@@ -54,6 +58,7 @@ impl Dispatch {
             let estimates = self.estimates(request, &admitted.chain.chain);
             let decision = self.budgets.admit(SpendRequest {
                 client: request.client.as_ref().map(|it| Arc::clone(it.name())),
+                target: Arc::clone(&admitted.chain.chain.target),
                 candidates: candidates(&admitted.chain, &estimates),
                 steered: steered.clone(),
                 unix,
@@ -127,6 +132,8 @@ impl Dispatch {
             prompt: prompt.unwrap_or(1),
             output: output.unwrap_or(self.assume_output),
             by_tokens: true,
+            images: 0,
+            characters: 0,
             tier: "",
         };
         let upstreams = ranked.chain.upstreams.iter();
@@ -134,6 +141,7 @@ impl Dispatch {
         let unix = self.unix();
         let verdict = self.budgets.look(SpendRequest {
             client,
+            target: Arc::clone(&ranked.chain.target),
             candidates: candidates(ranked, &estimates),
             steered: Vec::new(),
             unix,
@@ -173,7 +181,12 @@ impl Dispatch {
                 true => most.saturating_mul(u64::from(doc.choices().max(1))),
                 false => 0,
             },
-            by_tokens: writes,
+            by_tokens: writes && !passed,
+            images: match request.operation {
+                Operation::ImageGenerations | Operation::ImageEdits => doc.choices(),
+                _ => 0,
+            },
+            characters: super::costs::spoken(request),
             tier: &tier,
         };
         let upstreams = chain.upstreams.iter();
@@ -190,18 +203,24 @@ impl Dispatch {
         let by_tokens = of(Usage {
             prompt_tokens: Some(size.prompt),
             completion_tokens: Some(size.output),
+            details: UsageDetails {
+                images: size.images,
+                characters: size.characters,
+                ..UsageDetails::default()
+            },
             ..Usage::default()
         });
         if by_tokens.is_some() || size.by_tokens {
             return by_tokens;
         }
         // Sound and pictures are paid by the piece.
-        let pieces = &sheet.pieces;
+        let pieces = &sheet.at(unix(at))?.pieces;
         let seconds = pieces.second.map(|it| it.times(u64::from(SOUND_SECONDS)));
-        let some = seconds.or(pieces.image).or(pieces.page);
-        let some = some.or(pieces
-            .character
-            .map(|it| it.times(size.prompt.saturating_mul(4))));
+        let images = u64::from(size.images.max(1));
+        let some = seconds.or(pieces.image.map(|it| it.times(images)));
+        let some = some.or(pieces.page);
+        let characters = u64::from(size.characters).max(size.prompt.saturating_mul(4));
+        let some = some.or(pieces.character.map(|it| it.times(characters)));
         match (some, pieces.request) {
             (Some(some), request) => Some(some.plus(request.unwrap_or_default())),
             (None, request) => request,
