@@ -136,8 +136,9 @@ pub(super) fn standing(budget: &BudgetStanding) -> Value {
 pub(super) fn budget(view: &BudgetView) -> Value {
     let budget = &view.budget;
     json!({
-        "of": budget.owner.kind(),
-        "name": budget.owner.name(),
+        "of": budget.scope.owner.kind(),
+        "name": budget.scope.owner.name(),
+        "targets": *budget.scope.targets,
         "every": budget.period.word(),
         "timezone": *budget.zone.name,
         "mode": budget.mode.as_str(),

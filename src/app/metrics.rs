@@ -144,8 +144,8 @@ fn budgets(dispatch: &Dispatch, admin: &AdminState) -> Vec<BudgetGauges> {
         .budgets
         .views(i64::try_from(wall).unwrap_or(i64::MAX));
     let gauges = views.into_iter().map(|view| BudgetGauges {
-        of: view.budget.owner.kind(),
-        name: view.budget.owner.name().to_owned(),
+        of: view.budget.scope.owner.kind(),
+        name: view.budget.scope.owner.name().to_owned(),
         every: view.budget.period.word(),
         amount: view.budget.amount.to_f64(),
         spent: view.spent.to_f64(),

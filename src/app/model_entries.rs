@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use serde_json::{Map, Value, json};
 
@@ -162,8 +163,10 @@ fn describe(facts: &Facts, extra: &mut Map<String, Value>) {
     if let Some(output) = &facts.max_output {
         add("max_output_tokens", output.value.into(), &output.origin);
     }
-    if let Some(sheet) = &facts.sheet {
-        add("pricing", pricing(&sheet.value), &sheet.origin);
+    if let Some(sheet) = &facts.sheet
+        && let Some(present) = sheet.value.at(now())
+    {
+        add("pricing", pricing(present), &sheet.origin);
     }
     if let Some(status) = &facts.status {
         add("status", status.value.name().into(), &status.origin);
@@ -186,6 +189,14 @@ fn describe(facts: &Facts, extra: &mut Map<String, Value>) {
     if !sources.is_empty() {
         extra.insert("source".to_owned(), sources.into());
     }
+}
+
+/// The present moment, in seconds since 1970.
+fn now() -> i64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    since.map_or(0, |since| {
+        i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+    })
 }
 
 /// Where a fact comes from, and when it was read, in seconds since 1970.

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::domain::budget::{
-    AdmittedCost, BudgetPolicy, BudgetStanding, BudgetView, CandidateCost, Closed, Ledger,
+    AdmittedCost, BudgetPolicy, BudgetStanding, BudgetView, CandidateCost, Closed, Ledger, Payer,
     PersistedMeter, Refused, SpendBy, SpendKey, SpendLedger, SpendSum, SpendVerdict, Ticket,
 };
 use crate::domain::ids::ProviderName;
@@ -29,12 +29,23 @@ pub struct Budgets {
 pub struct SpendRequest {
     /// Its client's name.
     pub client: Option<Arc<str>>,
+    /// The target that it goes to.
+    pub target: Arc<str>,
     /// Where it may go.
     pub candidates: Vec<CandidateCost>,
     /// The numbers of budgets that have sent it elsewhere already.
     pub steered: Vec<usize>,
     /// The moment, in seconds since 1970.
     pub unix: i64,
+}
+
+impl SpendRequest {
+    fn payer(&self) -> Payer<'_> {
+        Payer {
+            client: self.client.as_deref(),
+            target: &self.target,
+        }
+    }
 }
 
 /// What becomes of a request.
@@ -254,14 +265,14 @@ impl BudgetKeeper {
                     self.publish(unix);
                 }
                 BudgetAsk::Look(request, reply) => {
-                    let client = request.client.as_deref();
                     let SpendRequest {
                         candidates,
                         steered,
                         unix,
                         ..
                     } = &request;
-                    drop(reply.send(self.ledger.look(client, candidates, steered, *unix)));
+                    let payer = request.payer();
+                    drop(reply.send(self.ledger.look(payer, candidates, steered, *unix)));
                 }
                 BudgetAsk::Ended(ticket, spending) => self.ended(ticket, spending),
                 BudgetAsk::Sums(by, days, unix, reply) => {
@@ -283,7 +294,7 @@ impl BudgetKeeper {
     }
 
     fn admit(&mut self, request: &SpendRequest) -> Option<SpendDecision> {
-        let client = request.client.as_deref();
+        let payer = request.payer();
         let SpendRequest {
             candidates,
             steered,
@@ -291,26 +302,24 @@ impl BudgetKeeper {
             ..
         } = request;
         let asks = self.asks.upgrade()?;
-        Some(
-            match self.ledger.admit(client, candidates, steered, *unix) {
-                SpendVerdict::Admitted(AdmittedCost {
-                    ticket,
-                    closed,
-                    soft,
-                    tightest,
-                }) => SpendDecision::Admitted {
-                    reservation: CostReservation {
-                        ticket: Some(ticket),
-                        asks,
-                    },
-                    closed,
-                    soft,
-                    tightest,
+        Some(match self.ledger.admit(payer, candidates, steered, *unix) {
+            SpendVerdict::Admitted(AdmittedCost {
+                ticket,
+                closed,
+                soft,
+                tightest,
+            }) => SpendDecision::Admitted {
+                reservation: CostReservation {
+                    ticket: Some(ticket),
+                    asks,
                 },
-                SpendVerdict::Then(target, number) => SpendDecision::Then(target, number),
-                SpendVerdict::Refused(refused) => SpendDecision::Refused(refused),
+                closed,
+                soft,
+                tightest,
             },
-        )
+            SpendVerdict::Then(target, number) => SpendDecision::Then(target, number),
+            SpendVerdict::Refused(refused) => SpendDecision::Refused(refused),
+        })
     }
 
     fn ended(&mut self, ticket: Ticket, spending: Option<Spending>) {
@@ -325,11 +334,15 @@ impl BudgetKeeper {
             unix,
         } = spending;
         let client = client.as_deref();
+        let payer = Payer {
+            client,
+            target: &target,
+        };
         let costs: Vec<(ProviderName, Pico)> = charges
             .iter()
             .map(|charge| (charge.provider.clone(), charge.cost))
             .collect();
-        for mark in self.ledger.settle(ticket, client, &costs, unix) {
+        for mark in self.ledger.settle(ticket, payer, &costs, unix) {
             events::budget_mark(&mark.owner, &mark.what, mark.percent, mark.spent);
         }
         let last = charges.len().saturating_sub(1);
@@ -371,7 +384,7 @@ impl BudgetKeeper {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::budget::{Mode, Period, Spender, UnpricedSpend};
+    use crate::domain::budget::{BudgetScope, Mode, Period, Spender, UnpricedSpend};
     use crate::domain::zone::Zone;
 
     const UNIT: u64 = 1_000_000_000_000;
@@ -379,7 +392,7 @@ mod tests {
     fn started() -> Budgets {
         let budgets = Budgets::start();
         let budget = BudgetPolicy {
-            owner: Spender::Whole,
+            scope: BudgetScope::all_of(Spender::Whole),
             amount: Pico::new(UNIT),
             period: Period::Total,
             zone: Zone::utc(),
@@ -398,6 +411,7 @@ mod tests {
         };
         let request = SpendRequest {
             client: None,
+            target: "v".into(),
             candidates: vec![candidate],
             steered: Vec::new(),
             unix: 0,

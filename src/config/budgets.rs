@@ -9,9 +9,9 @@ use super::describe::{Describe, Shape};
 use super::price_values::PricePerPiece;
 use super::read::{ConfigNode, FromNode, Report, section};
 use super::resolved::{ClientConfig, ProviderConfig};
-use super::values::choice;
+use super::values::{Names, choice};
 use super::zone::ZoneForm;
-use crate::domain::budget::{BudgetPolicy, Mode, Period, Spender, UnpricedSpend};
+use crate::domain::budget::{BudgetPolicy, BudgetScope, Mode, Period, Spender, UnpricedSpend};
 use crate::domain::chain::{ResolveError, Targets};
 use crate::domain::money::Pico;
 use crate::domain::price::Prices;
@@ -37,6 +37,9 @@ section! {
         /// What a hard budget does with upstreams without a known price: `refuse`, or `allow`, where they count as nothing.
         /// Default `refuse`.
         unpriced: UnpricedSpend,
+        /// The targets whose requests it bounds and counts: names of virtual providers, of providers (all their models), or
+        /// provider:model. Default: all.
+        targets: Names,
         /// The target that requests go to when it is used up. It does not bound what goes there, but counts it.
         then: String,
     }
@@ -46,7 +49,10 @@ impl BudgetSection {
     fn budget(self, owner: &Spender) -> Option<BudgetPolicy> {
         let PricePerPiece(amount) = self.amount?;
         Some(BudgetPolicy {
-            owner: owner.clone(),
+            scope: BudgetScope {
+                owner: owner.clone(),
+                targets: in_order(self.targets),
+            },
             amount,
             period: self
                 .every
@@ -57,6 +63,15 @@ impl BudgetSection {
             then: self.then.map(|name| Arc::from(name.trim())),
         })
     }
+}
+
+/// In one order, as these are a part of what is counted.
+fn in_order(names: Option<Names>) -> Arc<[Box<str>]> {
+    let names = names.into_iter().flat_map(|Names(names)| names);
+    let mut names: Vec<Box<str>> = names.map(Box::from).collect();
+    names.sort();
+    names.dedup();
+    names.into()
 }
 
 /// The budgets of one owner.
@@ -114,20 +129,14 @@ pub(super) fn settle(
         add(format!("llm.providers[{at}]"), &provider.budgets);
     }
     for (path, budget) in &all {
-        let path = format!("{path}.then");
-        let Some(then) = &budget.then else {
-            continue;
-        };
-        if let Err(error) = targets.resolve(Some(then)) {
-            let near = match &error {
-                ResolveError::UnknownTarget { near, .. } => near.first(),
-                _ => None,
-            };
-            let hint = near.map_or_else(
-                || "name a provider, a virtual provider or provider:model".to_owned(),
-                |near| format!("did you mean `{near}`?"),
-            );
-            report.problem(&path, format!("nothing is called `{then}`"), &hint);
+        if let Some(then) = &budget.then {
+            check(targets, then, &format!("{path}.then"), report);
+        }
+        for name in &*budget.scope.targets {
+            let is_provider = providers.iter().any(|it| it.name.as_str() == &**name);
+            if !is_provider {
+                check(targets, name, &format!("{path}.targets"), report);
+            }
         }
     }
     let strict = |budget: &BudgetPolicy| {
@@ -144,6 +153,22 @@ pub(super) fn settle(
         report.warn(path, text);
     }
     all.into_iter().map(|(_, budget)| budget).collect()
+}
+
+/// Reports a name that no target has.
+fn check(targets: &Targets, name: &str, path: &str, report: &mut Report) {
+    let Err(error) = targets.resolve(Some(name)) else {
+        return;
+    };
+    let near = match &error {
+        ResolveError::UnknownTarget { near, .. } => near.first(),
+        _ => None,
+    };
+    let hint = near.map_or_else(
+        || "name a provider, a virtual provider or provider:model".to_owned(),
+        |near| format!("did you mean `{near}`?"),
+    );
+    report.problem(path, format!("nothing is called `{name}`"), &hint);
 }
 
 /// What `dispatch` says of them: budgets of the whole, and the output that is assumed.

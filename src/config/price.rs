@@ -3,22 +3,34 @@
 use std::sync::Arc;
 
 use config::ValueKind;
+use serde_json::{Value, json};
 
 use super::describe::{Describe, Shape};
 use super::price_values::{Factor, PricePerMillion, PricePerPiece};
 use super::read::{ConfigNode, FromNode, Report, section};
-use super::values::Names;
+use super::when::{DaysForm, HoursForm};
+use super::zone::{DateForm, ZoneForm};
+use crate::domain::calendar::Calendar;
 use crate::domain::cost;
 use crate::domain::ids::ModelName;
 use crate::domain::price::Prices;
-use crate::domain::price_sheet::{LongPrompt, OffPeak, PiecePrices, PriceSheet, Rates, TierRates};
+use crate::domain::price_sheet::{
+    LongPrompt, OffPeak, PiecePrices, PriceDates, PriceSheet, Rates, TierRates,
+};
+use crate::domain::zone::Zone;
 
-/// Days of the week as they are written, by their first three letters.
-const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
+/// Prices of dates have one of these.
+const PRICED: [&str; 7] = [
+    "input",
+    "per_request",
+    "per_image",
+    "per_second",
+    "per_character",
+    "per_page",
+    "per_search",
+];
 /// What factors may depend on.
 const CONDITIONS: [&str; 2] = ["geo", "speed"];
-/// Minutes of a day.
-const DAY: u16 = 24 * 60;
 
 /// A section with the rates of tokens, and more.
 macro_rules! rated {
@@ -94,6 +106,11 @@ rated! {
         per_page: PricePerPiece,
         /// A search on the web: a price, or one each for how much of the web it reads.
         per_search: SearchForm,
+        /// The day on which these prices begin, in UTC, or a moment such as `2027-01-01T08:00:00+08:00`. A list of prices has
+        /// several dates; the first one that holds when a request begins counts. Default: they have always held.
+        from: DateForm,
+        /// The day on which they hold no longer. Default: there is none.
+        until: DateForm,
     }
 }
 
@@ -118,10 +135,12 @@ rated! {
 rated! {
     /// `llm.providers[].price.off_peak[]`
     OffPeakTable {
-        /// From when until when in UTC, such as `16:30-00:30`.
-        hours: String = required,
+        /// From when until when, one or several, such as `16:30-00:30`. The start is inside, the end outside.
+        hours: HoursForm = required,
         /// The days on which they begin, such as `mon, tue`. Default: every day.
-        days: Names,
+        days: DaysForm,
+        /// Where these are times of day: a name such as `Asia/Shanghai`. Default: `UTC`.
+        timezone: ZoneForm,
     }
 }
 
@@ -274,39 +293,6 @@ fn long_prompts(above: Option<Vec<AboveForm>>) -> Vec<LongPrompt> {
     steps
 }
 
-/// `16:30-00:30` as minutes of the day.
-fn hours(text: &str) -> Option<(u16, u16)> {
-    let minute = |text: &str| {
-        let (hour, minute) = text.trim().split_once(':')?;
-        let number = |text: &str| {
-            let is_number = text.len() <= 2 && text.bytes().all(|byte| byte.is_ascii_digit());
-            is_number.then(|| text.parse::<u16>().ok()).flatten()
-        };
-        let (hour, minute) = (number(hour)?, number(minute)?);
-        let of_day = hour * 60 + minute;
-        (minute < 60 && of_day <= DAY).then_some(of_day)
-    };
-    let (begin, end) = text.split_once('-')?;
-    Some((minute(begin)? % DAY, minute(end)?))
-}
-
-/// The days of these names; `Err` with one that is none.
-fn days(names: Option<Names>) -> Result<[bool; 7], String> {
-    let Some(Names(names)) = names else {
-        return Ok([true; 7]);
-    };
-    let mut days = [false; 7];
-    for name in names {
-        let short = name.to_lowercase();
-        let known = DAYS.iter().position(|day| short.starts_with(day));
-        match known.and_then(|at| days.get_mut(at)) {
-            Some(day) => *day = true,
-            None => return Err(name),
-        }
-    }
-    Ok(days)
-}
-
 /// A member of `off_peak`.
 pub(super) struct OffPeakForm(OffPeak);
 
@@ -318,24 +304,17 @@ impl FromNode for OffPeakForm {
             return None;
         }
         let rates = table.rates();
-        let Some(minutes) = table.hours.as_deref().and_then(hours) else {
-            let message = match &table.hours {
-                Some(text) => format!("`{text}` are no hours"),
-                None => "needs hours".to_owned(),
-            };
-            return node.reject(message, "write hours: 16:30-00:30, in UTC", report);
+        let Some(HoursForm(hours)) = table.hours.take() else {
+            return node.reject("needs hours", "write hours: 16:30-00:30", report);
         };
-        match days(table.days.take()) {
-            Ok(days) => Some(Self(OffPeak {
-                minutes,
-                days,
-                rates,
-            })),
-            Err(name) => {
-                let hint = format!("days are {}", DAYS.join(", "));
-                node.reject(format!("`{name}` is no day"), &hint, report)
-            }
-        }
+        Some(Self(OffPeak {
+            hours: Calendar {
+                hours,
+                days: table.days.map_or([true; 7], |DaysForm(days)| days),
+                zone: table.timezone.map_or_else(Zone::utc, |ZoneForm(zone)| zone),
+            },
+            rates,
+        }))
     }
 }
 
@@ -345,65 +324,118 @@ impl Describe for OffPeakForm {
     }
 }
 
-/// `llm.providers[].price`, complete.
+/// `llm.providers[].price`, complete: one sheet, or several of different dates.
 pub(super) struct PriceForm(Arc<PriceSheet>);
 
 impl FromNode for PriceForm {
     fn read(node: &ConfigNode<'_>, report: &mut Report) -> Option<Self> {
+        let ValueKind::Array(_) = &node.value.kind else {
+            return sheet(node, report).map(|sheet| Self(Arc::new(sheet)));
+        };
         let before = report.problems.len();
-        let mut table = PriceTable::read(node, report)?;
-        let price = |piece: Option<PricePerPiece>| piece.map(|PricePerPiece(price)| price);
-        let pieces = PiecePrices {
-            request: price(table.per_request),
-            image: price(table.per_image),
-            second: price(table.per_second),
-            character: price(table.per_character),
-            page: price(table.per_page),
-            search: table
-                .per_search
-                .take()
-                .map_or([None; 3], |SearchForm(prices)| prices.map(price)),
-        };
-        let rates = table.rates();
-        let sheet = PriceSheet {
-            rates,
-            above: long_prompts(table.above.take()),
-            tiers: table
-                .tiers
-                .map(|TiersForm(tiers)| tiers)
-                .unwrap_or_default(),
-            off_peak: table
-                .off_peak
-                .into_iter()
-                .flatten()
-                .map(|OffPeakForm(hours)| hours)
-                .collect(),
-            multiply: table
-                .multiply
-                .map(|FactorsForm(factors)| factors)
-                .unwrap_or_default(),
-            pieces,
-        };
-        // Wrong values have been reported already.
+        let items = node.items();
+        let sheets: Vec<PriceSheet> = items
+            .iter()
+            .filter_map(|item| sheet(item, report))
+            .collect();
         if report.problems.len() > before {
             return None;
         }
-        let tokens = rates.input.is_some() && rates.output.is_some();
-        let only_pieces = rates == Rates::default() && pieces != PiecePrices::default();
-        if tokens || only_pieces {
-            return Some(Self(Arc::new(sheet)));
+        let always = sheets.iter().rev().skip(1);
+        if always
+            .into_iter()
+            .any(|it| it.dates == PriceDates::default())
+        {
+            let hint = "write from or until, or put it last";
+            let message = "prices without dates hold always, so those behind them never do";
+            return node.reject(message, hint, report);
         }
-        node.reject(
-            "needs input and output",
-            "write {input: 2.5, output: 10}, per million tokens; 0 for what is free",
-            report,
-        )
+        let mut sheets = sheets.into_iter();
+        // An empty list says nothing of prices.
+        let first = sheets.next()?;
+        Some(Self(Arc::new(PriceSheet {
+            others: sheets.collect(),
+            ..first
+        })))
     }
+}
+
+/// The prices of one span of time.
+fn sheet(node: &ConfigNode<'_>, report: &mut Report) -> Option<PriceSheet> {
+    let before = report.problems.len();
+    let mut table = PriceTable::read(node, report)?;
+    let price = |piece: Option<PricePerPiece>| piece.map(|PricePerPiece(price)| price);
+    let pieces = PiecePrices {
+        request: price(table.per_request),
+        image: price(table.per_image),
+        second: price(table.per_second),
+        character: price(table.per_character),
+        page: price(table.per_page),
+        search: table
+            .per_search
+            .take()
+            .map_or([None; 3], |SearchForm(prices)| prices.map(price)),
+    };
+    let rates = table.rates();
+    let sheet = PriceSheet {
+        rates,
+        above: long_prompts(table.above.take()),
+        tiers: table
+            .tiers
+            .map(|TiersForm(tiers)| tiers)
+            .unwrap_or_default(),
+        off_peak: table
+            .off_peak
+            .into_iter()
+            .flatten()
+            .map(|OffPeakForm(hours)| hours)
+            .collect(),
+        multiply: table
+            .multiply
+            .map(|FactorsForm(factors)| factors)
+            .unwrap_or_default(),
+        pieces,
+        dates: PriceDates {
+            from: table.from.map(|DateForm(from)| from),
+            until: table.until.map(|DateForm(until)| until),
+        },
+        others: Vec::new(),
+    };
+    // Wrong values have been reported already.
+    if report.problems.len() > before {
+        return None;
+    }
+    let tokens = rates.input.is_some() && rates.output.is_some();
+    let only_pieces = rates == Rates::default() && pieces != PiecePrices::default();
+    if tokens || only_pieces {
+        if let (Some(from), Some(until)) = (sheet.dates.from, sheet.dates.until)
+            && until <= from
+        {
+            let hint = "`until` is the first day on which they no longer hold";
+            return node.reject("never holds: it ends before it begins", hint, report);
+        }
+        return Some(sheet);
+    }
+    node.reject(
+        "needs input and output",
+        "write {input: 2.5, output: 10}, per million tokens; 0 for what is free",
+        report,
+    )
 }
 
 impl Describe for PriceForm {
     fn shape() -> Shape {
-        PriceTable::shape()
+        let one = PriceTable::shape();
+        let mut several = Shape {
+            sections: Vec::new(),
+            ..PriceTable::shape().listed()
+        };
+        let item = several.schema.get_mut("items");
+        if let Some(item) = item.and_then(Value::as_object_mut) {
+            let some = PRICED.map(|key| json!({"required": [key]}));
+            item.insert("anyOf".to_owned(), Value::from(some.to_vec()));
+        }
+        one.or(several)
     }
 }
 
@@ -427,7 +459,7 @@ impl Describe for PricesForm {
         Shape {
             // `price` leads to it.
             sections: Vec::new(),
-            ..PriceTable::shape().mapped("map of models and prices like `price`")
+            ..PriceForm::shape().mapped("map of models and prices like `price`")
         }
     }
 }

@@ -10,9 +10,10 @@ use super::describe::{Describe, Shape};
 use super::read::{ConfigNode, FromNode, Report, section};
 use super::values::{Names, Texts};
 use super::zone::ZoneForm;
+use crate::domain::calendar::{Calendar, Hours};
 use crate::domain::catalog::capability::Capability;
 use crate::domain::unmet::{Features, KnownCapabilities};
-use crate::domain::when::{Calendar, Hours, When};
+use crate::domain::when::When;
 use crate::domain::zone::Zone;
 
 section! {
@@ -77,7 +78,7 @@ fn fitting(word: &str, pattern: &str) -> Shape {
 }
 
 /// Parts of a day.
-pub(super) struct HoursForm(Vec<Hours>);
+pub(super) struct HoursForm(pub(super) Vec<Hours>);
 
 impl FromNode for HoursForm {
     fn read(node: &ConfigNode<'_>, report: &mut Report) -> Option<Self> {
@@ -120,7 +121,7 @@ impl Describe for HoursForm {
 }
 
 /// Days of the week, Monday first.
-pub(super) struct DaysForm([bool; 7]);
+pub(super) struct DaysForm(pub(super) [bool; 7]);
 
 const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 

@@ -1,4 +1,4 @@
-//! Zones of time, as typed and as meant.
+//! Zones of time and dates, as typed and as meant.
 
 use std::sync::Arc;
 
@@ -7,6 +7,9 @@ use serde_json::json;
 use super::describe::{Describe, Shape};
 use super::read::{ConfigNode, FromNode, Report};
 use crate::domain::zone::Zone;
+
+/// The length of a day that is written as `2027-01-01`.
+const DATE: usize = 10;
 
 /// A zone of time by its name in the database of IANA, which is part of the program.
 pub(super) struct ZoneForm(pub(super) Zone);
@@ -32,5 +35,33 @@ impl Describe for ZoneForm {
     fn shape() -> Shape {
         const ZONE: &str = r"^\s*([A-Za-z_]+/[A-Za-z0-9_+/-]+|[A-Z]{3})\s*$";
         Shape::plain("zone of time", json!({"type": "string", "pattern": ZONE}))
+    }
+}
+
+/// A day or a moment, in seconds since 1970.
+#[derive(Clone, Copy)]
+pub(super) struct DateForm(pub(super) i64);
+
+impl FromNode for DateForm {
+    fn read(node: &ConfigNode<'_>, report: &mut Report) -> Option<Self> {
+        let text = node.text().unwrap_or_default();
+        let text = text.trim();
+        let day = || {
+            let day: jiff::civil::Date = text.parse().ok().filter(|_| text.len() == DATE)?;
+            let begins = day.to_zoned(jiff::tz::TimeZone::UTC).ok()?;
+            Some(begins.timestamp())
+        };
+        let moment = text.parse::<jiff::Timestamp>().ok().or_else(day);
+        match moment {
+            Some(moment) => Some(Self(moment.as_second())),
+            None => node.wrong("a day such as 2027-01-01", report),
+        }
+    }
+}
+
+impl Describe for DateForm {
+    fn shape() -> Shape {
+        const DAY: &str = r"^\s*[0-9]{4}-[0-9]{2}-[0-9]{2}";
+        Shape::plain("date", json!({"type": "string", "pattern": DAY}))
     }
 }

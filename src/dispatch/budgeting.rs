@@ -7,13 +7,16 @@ use std::time::Duration;
 use super::admission::{Admitted, NotAdmitted, failed};
 use super::budgeted::{Budgeted, charge, rule_out};
 use super::failed::Failed;
+use super::ranking::unix;
 use super::request::Request;
 use super::shared::Dispatch;
 use super::tokens;
 use crate::budgets::{Charge, SpendDecision, SpendRequest, Spending};
 use crate::domain::attempt_record::AttemptRecord;
 use crate::domain::attempts::Attempts;
-use crate::domain::budget::{BudgetView, CandidateCost, Closed, Refused, SpendVerdict, Spender};
+use crate::domain::budget::{
+    BudgetScope, BudgetView, CandidateCost, Closed, Refused, SpendVerdict, Spender,
+};
 use crate::domain::chain::{Chain, RankedChain};
 use crate::domain::cost;
 use crate::domain::dialect::{AnswerList, Operation};
@@ -21,7 +24,7 @@ use crate::domain::error_code::ErrorCode;
 use crate::domain::ids::Upstream;
 use crate::domain::money::Pico;
 use crate::domain::routing_note::BudgetNote;
-use crate::domain::usage::Usage;
+use crate::domain::usage::{Usage, UsageDetails};
 
 /// A budget without another window has no moment to come back at; clients that come back by themselves stay away so long.
 const NEVER: Duration = Duration::from_hours(24);
@@ -35,6 +38,9 @@ struct CostSize<'a> {
     output: u64,
     /// Whether its price is one per token at all.
     by_tokens: bool,
+    /// What it has made or spoken that is paid by the piece.
+    images: u32,
+    characters: u32,
     tier: &'a str,
 }
 
@@ -68,6 +74,7 @@ impl Dispatch {
             let estimates = self.estimates(request, &admitted.chain.chain);
             let decision = self.budgets.admit(SpendRequest {
                 client: request.client.as_ref().map(|it| Arc::clone(it.name())),
+                target: Arc::clone(&admitted.chain.chain.target),
                 candidates: candidates(&admitted.chain, &estimates),
                 steered: steered.clone(),
                 unix,
@@ -155,15 +162,18 @@ impl Dispatch {
             prompt: prompt.unwrap_or(1),
             output: output.unwrap_or(self.assume_output),
             by_tokens: true,
+            images: 0,
+            characters: 0,
             tier: "",
         };
         let upstreams = ranked.chain.upstreams.iter();
         let estimates: Vec<_> = upstreams.map(|it| self.estimate(it, size)).collect();
         let unix = self.unix();
         let mut budgets = self.budgets.views(unix);
-        budgets.retain(|view| bounds(&view.budget.owner, client.as_deref(), &ranked.chain));
+        budgets.retain(|view| bounds(&view.budget.scope, client.as_deref(), &ranked.chain));
         let verdict = self.budgets.look(SpendRequest {
             client,
+            target: Arc::clone(&ranked.chain.target),
             candidates: candidates(ranked, &estimates),
             steered: Vec::new(),
             unix,
@@ -209,7 +219,12 @@ impl Dispatch {
                 true => most.saturating_mul(u64::from(doc.choices().max(1))),
                 false => 0,
             },
-            by_tokens: writes,
+            by_tokens: writes && !passed,
+            images: match request.operation {
+                Operation::ImageGenerations | Operation::ImageEdits => doc.choices(),
+                _ => 0,
+            },
+            characters: super::costs::spoken(request),
             tier: &tier,
         };
         let upstreams = chain.upstreams.iter();
@@ -226,18 +241,24 @@ impl Dispatch {
         let by_tokens = of(Usage {
             prompt_tokens: Some(size.prompt),
             completion_tokens: Some(size.output),
+            details: UsageDetails {
+                images: size.images,
+                characters: size.characters,
+                ..UsageDetails::default()
+            },
             ..Usage::default()
         });
         if by_tokens.is_some() || size.by_tokens {
             return by_tokens;
         }
         // Sound and pictures are paid by the piece.
-        let pieces = &sheet.pieces;
+        let pieces = &sheet.at(unix(at))?.pieces;
         let seconds = pieces.second.map(|it| it.times(u64::from(SOUND_SECONDS)));
-        let some = seconds.or(pieces.image).or(pieces.page);
-        let some = some.or(pieces
-            .character
-            .map(|it| it.times(size.prompt.saturating_mul(4))));
+        let images = u64::from(size.images.max(1));
+        let some = seconds.or(pieces.image.map(|it| it.times(images)));
+        let some = some.or(pieces.page);
+        let characters = u64::from(size.characters).max(size.prompt.saturating_mul(4));
+        let some = some.or(pieces.character.map(|it| it.times(characters)));
         match (some, pieces.request) {
             (Some(some), request) => Some(some.plus(request.unwrap_or_default())),
             (None, request) => request,
@@ -280,16 +301,17 @@ impl Dispatch {
     }
 }
 
-/// Whether the budget of that owner bounds a request of this client for the chain.
-fn bounds(owner: &Spender, client: Option<&str>, chain: &Chain) -> bool {
-    match owner {
+/// Whether the budget of that scope bounds a request of this client for the chain.
+fn bounds(scope: &BudgetScope, client: Option<&str>, chain: &Chain) -> bool {
+    let is_of = match &scope.owner {
         Spender::Whole => true,
         Spender::Client(name) => client == Some(&**name),
         Spender::Provider(name) => {
             let mut upstreams = chain.upstreams.iter();
             upstreams.any(|upstream| upstream.provider == *name)
         }
-    }
+    };
+    is_of && scope.has(&chain.target)
 }
 
 /// What budgets are asked of: all places of the chain that are not ruled out already.

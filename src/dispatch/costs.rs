@@ -8,7 +8,9 @@ use super::shared::Dispatch;
 use super::tokens;
 use crate::domain::attempt_record::AttemptRecord;
 use crate::domain::cost::{self, Cost};
+use crate::domain::dialect::Operation;
 use crate::domain::money::Pico;
+use crate::domain::outcome::Class;
 use crate::telemetry::events;
 
 /// What all attempts of a request cost together, in decimals of the configuration's currency.
@@ -64,6 +66,14 @@ pub(super) fn price(
     trace: &RequestTrace,
     records: &mut [AttemptRecord],
 ) {
+    let characters = spoken(request);
+    if characters > 0 {
+        let served = records.iter_mut();
+        for record in served.filter(|record| record.class == Class::Success) {
+            let usage = record.usage.get_or_insert_default();
+            usage.details.characters = characters;
+        }
+    }
     let open = records.iter_mut();
     for record in open.filter(|record| record.cost.is_none() && record.used_tokens()) {
         record.cost = cost_of(dispatch, request, trace, record);
@@ -100,6 +110,16 @@ fn cost_of(
         cost::price(&sheet, &used, &asked, at)
     });
     Cost::of(priced, told, estimated)
+}
+
+/// The characters of the text that a request wants to hear; 0 where it wants something else.
+pub(super) fn spoken(request: &Request) -> u32 {
+    if request.operation != Operation::Speech {
+        return 0;
+    }
+    let text = request.doc.text_of("input");
+    let characters = text.map_or(0, |text| text.chars().count());
+    u32::try_from(characters).unwrap_or(u32::MAX)
 }
 
 /// The service tier that a request asks for.

@@ -196,7 +196,7 @@ impl AttemptRecord {
     /// more, or was not counted. `prompt` is an estimate of the prompt.
     pub fn counted(&self, prompt: u64) -> (Usage, bool) {
         let mut usage = self.usage.unwrap_or_default();
-        let whole = usage.prompt_tokens.is_some() || usage.details.seconds > 0;
+        let whole = usage.prompt_tokens.is_some() || usage.has_pieces();
         if !whole {
             usage.prompt_tokens = Some(prompt);
         }

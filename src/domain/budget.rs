@@ -18,6 +18,6 @@ pub use ledger::{
 };
 pub use meter::{PersistedMeter, Ticket};
 pub use period::Period;
-pub use policy::{BudgetPolicy, Mode, Spender, UnpricedSpend};
+pub use policy::{BudgetPolicy, BudgetScope, Mode, Payer, Spender, UnpricedSpend};
 pub use spend::{KEPT_DAYS, MOST_ROWS, SpendBy, SpendKey, SpendLedger, SpendSum};
 pub use standing::BudgetStanding;

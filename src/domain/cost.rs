@@ -1,7 +1,6 @@
 //! What an answer cost: what it used, priced by a sheet, in integers. No I/O, no clock, no logging.
 
 mod components;
-mod moment;
 #[cfg(test)]
 mod tests;
 
@@ -111,15 +110,18 @@ impl Cost {
 /// something that was used: unknown is not zero. `asked` is the service tier that was asked for, which holds where the
 /// answer does not say which one served it.
 pub fn price(sheet: &PriceSheet, usage: &Usage, asked: &str, at: SystemTime) -> Option<Priced> {
+    let unix = unix(at);
+    let sheet = sheet.at(unix)?;
     let served = usage.details.tier.or(tier(asked));
     let used = Components::of(usage);
     let mut flags = CostFlags::default();
-    let rates = rates(sheet, used.prompt(), served, at, &mut flags);
+    let rates = rates(sheet, used.prompt(), served, unix, &mut flags);
     flags.no_hour_price = used.write_1h > 0 && rates.cache_write_1h.is_none();
     flags.no_search_price = used.searches > 0 && search(&sheet.pieces).is_none();
     let factors = factors(sheet, usage);
     let mut sum: u128 = 0;
-    for (count, rate) in priced_parts(&used, &rates, &sheet.pieces) {
+    let counted = usage.total().is_some();
+    for (count, rate) in priced_parts(&used, &rates, &sheet.pieces, counted) {
         if count > 0 {
             sum = sum.saturating_add(component(count, rate?, &factors));
         }
@@ -170,14 +172,13 @@ fn rates(
     sheet: &PriceSheet,
     prompt: u64,
     served: ShortWord,
-    at: SystemTime,
+    unix: i64,
     flags: &mut CostFlags,
 ) -> Rates {
     let mut rates = sheet.rates;
-    if !sheet.off_peak.is_empty() {
-        let now = moment::Moment::of(at);
-        let holds = sheet.off_peak.iter().find(|hours| now.is_within(hours));
-        rates = holds.map_or(rates, |hours| hours.rates.over(rates));
+    let mut off_peak = sheet.off_peak.iter();
+    if let Some(hours) = off_peak.find(|off_peak| off_peak.hours.holds(unix)) {
+        rates = hours.rates.over(rates);
     }
     rates = long(&sheet.above, prompt).map_or(rates, |long| long.over(rates));
     // `standard` says that no other one served it, whatever was asked for.
@@ -202,12 +203,15 @@ fn long(above: &[LongPrompt], prompt: u64) -> Option<Rates> {
     longest.map(|step| step.rates)
 }
 
-/// Each component's count with its price, every token once.
+/// Each component's count with its price, every token once. `counted`: whether tokens were: what was made is paid by them
+/// where its pieces have no price of their own.
 fn priced_parts(
     used: &Components,
     rates: &Rates,
     pieces: &PiecePrices,
-) -> [(u64, Option<Pico>); 12] {
+    counted: bool,
+) -> [(u64, Option<Pico>); 15] {
+    let or_tokens = |price: Option<Pico>| price.or(counted.then_some(Pico::ZERO));
     let cached = rates.cached_input.or(rates.input);
     let write = rates.cache_write.or(rates.input);
     [
@@ -223,7 +227,18 @@ fn priced_parts(
         (used.output_images, rates.image_tokens.or(rates.output)),
         (used.searches, search(pieces).or(Some(Pico::ZERO))),
         (used.seconds, pieces.second),
+        (used.images, or_tokens(pieces.image)),
+        (used.pages, or_tokens(pieces.page)),
+        (used.characters, or_tokens(pieces.character)),
     ]
+}
+
+/// Seconds since 1970.
+fn unix(at: SystemTime) -> i64 {
+    let since = at.duration_since(SystemTime::UNIX_EPOCH);
+    since.map_or(0, |since| {
+        i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+    })
 }
 
 /// What a search costs. Answers do not say how much of the web one read.

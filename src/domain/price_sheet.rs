@@ -1,5 +1,6 @@
 //! What a model costs, in one normal form for all sources. No I/O, no clock, no logging.
 
+use super::calendar::Calendar;
 use super::money::Pico;
 
 /// What one token of each kind costs. `None` means that the source has no rate of its own: what holds then is said at
@@ -69,13 +70,11 @@ pub struct TierRates {
     pub above: Vec<LongPrompt>,
 }
 
-/// Rates of some hours of the day, in UTC.
+/// Rates of some hours of the day.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct OffPeak {
-    /// Minutes of the day at which they begin and end; the end is outside. May go over midnight.
-    pub minutes: (u16, u16),
-    /// Days of the week on which they begin, Monday first.
-    pub days: [bool; 7],
+    /// The hours.
+    pub hours: Calendar,
     /// A rate that is missing here is the standard one.
     pub rates: Rates,
 }
@@ -97,6 +96,22 @@ pub struct PiecePrices {
     pub search: [Option<Pico>; 3],
 }
 
+/// From when until when prices hold, in seconds since 1970.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct PriceDates {
+    /// From this moment on; `None`: always before `until`.
+    pub from: Option<i64>,
+    /// Before this moment; `None`: always after `from`.
+    pub until: Option<i64>,
+}
+
+impl PriceDates {
+    /// Whether they hold at this moment, in seconds since 1970.
+    pub fn hold(self, unix: i64) -> bool {
+        self.from.is_none_or(|from| from <= unix) && self.until.is_none_or(|until| unix < until)
+    }
+}
+
 /// Everything one source says of what a model costs. Sheets of two sources are never mixed: a rate of one beside a rate of
 /// the other fits nobody's bill.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -113,4 +128,40 @@ pub struct PriceSheet {
     pub multiply: Vec<(Box<str>, u32)>,
     /// Beside tokens.
     pub pieces: PiecePrices,
+    /// When all of this holds.
+    pub dates: PriceDates,
+    /// Sheets of other dates: where this one does not hold, the first of them that does.
+    pub others: Vec<PriceSheet>,
+}
+
+impl PriceSheet {
+    /// The sheet of a moment, in seconds since 1970. `None`: nothing is known of its prices.
+    pub fn at(&self, unix: i64) -> Option<&Self> {
+        let mut all = std::iter::once(self).chain(&self.others);
+        all.find(|sheet| sheet.dates.hold(unix))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_sheet_that_holds_at_a_moment_counts() {
+        let of = |from, until, others| PriceSheet {
+            dates: PriceDates { from, until },
+            others,
+            ..PriceSheet::default()
+        };
+        let later = of(Some(100), None, Vec::new());
+        let between = of(Some(50), Some(150), Vec::new());
+        let all = of(None, Some(20), vec![later, between]);
+        let from = |unix| all.at(unix).map(|sheet| sheet.dates.from);
+        assert_eq!(from(19), Some(None));
+        assert_eq!(from(20), None, "the end is outside");
+        assert_eq!(from(50), Some(Some(50)));
+        assert_eq!(from(100), Some(Some(100)));
+        let always = PriceSheet::default();
+        assert_eq!(always.at(i64::MIN), Some(&always));
+    }
 }

@@ -19,7 +19,7 @@ pub struct Usage {
 }
 
 /// What only some upstreams report, and what only costs depend on. A count of 0 stands for none and for one that was not
-/// reported: both cost nothing of their own, since all of them but the last two are parts of the prompt or the answer.
+/// reported: both cost nothing of their own, since they are parts of the prompt or the answer, or pieces that are not there.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct UsageDetails {
     /// The part of the prompt that was written to a cache.
@@ -38,6 +38,12 @@ pub struct UsageDetails {
     pub searches: u32,
     /// Seconds of sound, where they are counted in place of tokens.
     pub seconds: u32,
+    /// Pictures that were made.
+    pub images: u32,
+    /// Pages that were read.
+    pub pages: u32,
+    /// Characters of a text that was spoken.
+    pub characters: u32,
     /// The service tier that served the answer, in OpenAI's words; `standard` for the usual one.
     pub tier: ShortWord,
     /// Where the answer was made.
@@ -59,6 +65,9 @@ impl UsageDetails {
             output_images: both(self.output_images, later.output_images),
             searches: both(self.searches, later.searches),
             seconds: both(self.seconds, later.seconds),
+            images: both(self.images, later.images),
+            pages: both(self.pages, later.pages),
+            characters: both(self.characters, later.characters),
             tier: later.tier.or(self.tier),
             geo: later.geo.or(self.geo),
             speed: later.speed.or(self.speed),
@@ -118,12 +127,24 @@ impl Usage {
         }
     }
 
+    /// Whether something is counted that is paid by the piece, in place of tokens or beside them.
+    pub fn has_pieces(&self) -> bool {
+        let UsageDetails {
+            seconds,
+            images,
+            pages,
+            characters,
+            ..
+        } = self.details;
+        seconds.max(images).max(pages).max(characters) > 0
+    }
+
     /// Whether anything is told that may be charged for: also a count of 0.
     pub fn tells(&self) -> bool {
         let details = &self.details;
         self.total().is_some()
             || details.cost > Pico::ZERO
-            || details.seconds > 0
+            || self.has_pieces()
             || details.searches > 0
     }
 }

@@ -15,20 +15,26 @@ pub struct Until(pub Instant);
 pub struct Clock {
     origin: Instant,
     wall_origin: SystemTime,
+    /// Whether the wall's time is that of the system, and not made up.
+    is_real: bool,
 }
 
 impl Clock {
-    /// A clock whose [`Time::ZERO`] is now, and whose wall time is now `wall`.
+    /// A clock whose [`Time::ZERO`] is now, and whose wall time is now `wall`, whatever the system's is.
     pub fn starting_at(wall: SystemTime) -> Self {
         Self {
             origin: Instant::now(),
             wall_origin: wall,
+            is_real: false,
         }
     }
 
     /// A clock whose [`Time::ZERO`] is now.
     pub fn start() -> Self {
-        Self::starting_at(SystemTime::now())
+        Self {
+            is_real: true,
+            ..Self::starting_at(SystemTime::now())
+        }
     }
 
     /// The present time.
@@ -48,10 +54,14 @@ impl Clock {
 
     /// Now on both clocks, the wall's as the system shows it at this moment.
     pub fn anchor(&self) -> Anchor {
+        let wall = match self.is_real {
+            true => SystemTime::now(),
+            false => self.wall(),
+        };
         Anchor {
             time: self.now(),
             // Before 1970 the clock was never set.
-            wall: SystemTime::now()
+            wall: wall
                 .duration_since(SystemTime::UNIX_EPOCH)
                 .unwrap_or_default(),
         }

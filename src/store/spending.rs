@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::snapshot::SnapshotSpending;
-use crate::domain::budget::{Period, PersistedMeter, SpendKey, SpendSum, Spender};
+use crate::domain::budget::{BudgetScope, Period, PersistedMeter, SpendKey, SpendSum, Spender};
 use crate::domain::money::Pico;
 
 /// Rows beyond this are not read.
@@ -23,6 +23,8 @@ struct WindowRecord {
     of: String,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     name: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    targets: Vec<Box<str>>,
     every: String,
     timezone: String,
     number: i64,
@@ -53,8 +55,9 @@ impl StoredSpending {
 
     pub(super) fn encoded(spending: &SnapshotSpending) -> Self {
         let windows = spending.meters.iter().map(|meter| WindowRecord {
-            of: meter.owner.kind().to_owned(),
-            name: meter.owner.name().to_owned(),
+            of: meter.scope.owner.kind().to_owned(),
+            name: meter.scope.owner.name().to_owned(),
+            targets: meter.scope.targets.to_vec(),
             every: meter.period.word(),
             timezone: meter.zone.to_string(),
             number: meter.number,
@@ -87,7 +90,10 @@ impl StoredSpending {
         let meters = windows.filter_map(|record| {
             let told = record.told.into_iter();
             Some(PersistedMeter {
-                owner: Spender::of(&record.of, &record.name)?,
+                scope: BudgetScope {
+                    owner: Spender::of(&record.of, &record.name)?,
+                    targets: record.targets.into(),
+                },
                 period: Period::read(&record.every)?,
                 zone: record.timezone.into(),
                 number: record.number,
@@ -125,7 +131,10 @@ mod tests {
     fn what_was_spent_is_read_back() {
         let spending = SnapshotSpending {
             meters: vec![PersistedMeter {
-                owner: Spender::Client("ci".into()),
+                scope: BudgetScope {
+                    owner: Spender::Client("ci".into()),
+                    targets: ["v".into()].into(),
+                },
                 period: Period::Hours(5),
                 zone: "UTC".into(),
                 number: 7,

@@ -9,7 +9,8 @@ use super::encoding::{Decoder, codings};
 use super::usage;
 use crate::domain::usage::Usage;
 
-/// How the fields begin that hold an object of counts: `usage` and, Gemini's, `usageMetadata`.
+/// How the fields begin that hold an object of counts: `usage`, Gemini's `usageMetadata`, and `usage_info` of Mistral's
+/// readers of documents.
 const OBJECTS: &[u8] = b"\"usage";
 /// How the fields end that hold a count of their own: Ollama's `prompt_eval_count` and `eval_count`.
 const COUNTS: &[u8] = b"eval_count\"";
@@ -127,7 +128,9 @@ fn object(text: &[u8]) -> PassingPart<Option<Usage>> {
             false => PassingPart::Other,
         };
     };
-    if ![&b"usage"[..], b"usageMetadata"].contains(&name.get(..end).unwrap_or_default()) {
+    if ![&b"usage"[..], b"usageMetadata", b"usage_info"]
+        .contains(&name.get(..end).unwrap_or_default())
+    {
         return PassingPart::Other;
     }
     let value = match value_of(name.get(end + 1..).unwrap_or_default()) {
@@ -262,6 +265,15 @@ mod tests {
                     assert_eq!(seen, (prompt, answer), "{text:.80} {piece}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn pages_that_were_read_are_found() {
+        let text = br#"{"pages":[],"usage_info":{"pages_processed":29,"doc_size_bytes":1}}"#;
+        for piece in [1, 7, 1000] {
+            let found = found(text, piece).unwrap();
+            assert_eq!(found.details.pages, 29, "{piece}");
         }
     }
 

@@ -8,8 +8,10 @@ mod fields;
 use fields::{CountFields, Raw, amount, count, has, number, parse, small, text};
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
+use crate::domain::dialect::Operation;
 use crate::domain::money::Pico;
 use crate::domain::usage::{Usage, UsageDetails};
 use crate::domain::word::ShortWord;
@@ -49,6 +51,41 @@ pub(super) fn with_tier(usage: Option<Usage>, tier: Raw<'_>) -> Option<Usage> {
     let beside = ShortWord::of(&text(tier).unwrap_or_default());
     usage.details.tier = usage.details.tier.or(beside);
     Some(usage)
+}
+
+/// The usage with what the answer to such a request has of things that are paid by the piece: pictures, and the seconds of the
+/// sound that was heard, where nothing else is told.
+pub(super) fn with_pieces(
+    usage: Option<Usage>,
+    operation: Operation,
+    answer: &[u8],
+) -> Option<Usage> {
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct Pieces<'a> {
+        #[serde(borrow)]
+        data: Raw<'a>,
+        #[serde(borrow)]
+        duration: Raw<'a>,
+    }
+    let pieces = match operation {
+        Operation::ImageGenerations | Operation::ImageEdits => parse::<Pieces<'_>>(answer),
+        Operation::Transcriptions | Operation::Translations if usage.is_none() => parse(answer),
+        _ => None,
+    };
+    let Some(Pieces { data, duration }) = pieces else {
+        return usage;
+    };
+    let mut counted = usage.unwrap_or_default();
+    match operation {
+        Operation::ImageGenerations | Operation::ImageEdits => {
+            let list = data.and_then(|raw| serde_json::from_str::<Vec<IgnoredAny>>(raw.get()).ok());
+            let made = list.map_or(0, |list| list.len());
+            counted.details.images = u32::try_from(made).unwrap_or(u32::MAX);
+        }
+        _ => counted.details.seconds = seconds(duration),
+    }
+    counted.has_pieces().then_some(counted).or(usage)
 }
 
 fn usage(fields: &CountFields<'_>) -> Usage {
@@ -196,6 +233,10 @@ fn details(fields: &CountFields<'_>) -> UsageDetails {
             Some("duration") => seconds(fields.seconds),
             _ => 0,
         },
+        pages: small(fields.pages_processed),
+        // Not in an object of counts.
+        images: 0,
+        characters: 0,
         tier: word(fields.service_tier.or(fields.traffic_type)),
         geo: word(fields.inference_geo),
         speed: word(fields.speed),

@@ -21,6 +21,11 @@ llm:
     - {{name: a, base_url: <a>, model: m, api_key: k, passthrough: true, price: {{input: 0, output: 1000}}}}
     - {{name: b, base_url: <b>, model: m, api_key: k, price: {{input: 0, output: 1000}}, budgets: [{{amount: 0.1, every: total}}]}}
     - {{name: free, base_url: <b>, model: m, api_key: k, price: {{input: 0, output: 0}}}}
+    - {{name: fetched, base_url: <a>, model: m, api_key: k, fetch: stream, price: {{input: 0, output: 1000}}}}
+    - {{name: paint, base_url: <a>, model: m, api_key: k, price: {{per_image: 0.04}}}}
+    - {{name: say, base_url: <a>, model: m, api_key: k, price: {{per_character: 0.000015}}}}
+    - {{name: hear, base_url: <a>, model: m, api_key: k, price: {{per_second: 0.0001}}}}
+    - {{name: ocr, base_url: <a>, model: m, api_key: k, passthrough: true, price: {{per_page: 0.001}}}}
     - {{name: unknown, base_url: <b>, model: m, api_key: k}}
   virtual:
     - {{name: v, upstreams: [b, unknown, a]}}
@@ -67,6 +72,11 @@ impl Scene {
         })
         .await;
         self.budget().await
+    }
+
+    async fn spent(&self) -> f64 {
+        let spent = self.settled().await["spent"].clone();
+        spent.as_str().unwrap().parse().unwrap()
     }
 
     async fn budget(&self) -> Value {
@@ -344,4 +354,113 @@ async fn what_was_spent_is_told_and_outlives_a_kill() {
         assert_eq!(wrong.status, 400);
         drop(side);
     }
+}
+
+#[tokio::test]
+async fn a_fetched_answer_that_its_caller_leaves_is_paid_for() {
+    let more = "dispatch: {await_cooldown: 0s}\n";
+    let scene = Scene::new("{amount: 1, every: day}", more).await;
+    let gate = Gate::new();
+    let words = Behaviour::streams(&["x", "y", "z"]);
+    scene
+        .a
+        .on(Match::any(), [words.gate(At::AfterPart(3), &gate)]);
+    // Something of it came.
+    let call = scene.ask("fetched", 150).spawn();
+    scene.a.wait_for(1).await;
+    call.abort();
+    let spent = scene.settled().await["spent"].clone();
+    assert!(spent != "0.000000", "{spent}");
+    // Nothing of it came.
+    let before: f64 = spent.as_str().unwrap().parse().unwrap();
+    let closed = Gate::new();
+    let words = Behaviour::streams(&["x"]);
+    scene
+        .a
+        .on(Match::any(), [words.gate(At::BeforeHead, &closed)]);
+    let call = scene.ask("fetched", 150).spawn();
+    scene.a.wait_for(2).await;
+    call.abort();
+    let after = scene.settled().await["spent"].clone();
+    let after: f64 = after.as_str().unwrap().parse().unwrap();
+    assert!((after - before - 0.15).abs() < 1e-9, "{before} {after}");
+}
+
+#[tokio::test]
+async fn a_budget_of_targets_counts_what_goes_to_them() {
+    let budgets = "{amount: 0.01, every: total, targets: [v, b]}";
+    let scene = Scene::new(budgets, "").await;
+    scene.a.on(Match::any(), [answers(8)]);
+    scene.b.on(Match::any(), [answers(8)]);
+    // Not one of them.
+    for _ in 0..3 {
+        assert_eq!(scene.ask("a", 8).send().await.status, 200);
+    }
+    assert_eq!(scene.settled().await["spent"], "0.000000");
+    assert_eq!(scene.ask("b:m", 8).send().await.status, 200);
+    let budget = scene.settled().await;
+    assert_eq!(budget["spent"], "0.008000");
+    assert_eq!(budget["targets"], json!(["b", "v"]));
+    for target in ["v", "b", "b:m"] {
+        let answer = scene.ask(target, 8).send().await;
+        answer.assert_error(429, CODE);
+        assert!(answer.text().contains("for `b`, `v`"), "{}", answer.text());
+    }
+    assert_eq!(scene.ask("a", 8).send().await.status, 200);
+}
+
+#[tokio::test]
+async fn pictures_sound_and_pages_are_paid_by_the_piece() {
+    let scene = Scene::new("{amount: 1, every: total}", "").await;
+    let pictures = json!({"created": 1, "data": [{"url": "x"}, {"url": "y"}, {"url": "z"}]});
+    let read = json!({"pages": [], "usage_info": {"pages_processed": 29}});
+    let heard = json!({"text": "hi", "duration": 8.47});
+    for (path, behaviour, body, cost) in [
+        (
+            "/v1/images/generations",
+            Behaviour::json(200, &pictures.to_string()),
+            json!({"model": "paint", "prompt": "a cat", "n": 3}),
+            "0.120000",
+        ),
+        (
+            "/v1/audio/speech",
+            Behaviour::body(200, "audio/mpeg", "sound"),
+            json!({"model": "say", "input": "twelve chärs", "voice": "x"}),
+            "0.000180",
+        ),
+        (
+            "/passthrough/ocr/ocr",
+            Behaviour::json(200, &read.to_string()),
+            json!({}),
+            "0.029000",
+        ),
+    ] {
+        let before = scene.spent().await;
+        scene.a.on(Match::any(), [behaviour]);
+        let answer = by_ci(scene.side.gateway.post(path, body.to_string()))
+            .send()
+            .await;
+        assert_eq!(answer.status, 200, "{path}: {}", answer.text());
+        let cost: f64 = cost.parse().unwrap();
+        let spent = scene.spent().await - before;
+        assert!((spent - cost).abs() < 1e-9, "{path}: {spent}");
+    }
+    scene
+        .a
+        .on(Match::any(), [Behaviour::json(200, &heard.to_string())]);
+    let form = b"--XX\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nhear\r\n--XX\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.wav\"\r\n\r\nabc\r\n--XX--\r\n";
+    let gateway = &scene.side.gateway;
+    let path = "/v1/audio/transcriptions";
+    let call = gateway.call_at(
+        gateway.address(),
+        reqwest::Method::POST,
+        path,
+        Some(form.to_vec()),
+    );
+    let call = call.header("content-type", "multipart/form-data; boundary=XX");
+    let before = scene.spent().await;
+    let answer = by_ci(call).send().await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let spent = scene.spent().await - before;
+    assert!((spent - 0.0009).abs() < 1e-9, "nine seconds begun: {spent}");
 }

@@ -119,6 +119,42 @@ fn the_policy_latency_stays_near_an_oracle() {
     }
 }
 
+/// Requests that come at once, crashes and kills: no budget is exceeded by more than is promised, none refuses what it has
+/// room for, and nothing stays reserved (law L13).
+#[test]
+fn budgets_hold_for_many_at_once_and_over_crashes_and_kills() {
+    let named = |seed| Setup {
+        scenario: Scenario::Budgets,
+        requests: 640,
+        ..setup(seed)
+    };
+    let total = hold((1..=8).chain([26]).map(named));
+    let figures = report::figures(&total);
+    assert!(total.over_budget > 500 && total.steered > 200, "{figures}");
+    assert!(total.kills > 10 && total.crashes.len() == 4, "{figures}");
+}
+
+/// Conversations stay where their prompts are cached, unless that would overload an upstream (law L14), and come back after an
+/// outage.
+#[test]
+fn prompts_are_found_in_caches_and_conversations_come_home() {
+    let scenarios = [
+        (Scenario::Sessions, 0.8, 0.0),
+        (Scenario::SessionsOutage, 0.75, 0.7),
+    ];
+    for (scenario, cached, home) in scenarios {
+        let named = |seed| Setup {
+            scenario,
+            ..setup(seed)
+        };
+        let total = hold((1..=8).map(named));
+        let figures = report::figures(&total);
+        assert!(total.regret() <= 0.001, "{figures}");
+        assert!(total.cached_share() >= cached, "{figures}");
+        assert!(total.home_share() >= home, "{figures}");
+    }
+}
+
 #[test]
 fn a_key_in_the_log_would_be_heard() {
     let listener = Listener::default();

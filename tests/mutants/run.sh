@@ -48,7 +48,9 @@ build() {
   }
 }
 
-simulate() { "$target/debug/examples/simulate" --until-broken "$@" >"$tree/out.log" 2>&1; }
+# With the scenario that a patch names; the swarm for the others.
+scenario=swarm
+simulate() { "$target/debug/examples/simulate" --until-broken --scenario "$scenario" "$@" >"$tree/out.log" 2>&1; }
 
 # "LAW REQUESTS" of the last simulation; "- REQUESTS" where no law broke.
 outcome() {
@@ -70,7 +72,9 @@ printf '%-32s %-14s %-10s %9s  %s\n' '(none)' - - "$requests" "$from..$((from + 
 
 for name in "${names[@]}"; do
   patch=$root/tests/mutants/$name.patch
-  laws=$(sed -n '1s/.*Must break: \(.*\)\.$/\1/p' "$patch")
+  laws=$(sed -n '1s/.*Must break: \([^.]*\)\..*/\1/p' "$patch")
+  scenario=$(sed -n '1s/.* Scenario: \([a-z-]*\)\.$/\1/p' "$patch")
+  scenario=${scenario:-swarm}
   file=$(sed -n 's|^+++ b/||p' "$patch")
   cp "$tree/$file" "$tree/original"
   (cd "$tree" && git apply "$patch")

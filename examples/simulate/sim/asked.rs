@@ -37,6 +37,16 @@ pub struct Asked {
     pub raced: bool,
     /// How often its client came for more when the deadline had passed.
     pub late_reads: u32,
+    pub ended: Option<Time>,
+    /// So many kills there were before it came.
+    pub epoch: u32,
+    /// No budget had room for it.
+    pub over_budget: bool,
+    /// A budget sent it elsewhere: the upstreams of the target that it asked for.
+    pub steered: bool,
+    pub own_slots: Vec<Slot>,
+    /// Requests at each maker when it came, where that is clear.
+    pub loads: Option<Vec<u64>>,
 }
 
 impl Slot {
@@ -69,6 +79,12 @@ impl Asked {
             seen: Vec::new(),
             raced: false,
             late_reads: 0,
+            ended: None,
+            epoch: 0,
+            over_budget: false,
+            steered: false,
+            own_slots: Vec::new(),
+            loads: None,
         }
     }
 

@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use pointsman::actors::status::Life;
 use pointsman::domain::breaker::BreakerGate;
+use pointsman::domain::money::Pico;
 use pointsman::domain::time::Time;
 
 use super::listen;
 use super::model::Breaker;
+use super::purses;
 use super::state::State;
 
 /// Dates have whole seconds and timers whole milliseconds.
@@ -17,6 +19,7 @@ const SLACK: Duration = Duration::from_millis(5);
 /// Every message has been handled: compares what actors publish with the books.
 pub fn audit(state: &mut State) {
     state.tally.audits += 1;
+    purses::audit(state);
     let now = state.clock.now();
     let mut wrong: Vec<(&'static str, String)> = Vec::new();
     let cells = state.cells.clone();
@@ -199,6 +202,17 @@ pub fn idle(state: &mut State) {
             0,
             format!("{held} bytes are counted that nobody holds"),
         );
+    }
+    let unix = purses::unix(state.clock.wall());
+    let views = state.purses.ledger.iter().flat_map(|it| it.views(unix));
+    let kept = views.into_iter().find(|view| view.reserved > Pico::ZERO);
+    if let Some(view) = kept {
+        let what = format!(
+            "{}: {} is reserved by nobody",
+            view.budget.described(),
+            view.reserved
+        );
+        state.break_law("L13", 0, what);
     }
     let open = state.asked.iter().position(|asked| !asked.over);
     if let Some(number) = open {

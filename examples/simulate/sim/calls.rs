@@ -62,6 +62,7 @@ impl State {
     pub fn start(&mut self, request: u32, spot: Spot, sent: Option<&str>) -> (u32, Script) {
         let now = self.clock.now();
         let attempt = self.attempts.len() as u32;
+        self.steers(request, spot, now);
         self.may_start(request, spot, attempt, now);
         let world = Arc::clone(&self.world);
         let maker = &world.makers[spot.maker];
@@ -100,7 +101,12 @@ impl State {
             gap: Duration::from_millis(maker.gap),
             idle: maker.timeouts.idle,
             wall: self.clock.wall(),
+            answer: self.asked[request as usize].plan.answer,
+            counts: !world.economy.budgets.is_empty(),
         };
+        if fault.serves() {
+            self.caches(request, spot, now);
+        }
         let script = write(&scene, &mut dice);
         self.attempts.push(Attempt {
             request,
@@ -191,6 +197,12 @@ impl State {
         let maker = &world.makers[spot.maker];
         let asked = &self.asked[request as usize];
         let mut wrong: Vec<(&'static str, String)> = Vec::new();
+        if self.refuses_unpriced(request, spot.maker) {
+            wrong.push(("L13", format!("{} has no price", maker.name)));
+        }
+        if let Some(why) = self.overloads(request, spot.maker) {
+            wrong.push(("L14", why));
+        }
         if asked.left {
             wrong.push(("L10", "an attempt for a client that left".to_owned()));
         }

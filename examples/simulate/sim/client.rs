@@ -35,14 +35,18 @@ pub enum End {
     /// The upstream's own refusal came back.
     Relayed,
     Failed,
+    /// No budget has room for it.
+    OverBudget,
     Left,
 }
 
 pub async fn ask(shared: Shared, dispatch: Arc<Dispatch>, plan: Plan) -> End {
-    let (number, clock, deadline) = {
+    let (number, clock, deadline, client) = {
         let mut state = shared.lock();
         let number = state.arrive(plan.clone());
-        (number, state.clock, state.asked[number as usize].deadline)
+        let deadline = state.asked[number as usize].deadline;
+        let client = state.purses.client(plan.client);
+        (number, state.clock, deadline, client)
     };
     let end = clock.instant(deadline) + TICK;
     let leaves_at = match plan.hang_up {
@@ -63,7 +67,7 @@ pub async fn ask(shared: Shared, dispatch: Arc<Dispatch>, plan: Plan) -> End {
         begins_within: None,
         silence: None,
         await_cooldown: plan.await_cooldown,
-        client: None,
+        client,
         unsupported: None,
         affinity: None,
         fetched: false,
@@ -88,6 +92,15 @@ pub async fn ask(shared: Shared, dispatch: Arc<Dispatch>, plan: Plan) -> End {
             listen::shown(&mut state, number, &failed);
             listen::shown(&mut state, number, &failed.message);
             judge_failure(&mut state, number, &failed);
+            let budget = [ErrorCode::ClientBudgetExhausted, ErrorCode::UnpricedModel];
+            if budget.contains(&failed.code) {
+                let now = clock.now();
+                state.asked[number as usize].over_budget = true;
+                state.purses.was_refused(number, now, failed.code);
+                state.tally.over_budget += 1;
+                state.over(number, failed.code.as_str());
+                return End::OverBudget;
+            }
             judge_loss(&mut state, number, failed.code.as_str());
             let could = oracle::could(&state, number);
             if could {

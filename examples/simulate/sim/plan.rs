@@ -8,6 +8,11 @@ use super::dice::Dice;
 use super::fault::Fault;
 use super::world::World;
 
+/// Tokens of the prompt, as upstreams count them.
+pub const PROMPT: u64 = 5;
+/// Tokens of an answer, where nothing else is drawn.
+const ANSWER: u64 = 7;
+
 /// When a client leaves before its answer is complete.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum HangUp {
@@ -33,6 +38,16 @@ pub struct Plan {
     pub stops: Option<u32>,
     /// What it brings upon itself at every upstream.
     pub own: Option<Fault>,
+    /// Which of the clients with budgets it is, if it is one.
+    pub client: Option<u64>,
+    /// The bound that it names.
+    pub max_tokens: Option<u64>,
+    /// How long answers are, as upstreams count their tokens.
+    pub answer: u64,
+    /// The conversation that it belongs to.
+    pub session: Option<u64>,
+    /// After so many kills the process was started that serves it.
+    pub epoch: u32,
 }
 
 impl Plan {
@@ -89,7 +104,7 @@ impl Plan {
         } else {
             None
         };
-        Self {
+        let mut plan = Self {
             pause,
             name: dice.pick(&world.names),
             stream: dice.chance(manners.streams),
@@ -105,6 +120,42 @@ impl Plan {
             stops: dice
                 .chance(manners.stoppers)
                 .then(|| dice.between(0, 4) as u32),
+            client: None,
+            max_tokens: None,
+            answer: ANSWER,
+            session: None,
+            epoch: 0,
+        };
+        plan.spend(world, index);
+        plan
+    }
+
+    /// Who pays for it, how much it may cost and does, and which conversation it goes on with; of dice of their own.
+    fn spend(&mut self, world: &World, index: u32) {
+        let dice = &mut Dice::of(&[world.setup.seed, 14, u64::from(index)]);
+        if world.sessions > 0 {
+            // The first one is busier than all others.
+            let any = dice.below(world.sessions);
+            self.session = Some(if dice.chance(0.2) { 0 } else { any });
+        }
+        let economy = &world.economy;
+        if economy.budgets.is_empty() {
+            return;
+        }
+        let client = dice.below(economy.clients + 1);
+        self.client = (client < economy.clients).then_some(client);
+        let most = dice.between(20, 200);
+        self.max_tokens = dice.chance(0.9).then_some(most);
+        // Some upstreams make more than they may.
+        self.answer = match dice.chance(0.1) {
+            true => most * 2,
+            false => dice.between(1, most),
+        };
+        if economy.group > 0 {
+            self.pause = match index % economy.group {
+                0 => dice.millis(300_000, 1_500_000),
+                _ => Duration::ZERO,
+            };
         }
     }
 
@@ -125,14 +176,24 @@ impl Plan {
             slow: None,
             stops: None,
             own: None,
+            client: None,
+            max_tokens: None,
+            answer: ANSWER,
+            session: None,
+            epoch: 0,
         }
     }
 
     /// The body that it sends; the request's number is in it, so that upstreams know who asks.
     pub fn body(&self, index: u32) -> Bytes {
+        let session = self.session.map(|it| format!(r#","session_id":"s{it}""#));
+        let most = self.max_tokens.map(|it| format!(r#","max_tokens":{it}"#));
         Bytes::from(format!(
-            r#"{{"model":"{}","messages":[{{"role":"user","content":"hello"}}],"user":"r{index};","stream":{}}}"#,
-            self.name, self.stream
+            r#"{{"model":"{}","messages":[{{"role":"user","content":"hello"}}],"user":"r{index};","stream":{}{}{}}}"#,
+            self.name,
+            self.stream,
+            session.unwrap_or_default(),
+            most.unwrap_or_default(),
         ))
     }
 }

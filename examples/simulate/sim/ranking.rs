@@ -5,7 +5,9 @@ use std::time::Duration;
 use pointsman::domain::money::Pico;
 use pointsman::domain::time::Time;
 
+use super::plan::PROMPT;
 use super::scenario::Scenario;
+use super::sessions;
 use super::state::State;
 use super::tally::Tally;
 
@@ -18,6 +20,7 @@ const WELL_AFTER: Duration = Duration::from_secs(60);
 pub fn judge(state: &mut State, tally: &mut Tally) {
     match state.world.setup.scenario {
         Scenario::Cheapest => judge_costs(state),
+        Scenario::SessionsOutage => sessions::come_home(state, tally),
         other if other.is_about_latency() => measure_latencies(state, tally),
         _ => {}
     }
@@ -26,7 +29,13 @@ pub fn judge(state: &mut State, tally: &mut Tally) {
 /// No request goes first to an upstream that is dearer than the cheapest healthy one by more than the band (law L11).
 fn judge_costs(state: &mut State) {
     let world = &state.world;
-    let price = |maker: usize| world.makers[maker].price.unwrap_or(Pico::MAX);
+    // One of these requests and its answer.
+    let price = |maker: usize| {
+        let rates = world.makers[maker].rates();
+        rates.map_or(Pico::MAX, |(input, output)| {
+            input.times(PROMPT).plus(output.times(2 * PROMPT))
+        })
+    };
     let is_well = |maker: &usize, at: Duration| {
         let mut troubles = world.makers[*maker].troubles.iter();
         troubles.all(|trouble| at < trouble.from || trouble.to + WELL_AFTER <= at)

@@ -53,6 +53,20 @@ impl Reloads {
         }
     }
 
+    /// Another process with the same configuration serves from now on. What the earlier one serves goes on, for it cannot be
+    /// taken back here.
+    pub fn renew(&mut self) {
+        let dispatch = run::dispatch(
+            &self.world,
+            &self.tree,
+            &self.shared,
+            self.clock,
+            self.spec.generation,
+            Some(&self.dispatch),
+        );
+        self.dispatch = Arc::new(dispatch);
+    }
+
     /// Before each client: now and then a reload, and now and then the end of an earlier configuration.
     pub async fn turn(&mut self) {
         let over = |(_, dispatch): &(u64, Weak<Dispatch>)| dispatch.strong_count() == 0;
@@ -68,15 +82,7 @@ impl Reloads {
             self.apply().await;
         }
         if due {
-            let dispatch = run::dispatch(
-                &self.world,
-                &self.tree,
-                &self.shared,
-                self.clock,
-                self.spec.generation,
-                Some(&self.dispatch),
-            );
-            self.dispatch = Arc::new(dispatch);
+            self.renew();
         }
     }
 

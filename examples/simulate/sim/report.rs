@@ -74,6 +74,24 @@ pub fn figures(tally: &Tally) -> String {
         let regret = tally.latency_regret() * 100.0;
         line("regret of latency", format!("{regret:.1} %"));
     }
+    if tally.over_budget + tally.steered + tally.kills > 0 {
+        line("refused for a budget", tally.over_budget.to_string());
+        line("sent elsewhere by a budget", tally.steered.to_string());
+        line("kills of the ledger's process", tally.kills.to_string());
+        let over = tally.most_over as f64 / 10.0;
+        line("most spent above a hard budget", format!("{over:.1} %"));
+    }
+    if tally.cacheable > 0 {
+        let share = tally.cached_share() * 100.0;
+        line("prompts in caches, of the ideal", format!("{share:.1} %"));
+    }
+    if tally.homes > 0 {
+        let share = tally.home_share() * 100.0;
+        line(
+            "conversations home after an outage",
+            format!("{share:.1} %"),
+        );
+    }
     line("amplification", format!("{:.4}", tally.amplification()));
     if tally.requests_in_outages > 0 {
         let during = tally.amplification_in_outages();

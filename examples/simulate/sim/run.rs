@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 use http::HeaderMap;
 use pointsman::actors::fault_hook::FaultHook;
 use pointsman::actors::tree::{ProviderSpec, Tree, TreeSpec};
+use pointsman::budgets::Budgets;
 use pointsman::dispatch::{Continuation, Dispatch, Endpoint, HedgeController, RoutingState};
 use pointsman::domain::hash_map::HashMap;
 use pointsman::domain::price::{PriceBook, Prices};
@@ -22,9 +23,11 @@ use pointsman::runtime::task;
 use super::audit;
 use super::calls::PLANTED;
 use super::client::{self, End};
+use super::dice::Dice;
 use super::flood::{MAX_ANSWER, MAX_EVENT};
 use super::listen::Listener;
 use super::plan::Plan;
+use super::purses;
 use super::ranking;
 use super::reload::Reloads;
 use super::scenario::Scenario;
@@ -98,16 +101,27 @@ async fn play(world: Arc<World>, listener: Option<Listener>) -> Outcome {
     let spec = tree_spec(&world, clock, chaos);
     let tree = Tree::start(spec.clone()).await;
     shared.lock().cells = tree.client().cells();
-    shared.lock().armed = true;
+    {
+        let mut state = shared.lock();
+        state.purses.ledger = (!world.economy.budgets.is_empty()).then(|| purses::opened(&state));
+        state.armed = true;
+    }
     let mut reloads = Reloads::new(&world, &shared, clock, tree, spec);
     let auditor = task::guarded(audits(shared.clone(), listener.clone()));
+    let writer = task::guarded(saves(shared.clone()));
+    let mut kills = Dice::of(&[setup.seed, 15]);
     let mut clients = Vec::new();
     for index in 0..setup.requests {
-        let plan = Plan::draw(&world, index);
+        let mut plan = Plan::draw(&world, index);
         if !plan.pause.is_zero() {
             tokio::time::sleep(plan.pause).await;
         }
         reloads.turn().await;
+        if kills.chance(world.economy.kills) {
+            purses::kill(&mut shared.lock());
+            reloads.renew();
+        }
+        plan.epoch = shared.lock().purses.epoch;
         clients.push(task::spawn(client::ask(
             shared.clone(),
             Arc::clone(&reloads.dispatch),
@@ -121,7 +135,7 @@ async fn play(world: Arc<World>, listener: Option<Listener>) -> Outcome {
                 .break_law("L1", 0, format!("a request's task panicked: {error}"));
         }
     }
-    drop(auditor);
+    drop((auditor, writer));
     reloads.turn().await;
     recover(&shared, &reloads.dispatch).await;
     settle().await;
@@ -217,8 +231,12 @@ async fn recover(shared: &Shared, dispatch: &Arc<Dispatch>) {
         }
         for _ in 0..2 {
             let number = shared.lock().asked.len() as u32;
-            let end = client::ask(shared.clone(), Arc::clone(dispatch), Plan::patient(&name)).await;
-            if end != End::Served {
+            let plan = Plan {
+                epoch: shared.lock().purses.epoch,
+                ..Plan::patient(&name)
+            };
+            let end = client::ask(shared.clone(), Arc::clone(dispatch), plan).await;
+            if !matches!(end, End::Served | End::OverBudget) {
                 let what = format!("all is well since {before:?}, and `{name}` is not served");
                 shared.lock().break_law("L6", number, what);
             }
@@ -226,9 +244,25 @@ async fn recover(shared: &Shared, dispatch: &Arc<Dispatch>) {
     }
 }
 
-async fn audits(shared: Shared, listener: Option<Listener>) {
+/// Writes what was spent, as the state file's task does.
+async fn saves(shared: Shared) {
     loop {
-        tokio::time::sleep(Duration::from_millis(701)).await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let Some(ledger) = shared.lock().purses.ledger.clone() else {
+            return;
+        };
+        let now = shared.lock().clock.now();
+        if let Some(saved) = ledger.news().await {
+            shared.lock().purses.saved = saved;
+        }
+        shared.lock().purses.saved_at = now;
+    }
+}
+
+async fn audits(shared: Shared, listener: Option<Listener>) {
+    let every = shared.lock().world.audit_every;
+    loop {
+        tokio::time::sleep(every).await;
         settle().await;
         let mut state = shared.lock();
         audit::audit(&mut state);
@@ -278,10 +312,10 @@ fn tree_spec(world: &World, clock: Clock, chaos: FaultHook) -> TreeSpec {
 fn prices(world: &World) -> PriceBook {
     let makers = world.makers.iter();
     let priced = makers.map(|maker| {
-        let sheet = maker.price.map(|input| PriceSheet {
+        let sheet = maker.rates().map(|(input, output)| PriceSheet {
             rates: Rates {
                 input: Some(input),
-                output: Some(input.times(4)),
+                output: Some(output),
                 ..Rates::default()
             },
             ..PriceSheet::default()
@@ -355,6 +389,11 @@ pub fn dispatch(
     let keys = world.makers.iter();
     let keys = keys.map(|maker| (&maker.name, maker.rotation));
     let counted = before.map(|before| &before.routing);
+    let (budgets, buffers) = {
+        let state = shared.lock();
+        (state.purses.ledger.clone(), state.buffers.clone())
+    };
+    let budgets = budgets.unwrap_or_else(Budgets::start);
     Dispatch {
         generation,
         routing: RoutingState::new(&world.targets, false, counted).with_keys(keys),
@@ -372,8 +411,8 @@ pub fn dispatch(
         affinity: pointsman::affinity::Affinity::start(),
         prices: prices(world),
         cost_watch: Default::default(),
-        budgets: pointsman::budgets::Budgets::start(),
+        budgets,
         assume_output: 1024,
-        buffers: shared.lock().buffers.clone(),
+        buffers,
     }
 }

@@ -11,8 +11,11 @@ use pointsman::domain::limits::{DispatchPolicy, KeyLimits, RetryPolicy, Timeouts
 use pointsman::domain::money::Pico;
 use pointsman::domain::policy::Policy;
 use pointsman::domain::rotation::KeyRotation;
+use pointsman::domain::session_affinity::AffinityPolicy;
 
 use super::fault::Fault;
+use super::purses::Economy;
+use super::spenders;
 use super::world::{self, CrashRates, Maker, Manners, Place, Setup, Trouble, World};
 
 /// Which world a seed draws.
@@ -34,10 +37,16 @@ pub enum Scenario {
     Degrading,
     /// The same; the slowest becomes the fastest.
     Recovering,
+    /// Clients, providers and the whole have budgets; 64 requests come at once, actors crash, and the process is killed.
+    Budgets,
+    /// Conversations, one of them busier than the others, and upstreams that cache their prompts.
+    Sessions,
+    /// The same, and one upstream is out for a third of the time.
+    SessionsOutage,
 }
 
 impl Scenario {
-    pub const ALL: [(Self, &'static str); 8] = [
+    pub const ALL: [(Self, &'static str); 11] = [
         (Self::Swarm, "swarm"),
         (Self::TenPercent, "ten-percent"),
         (Self::Outage, "outage"),
@@ -46,6 +55,9 @@ impl Scenario {
         (Self::OneSlow, "one-slow"),
         (Self::Degrading, "degrading"),
         (Self::Recovering, "recovering"),
+        (Self::Budgets, "budgets"),
+        (Self::Sessions, "sessions"),
+        (Self::SessionsOutage, "sessions-outage"),
     ];
 
     pub fn as_str(self) -> &'static str {
@@ -64,7 +76,13 @@ impl Scenario {
 /// Three providers of two keys each in one chain, everything as the program's defaults have it.
 pub fn world(setup: Setup, scenario: Scenario) -> World {
     let mut makers: Vec<Maker> = (0..3).map(maker).collect();
-    let pause = Duration::from_millis(400);
+    if scenario == Scenario::Budgets {
+        return spenders::world(setup);
+    }
+    let pause = match scenario {
+        Scenario::Sessions => Duration::from_millis(60),
+        _ => Duration::from_millis(400),
+    };
     let horizon = pause * setup.requests;
     let mut rates = Vec::new();
     match scenario {
@@ -95,10 +113,11 @@ pub fn world(setup: Setup, scenario: Scenario) -> World {
             });
         }
         Scenario::Cheapest => {
-            // The last two are within the band of each other.
-            for (maker, input) in makers.iter_mut().zip([3_000_000, 1_005_000, 1_000_000]) {
+            // The last two are within the band of each other. The first one is the cheapest by its prompts alone.
+            for (maker, input) in makers.iter_mut().zip([500_000, 1_005_000, 1_000_000]) {
                 maker.price = Some(Pico::new(input));
             }
+            makers[0].output = Some(Pico::new(12_000_000));
             makers[1].troubles.push(Trouble {
                 place: Place::Everywhere,
                 from: horizon / 3,
@@ -116,8 +135,20 @@ pub fn world(setup: Setup, scenario: Scenario) -> World {
             makers[0].latency = (2000, 3000);
             makers[0].drift.push((horizon / 3, (40, 80)));
         }
-        Scenario::Swarm => {}
+        Scenario::Sessions => keep_at_keys(&mut makers),
+        Scenario::SessionsOutage => {
+            keep_at_keys(&mut makers);
+            makers[0].troubles.push(Trouble {
+                place: Place::Everywhere,
+                from: horizon / 3,
+                to: horizon * 2 / 3,
+                period: None,
+                fault: Fault::Unavailable,
+            });
+        }
+        Scenario::Swarm | Scenario::Budgets => {}
     }
+    let converses = matches!(scenario, Scenario::Sessions | Scenario::SessionsOutage);
     let entries: Vec<_> = makers.iter().map(world::entry).collect();
     let upstreams = makers.iter().map(|maker| maker.name.to_string());
     let named = |name: &str| Policy::all().find(|policy| policy.name() == name);
@@ -128,6 +159,7 @@ pub fn world(setup: Setup, scenario: Scenario) -> World {
     };
     let chain = VirtualEntry {
         policy: policy.unwrap_or_default(),
+        affinity: converses.then(AffinityPolicy::default),
         ..VirtualEntry::ordered("smart", upstreams)
     };
     World {
@@ -154,10 +186,20 @@ pub fn world(setup: Setup, scenario: Scenario) -> World {
         rescue: None,
         diverges: 0.0,
         listens: false,
+        economy: Economy::default(),
+        sessions: if converses { 24 } else { 0 },
+        audit_every: world::AUDIT_EVERY,
     }
 }
 
-fn maker(n: u64) -> Maker {
+fn keep_at_keys(makers: &mut [Maker]) {
+    for maker in makers {
+        maker.rotation = KeyRotation::Affinity;
+    }
+}
+
+/// A plain provider.
+pub fn maker(n: u64) -> Maker {
     Maker {
         name: ProviderName::from(format!("p{n}")),
         models: vec![ModelName::from("m0")],
@@ -177,6 +219,7 @@ fn maker(n: u64) -> Maker {
         gap: 20,
         drift: Vec::new(),
         price: None,
+        output: None,
         troubles: Vec::new(),
         prefill: None,
         goes_on: true,

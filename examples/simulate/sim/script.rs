@@ -9,6 +9,7 @@ use pointsman::domain::outcome::Class;
 use super::dice::Dice;
 use super::fault::Fault;
 use super::flood::{self, Flood};
+use super::plan::PROMPT;
 use super::refusals::{self, NO_TOOLS, TOO_LARGE};
 
 /// What happens next.
@@ -90,6 +91,10 @@ pub struct Scene {
     /// Idle timeout of the stream: a drip stays just below it.
     pub idle: Duration,
     pub wall: SystemTime,
+    /// Tokens of the answer, as it says itself.
+    pub answer: u64,
+    /// Whether streams say it too.
+    pub counts: bool,
 }
 
 pub(super) struct Writer {
@@ -159,8 +164,10 @@ pub(super) fn script(writer: Writer, class: Class, status: Option<u16>) -> Scrip
 
 fn whole(scene: &Scene, dice: &mut Dice) -> Script {
     let body = format!(
-        r#"{{"id":"a{0}","object":"chat.completion","choices":[{{"index":0,"message":{{"role":"assistant","content":"a{0}.0;"}},"finish_reason":"stop"}}],"usage":{{"prompt_tokens":5,"completion_tokens":7,"total_tokens":12}}}}"#,
-        scene.attempt
+        r#"{{"id":"a{0}","object":"chat.completion","choices":[{{"index":0,"message":{{"role":"assistant","content":"a{0}.0;"}},"finish_reason":"stop"}}],"usage":{{"prompt_tokens":{PROMPT},"completion_tokens":{1},"total_tokens":{2}}}}}"#,
+        scene.attempt,
+        scene.answer,
+        PROMPT + scene.answer
     );
     let body = Bytes::from(body);
     let half = body.len() / 2;
@@ -368,6 +375,13 @@ fn stream(scene: &Scene, dice: &mut Dice) -> Script {
     if class == Class::Success {
         let finish = r#"{"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}"#;
         writer.push(scene.gap, event(finish)).finish = true;
+        if scene.counts {
+            let usage = format!(
+                r#"{{"choices":[],"usage":{{"prompt_tokens":{PROMPT},"completion_tokens":{}}}}}"#,
+                scene.answer
+            );
+            writer.push(NOW, event(&usage));
+        }
         match scene.fault {
             Fault::NoDone => writer.push(NOW, Act::End).verdict = true,
             Fault::NoDoneNoClose => {

@@ -18,6 +18,8 @@ use super::calls::Attempt;
 use super::dice::{Dice, mix};
 use super::model::{Model, Spot};
 use super::plan::Plan;
+use super::purses::Purses;
+use super::sessions::Caches;
 use super::tally::Tally;
 use super::world::World;
 
@@ -77,6 +79,8 @@ pub struct State {
     pub keys_now: Vec<Vec<usize>>,
     /// Keys that it has no longer.
     pub retired: Vec<Arc<KeyStatus>>,
+    pub purses: Purses,
+    pub(super) caches: Caches,
 }
 
 /// How long the latest answers of an upstream took, streams and wholes apart, and when the last one came.
@@ -150,6 +154,8 @@ impl State {
                 .map(|maker| (0..maker.keys).collect())
                 .collect(),
             retired: Vec::new(),
+            purses: Purses::new(&world),
+            caches: Caches::default(),
             world,
             clock,
             cells,
@@ -215,7 +221,20 @@ impl State {
         let span = plan
             .deadline
             .map_or(policy.deadline, |asked| asked.min(policy.deadline));
-        let chain = self.world.targets.resolve(Some(&plan.name));
+        let slots = self.slots_of(&plan.name);
+        let mut asked = Asked::new(plan, slots, now, now + span);
+        asked.epoch = asked.plan.epoch;
+        asked.loads = self.loads();
+        self.asked.push(asked);
+        self.tally.requests += 1;
+        self.live += 1;
+        self.note("arrives", number, 0, None, "");
+        number
+    }
+
+    /// What a target means.
+    pub(super) fn slots_of(&self, name: &str) -> Vec<Slot> {
+        let chain = self.world.targets.resolve(Some(name));
         let upstreams = chain.map_or_else(|_| Vec::new(), |chain| chain.upstreams.clone());
         let slots = upstreams.iter().filter_map(|upstream| {
             let maker = self
@@ -229,12 +248,7 @@ impl State {
                 .position(|model| *model == upstream.model)?;
             Some(Slot::new(maker, model))
         });
-        self.asked
-            .push(Asked::new(plan, slots.collect(), now, now + span));
-        self.tally.requests += 1;
-        self.live += 1;
-        self.note("arrives", number, 0, None, "");
-        number
+        slots.collect()
     }
 
     /// The attempt whose answer goes to the client: the last that has something for it, else the one whose
@@ -282,6 +296,8 @@ impl State {
         if std::mem::replace(&mut asked.over, true) {
             self.break_law("L1", request, "it ends a second time".to_owned());
         }
+        self.asked[request as usize].ended = Some(self.clock.now());
+        self.pays(request, how);
         let asked = &self.asked[request as usize];
         let mut attempts = asked.attempts.iter();
         if attempts.any(|attempt| self.attempts[*attempt as usize].open) {

@@ -21,7 +21,11 @@ use pointsman::domain::session_affinity::AffinityPolicy;
 use super::dice::Dice;
 use super::fault::Fault;
 
-use super::world::{CrashRates, Maker, Manners, Place, Setup, Trouble, World, built, entry};
+use super::purses::Economy;
+use super::spenders;
+use super::world::{
+    AUDIT_EVERY, CrashRates, Maker, Manners, Place, Setup, Trouble, World, built, entry,
+};
 
 pub fn draw(setup: Setup) -> World {
     let mut dice = Dice::of(&[setup.seed, 3]);
@@ -78,7 +82,18 @@ pub fn draw(setup: Setup) -> World {
         }),
         diverges: dice.pick(&[0.0, 0.4, 0.8]),
         listens: dice.chance(0.1),
+        economy: Economy::default(),
+        sessions: 0,
+        audit_every: AUDIT_EVERY,
     };
+    if ranks {
+        // With dice of their own, as above.
+        let own = &mut Dice::of(&[setup.seed, 13]);
+        world.sessions = own.pick(&[0, 3, 20]);
+        if own.chance(0.4) {
+            world.economy = spenders::of_swarm(&world, own);
+        }
+    }
     if world.policy.hedge.is_some() && world.crashes.any() {
         // Who is late through a crash would look as if its time went.
         world.policy.deadline_hedge = 0.0;
@@ -229,6 +244,7 @@ fn maker(n: u64, horizon: Duration, dice: &mut Dice) -> Maker {
         gap: dice.between(1, 120),
         drift: Vec::new(),
         price: None,
+        output: None,
         troubles: Vec::new(),
         prefill: dice
             .chance(0.5)

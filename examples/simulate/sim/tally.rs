@@ -49,6 +49,18 @@ pub struct Tally {
     pub fastest: u64,
     /// Attempts at good upstreams and at bad ones.
     pub failed_attempts: u64,
+    /// Requests that no budget had room for, those that a budget sent elsewhere, kills of the process that owned the ledger,
+    /// and the most that was spent above a hard budget, in thousandths of it.
+    pub over_budget: u64,
+    pub steered: u64,
+    pub kills: u64,
+    pub most_over: u64,
+    /// Answers whose prompts one upstream alone would have had in its cache, and those that were in the cache.
+    pub cacheable: u64,
+    pub cached: u64,
+    /// First attempts of conversations after an outage, and those at the upstream that they went to before it.
+    pub homes: u64,
+    pub at_home: u64,
     pub violations: u64,
     /// Of the whole trace: the same for the same seed.
     pub hash: u64,
@@ -79,6 +91,14 @@ impl Tally {
         self.waited += other.waited;
         self.fastest += other.fastest;
         self.failed_attempts += other.failed_attempts;
+        self.over_budget += other.over_budget;
+        self.steered += other.steered;
+        self.kills += other.kills;
+        self.most_over = self.most_over.max(other.most_over);
+        self.cacheable += other.cacheable;
+        self.cached += other.cached;
+        self.homes += other.homes;
+        self.at_home += other.at_home;
         self.violations += other.violations;
         for (fault, count) in &other.faults {
             *self.faults.entry(*fault).or_default() += count;
@@ -110,6 +130,16 @@ impl Tally {
     /// How much longer requests waited than at the fastest upstream, as a share of that.
     pub fn latency_regret(&self) -> f64 {
         self.waited as f64 / self.fastest.max(1) as f64 - 1.0
+    }
+
+    /// Of the prompts that one upstream would have had in its cache, those that were in one.
+    pub fn cached_share(&self) -> f64 {
+        self.cached as f64 / self.cacheable.max(1) as f64
+    }
+
+    /// Of the conversations that went on after an outage, those that were back where they had been.
+    pub fn home_share(&self) -> f64 {
+        self.at_home as f64 / self.homes.max(1) as f64
     }
 
     /// Attempts per request.

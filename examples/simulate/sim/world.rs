@@ -17,6 +17,7 @@ use pointsman::domain::rotation::KeyRotation;
 
 use super::dice::{Dice, mix};
 use super::fault::Fault;
+use super::purses::Economy;
 use super::scenario::{self, Scenario};
 use super::swarm;
 
@@ -105,12 +106,22 @@ pub struct Maker {
     pub drift: Vec<(Duration, (u64, u64))>,
     /// What a token of a prompt costs; one of an answer costs four times as much.
     pub price: Option<Pico>,
+    /// What one of an answer costs, if it is something else.
+    pub output: Option<Pico>,
     pub gap: u64,
     pub troubles: Vec<Trouble>,
     /// How it is asked to go on from the beginning of an answer, if it can be.
     pub prefill: Option<Prefill>,
     /// Whether it then does, and does not refuse.
     pub goes_on: bool,
+}
+
+impl Maker {
+    /// What a token of a prompt costs, and one of an answer.
+    pub fn rates(&self) -> Option<(Pico, Pico)> {
+        let input = self.price?;
+        Some((input, self.output.unwrap_or(input.times(4))))
+    }
 }
 
 /// How often which actor's handler panics, per message.
@@ -166,7 +177,15 @@ pub struct World {
     pub diverges: f64,
     /// Whether everything that is said is searched for keys (law L9); it takes its time.
     pub listens: bool,
+    pub economy: Economy,
+    /// Requests belong to one of so many conversations; 0: to none.
+    pub sessions: u64,
+    /// So often actors' states and ledgers are held against the books.
+    pub audit_every: Duration,
 }
+
+/// How often that is, usually.
+pub const AUDIT_EVERY: Duration = Duration::from_millis(701);
 
 /// Moments at which a single attempt's fate may differ lie so far apart.
 pub const SLOT: Duration = Duration::from_millis(100);

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use super::*;
+use crate::domain::calendar::{Calendar, Hours};
 use crate::domain::money::Pico;
 use crate::domain::price::Prices;
 use crate::domain::price_sheet::{LongPrompt, OffPeak, PiecePrices, PriceSheet, Rates, TierRates};
+use crate::domain::zone::Zone;
 
 fn file(keys: &str) -> String {
     format!("llm: {{providers: [{{name: x, base_url: 'http://localhost', api_key: k, {keys}}}]}}")
@@ -73,6 +75,55 @@ fn amounts_are_read_as_they_are_written() {
 }
 
 #[test]
+fn prices_may_change_at_dates() {
+    let read = prices(
+        "price: [{input: 1, output: 1, until: 2027-01-01}, {input: 2, output: 2, until: '2027-02-01T08:00:00+08:00'}, {input: 3, output: 3}]",
+    );
+    let sheet = read.usual.unwrap();
+    let input = |unix| sheet.at(unix).and_then(|sheet| sheet.rates.input);
+    let january: i64 = 1_798_761_600;
+    assert_eq!([january - 1, january].map(input), [per("1"), per("2")]);
+    let february = january + 31 * 86_400;
+    assert_eq!([february - 1, february].map(input), [per("2"), per("3")]);
+    let read = prices(
+        "prices: {m: {input: 1, output: 1, from: 2027-01-01, off_peak: [{hours: ['1-2', '20:00-24:00'], timezone: Asia/Shanghai, input: 0}]}}",
+    );
+    let sheet = read.of(&"m".into()).unwrap();
+    assert_eq!(sheet.at(january - 1), None);
+    let off_peak = &sheet.off_peak[0].hours;
+    assert_eq!(
+        (&*off_peak.zone.name, off_peak.hours.len()),
+        ("Asia/Shanghai", 2)
+    );
+    assert_eq!(prices("price: []").usual, None);
+    for (keys, expected) in [
+        (
+            "price: [{input: 1, output: 1}, {input: 2, output: 2, from: 2027-01-01}]",
+            "price: prices without dates hold always",
+        ),
+        (
+            "price: {input: 1, output: 1, from: 2027-01-01, until: 2027-01-01}",
+            "price: never holds",
+        ),
+        (
+            "price: {input: 1, output: 1, from: soon}",
+            "price.from: expected a day such as 2027-01-01",
+        ),
+    ] {
+        let errors = yaml(&file(keys), &[]).unwrap_err().to_string();
+        assert!(errors.contains(expected), "{keys}: {errors}");
+    }
+}
+
+fn calendar((start, end): (u16, u16), days: [bool; 7]) -> Calendar {
+    Calendar {
+        hours: vec![Hours { start, end }],
+        days,
+        zone: Zone::utc(),
+    }
+}
+
+#[test]
 fn every_key_of_a_price_arrives() {
     let read = prices(
         "price: {input: 1, output: 2, cached_input: 3, cache_write: 4, cache_write_1h: 5, reasoning: 6, input_audio: 7, \
@@ -126,13 +177,11 @@ fn every_key_of_a_price_arrives() {
         ],
         off_peak: vec![
             OffPeak {
-                minutes: (990, 30),
-                days: [true, false, false, false, false, false, true],
+                hours: calendar((990, 30), [true, false, false, false, false, false, true]),
                 rates: only(Some("0.5"), None),
             },
             OffPeak {
-                minutes: (60, 1440),
-                days: [true; 7],
+                hours: calendar((60, 1440), [true; 7]),
                 rates: only(None, Some("1")),
             },
         ],
@@ -145,6 +194,7 @@ fn every_key_of_a_price_arrives() {
             page: piece("0.001"),
             search: [piece("0.03"), None, piece("0.05")],
         },
+        ..PriceSheet::default()
     };
     assert_eq!(read.usual.as_deref(), Some(&expected));
     // What has no tokens needs no price of them.
@@ -221,11 +271,11 @@ fn mistakes_are_told() {
         ),
         (
             "price: {input: 1, output: 1, off_peak: [{hours: '25:00-01:00', input: 1}]}",
-            "price.off_peak[0]: `25:00-01:00` are no hours; write hours: 16:30-00:30",
+            "price.off_peak[0].hours: expected times of day",
         ),
         (
             "price: {input: 1, output: 1, off_peak: [{hours: '1:00-2:00', days: [mo], input: 1}]}",
-            "price.off_peak[0]: `mo` is no day; days are mon, tue",
+            "price.off_peak[0].days: expected days such as mon",
         ),
         (
             "price: {input: 1, output: 1, above: [{input: 1}]}",

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::meter::{Meter, MeterKey, PersistedMeter, Ticket, reached};
 use super::period::Period;
-use super::policy::{BudgetPolicy, Mode, Spender, UnpricedSpend};
+use super::policy::{BudgetPolicy, BudgetScope, Mode, Payer, Spender, UnpricedSpend};
 use super::standing::{BudgetStanding, Tightest};
 use crate::domain::ids::ProviderName;
 use crate::domain::money::Pico;
@@ -104,7 +104,7 @@ pub struct BudgetView {
 #[derive(Clone, Debug, Default)]
 pub struct Ledger {
     budgets: Vec<BudgetPolicy>,
-    meters: BTreeMap<Spender, Vec<Meter>>,
+    meters: BTreeMap<BudgetScope, Vec<Meter>>,
 }
 
 /// What keeps a candidate from being asked.
@@ -131,11 +131,11 @@ impl Ledger {
     pub fn configure(&mut self, budgets: Vec<BudgetPolicy>, unix: i64) {
         for budget in &budgets {
             for period in Period::COUNTED.into_iter().chain([budget.period]) {
-                self.count(&budget.owner, period, &budget.zone, unix);
+                self.count(&budget.scope, period, &budget.zone, unix);
             }
         }
-        for (owner, meters) in &mut self.meters {
-            let goes_on = budgets.iter().any(|budget| budget.owner == *owner);
+        for (scope, meters) in &mut self.meters {
+            let goes_on = budgets.iter().any(|budget| budget.scope == *scope);
             meters.iter_mut().for_each(|meter| meter.roll(unix));
             meters.retain(|meter| {
                 let empty = meter.spent == Pico::ZERO && meter.reserved == Pico::ZERO;
@@ -151,9 +151,9 @@ impl Ledger {
         self.budgets.is_empty()
     }
 
-    /// Begins to count windows of an owner. One of the same number in another zone is the same window.
-    fn count(&mut self, owner: &Spender, period: Period, zone: &Zone, unix: i64) {
-        let meters = self.meters.entry(owner.clone()).or_default();
+    /// Begins to count windows of a scope. One of the same number in another zone is the same window.
+    fn count(&mut self, scope: &BudgetScope, period: Period, zone: &Zone, unix: i64) {
+        let meters = self.meters.entry(scope.clone()).or_default();
         if meters.iter().any(|meter| meter.is(period, &zone.name)) {
             return;
         }
@@ -169,9 +169,9 @@ impl Ledger {
     pub fn restore(&mut self, saved: Vec<PersistedMeter>, unix: i64) {
         for one in saved {
             if *one.zone == *"UTC" {
-                self.count(&one.owner, one.period, &Zone::utc(), unix);
+                self.count(&one.scope, one.period, &Zone::utc(), unix);
             }
-            let meters = self.meters.entry(one.owner).or_default();
+            let meters = self.meters.entry(one.scope).or_default();
             for meter in meters.iter_mut().filter(|meter| meter.period == one.period) {
                 meter.roll(unix);
                 if meter.number != one.number {
@@ -189,10 +189,10 @@ impl Ledger {
     /// What the next process is to know: windows in which something was spent.
     pub fn persisted(&self) -> Vec<PersistedMeter> {
         let all = self.meters.iter();
-        let all = all.flat_map(|(owner, meters)| meters.iter().map(move |meter| (owner, meter)));
+        let all = all.flat_map(|(scope, meters)| meters.iter().map(move |meter| (scope, meter)));
         let spent = all.filter(|(_, meter)| meter.spent > Pico::ZERO);
-        let saved = spent.map(|(owner, meter)| PersistedMeter {
-            owner: owner.clone(),
+        let saved = spent.map(|(scope, meter)| PersistedMeter {
+            scope: scope.clone(),
             period: meter.period,
             zone: Arc::clone(&meter.zone.name),
             number: meter.number,
@@ -218,16 +218,16 @@ impl Ledger {
         views.collect()
     }
 
-    /// Whether a request of this client may go to these candidates at this moment. What it may cost is reserved in all
+    /// Whether a request may go to these candidates at this moment. What it may cost is reserved in all
     /// budgets that apply, at once. `steered`: the numbers of budgets that have sent it elsewhere already.
     pub fn admit(
         &mut self,
-        client: Option<&str>,
+        payer: Payer<'_>,
         candidates: &[CandidateCost],
         steered: &[usize],
         unix: i64,
     ) -> SpendVerdict {
-        let verdict = self.look(client, candidates, steered, unix);
+        let verdict = self.look(payer, candidates, steered, unix);
         if let SpendVerdict::Admitted(AdmittedCost { ticket, .. }) = &verdict {
             for (key, amount) in &ticket.0 {
                 if let Some(meter) = self.meter_of(key) {
@@ -241,7 +241,7 @@ impl Ledger {
     /// What [`admit`](Self::admit) would say. Reserves nothing.
     pub fn look(
         &mut self,
-        client: Option<&str>,
+        payer: Payer<'_>,
         candidates: &[CandidateCost],
         steered: &[usize],
         unix: i64,
@@ -249,7 +249,7 @@ impl Ledger {
         self.roll(unix);
         let obstacles: Vec<Obstacles> = candidates
             .iter()
-            .map(|candidate| self.obstacles(client, candidate, steered))
+            .map(|candidate| self.obstacles(payer, candidate, steered))
             .collect();
         let closed: Vec<Option<Closed>> = obstacles.iter().map(Obstacles::closed).collect();
         if !closed.is_empty() && closed.iter().all(Option::is_some) {
@@ -263,7 +263,7 @@ impl Ledger {
             for budget in self
                 .budgets
                 .iter()
-                .filter(|it| applies(it, client, candidate))
+                .filter(|it| applies(it, payer, candidate))
             {
                 let meter = self.meter(budget);
                 let spent = meter.map_or(Pico::ZERO, |meter| meter.spent);
@@ -281,7 +281,7 @@ impl Ledger {
 
     fn obstacles(
         &self,
-        client: Option<&str>,
+        payer: Payer<'_>,
         candidate: &CandidateCost,
         steered: &[usize],
     ) -> Obstacles {
@@ -291,7 +291,7 @@ impl Ledger {
             return found;
         }
         let numbered = self.budgets.iter().enumerate();
-        for (number, budget) in numbered.filter(|(_, it)| applies(it, client, candidate)) {
+        for (number, budget) in numbered.filter(|(_, it)| applies(it, payer, candidate)) {
             let Some(meter) = self.meter(budget).filter(|_| !steered.contains(&number)) else {
                 continue;
             };
@@ -365,25 +365,28 @@ impl Ledger {
     pub fn settle(
         &mut self,
         ticket: Ticket,
-        client: Option<&str>,
+        payer: Payer<'_>,
         charges: &[(ProviderName, Pico)],
         unix: i64,
     ) -> Vec<Mark> {
         self.roll(unix);
-        let costs = costs_by_owner(client, charges);
+        let costs = costs_by_owner(payer.client, charges);
         for (key, reserved) in ticket.0 {
-            let cost = costs.get(&key.owner).copied().unwrap_or_default();
+            let cost = costs.get(&key.scope.owner).copied().unwrap_or_default();
             if let Some(meter) = self.meter_of(&key) {
                 meter.reserved = meter.reserved.minus(reserved);
                 meter.over_run = meter.over_run.plus(cost.minus(reserved));
             }
         }
-        for (owner, cost) in &costs {
-            for meter in self.meters.get_mut(owner).into_iter().flatten() {
-                meter.spent = meter.spent.plus(*cost);
+        let counting = self.meters.iter_mut();
+        for (scope, meters) in counting.filter(|(scope, _)| scope.has(payer.target)) {
+            if let Some(cost) = costs.get(&scope.owner) {
+                for meter in meters {
+                    meter.spent = meter.spent.plus(*cost);
+                }
             }
         }
-        self.marks(&costs)
+        self.marks(payer.target, &costs)
     }
 
     /// Gives back what was reserved for a request for which nothing was sent.
@@ -396,12 +399,13 @@ impl Ledger {
     }
 
     /// Marks that were not told yet.
-    fn marks(&mut self, costs: &BTreeMap<Spender, Pico>) -> Vec<Mark> {
+    fn marks(&mut self, target: &str, costs: &BTreeMap<Spender, Pico>) -> Vec<Mark> {
         let mut marks = Vec::new();
         let soft = self.budgets.iter();
-        let soft = soft.filter(|it| it.mode == Mode::Soft && costs.contains_key(&it.owner));
+        let soft = soft.filter(|it| it.mode == Mode::Soft);
+        let soft = soft.filter(|it| it.scope.has(target) && costs.contains_key(&it.scope.owner));
         for budget in soft {
-            let meters = self.meters.get_mut(&budget.owner).into_iter().flatten();
+            let meters = self.meters.get_mut(&budget.scope).into_iter().flatten();
             let mut meters = meters.filter(|it| it.is(budget.period, &budget.zone.name));
             let Some(meter) = meters.next() else {
                 continue;
@@ -416,7 +420,7 @@ impl Ledger {
                 None => meter.told.push((budget.amount, percent)),
             }
             marks.push(Mark {
-                owner: budget.owner.clone(),
+                owner: budget.scope.owner.clone(),
                 what: budget.described(),
                 percent,
                 spent: meter.spent,
@@ -431,24 +435,25 @@ impl Ledger {
     }
 
     fn meter(&self, budget: &BudgetPolicy) -> Option<&Meter> {
-        let meters = self.meters.get(&budget.owner)?;
+        let meters = self.meters.get(&budget.scope)?;
         let mut meters = meters.iter();
         meters.find(|meter| meter.is(budget.period, &budget.zone.name))
     }
 
     fn meter_of(&mut self, key: &MeterKey) -> Option<&mut Meter> {
-        let meters = self.meters.get_mut(&key.owner)?;
+        let meters = self.meters.get_mut(&key.scope)?;
         let mut meters = meters.iter_mut();
         meters.find(|meter| meter.is(key.period, &key.zone))
     }
 }
 
-fn applies(budget: &BudgetPolicy, client: Option<&str>, candidate: &CandidateCost) -> bool {
-    match &budget.owner {
+fn applies(budget: &BudgetPolicy, payer: Payer<'_>, candidate: &CandidateCost) -> bool {
+    let is_of = match &budget.scope.owner {
         Spender::Whole => true,
-        Spender::Client(name) => client == Some(name),
+        Spender::Client(name) => payer.client == Some(name),
         Spender::Provider(name) => candidate.provider == *name,
-    }
+    };
+    is_of && budget.scope.has(payer.target)
 }
 
 fn costs_by_owner(

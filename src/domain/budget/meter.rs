@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::period::Period;
-use super::policy::{BudgetPolicy, Spender};
+use super::policy::{BudgetPolicy, BudgetScope};
 use crate::domain::money::Pico;
 use crate::domain::zone::Zone;
 
@@ -14,8 +14,8 @@ pub struct Ticket(pub(super) Vec<(MeterKey, Pico)>);
 /// A window's spending for the next process.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct PersistedMeter {
-    /// Whose.
-    pub owner: Spender,
+    /// Of which requests.
+    pub scope: BudgetScope,
     /// How long the window is.
     pub period: Period,
     /// The name of the zone.
@@ -31,12 +31,12 @@ pub struct PersistedMeter {
 /// Which windows.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct MeterKey {
-    pub(super) owner: Spender,
+    pub(super) scope: BudgetScope,
     pub(super) period: Period,
     pub(super) zone: Arc<str>,
 }
 
-/// Windows of one length of one owner, and the present one.
+/// Windows of one length of one scope, and the present one.
 #[derive(Clone, Debug)]
 pub(super) struct Meter {
     pub(super) period: Period,
@@ -100,7 +100,7 @@ impl Ticket {
             return;
         };
         let key = MeterKey {
-            owner: budget.owner.clone(),
+            scope: budget.scope.clone(),
             period: budget.period,
             zone: Arc::clone(&budget.zone.name),
         };

@@ -48,6 +48,43 @@ impl Spender {
     }
 }
 
+/// Which requests a budget counts.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct BudgetScope {
+    /// Whose they are.
+    pub owner: Spender,
+    /// The targets that they go to, in order; empty: all.
+    pub targets: Arc<[Box<str>]>,
+}
+
+impl BudgetScope {
+    /// All requests of this one.
+    pub fn all_of(owner: Spender) -> Self {
+        Self {
+            owner,
+            targets: Arc::default(),
+        }
+    }
+
+    /// Whether requests that go to this target are among them. A provider's name stands for all of its models.
+    pub fn has(&self, target: &str) -> bool {
+        let is = |name: &str| {
+            let rest = target.strip_prefix(name);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
+        };
+        self.targets.is_empty() || self.targets.iter().any(|name| is(name))
+    }
+}
+
+/// Who asks for something, and what it asks for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Payer<'a> {
+    /// Its client's name.
+    pub client: Option<&'a str>,
+    /// The target that the request goes to.
+    pub target: &'a str,
+}
+
 /// What happens when a budget is used up.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub enum Mode {
@@ -81,8 +118,8 @@ pub enum UnpricedSpend {
 /// One budget.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct BudgetPolicy {
-    /// Whose spending it bounds.
-    pub owner: Spender,
+    /// What it bounds.
+    pub scope: BudgetScope,
     /// How much may be spent in a window.
     pub amount: Pico,
     /// How long a window is.
@@ -100,14 +137,19 @@ pub struct BudgetPolicy {
 impl BudgetPolicy {
     /// For messages: `the budget of client ci of 5.000000 per day`.
     pub fn described(&self) -> String {
-        let whose = match &self.owner {
+        let BudgetScope { owner, targets } = &self.scope;
+        let whose = match owner {
             Spender::Whole => "the budget of all requests".to_owned(),
             Spender::Client(name) => format!("the budget of client `{name}`"),
             Spender::Provider(name) => format!("the budget of provider `{name}`"),
         };
+        let of = match targets.is_empty() {
+            true => String::new(),
+            false => format!(" for `{}`", targets.join("`, `")),
+        };
         match self.period {
-            Period::Total => format!("{whose} of {} in total", self.amount),
-            period => format!("{whose} of {} per {}", self.amount, period.word()),
+            Period::Total => format!("{whose}{of} of {} in total", self.amount),
+            period => format!("{whose}{of} of {} per {}", self.amount, period.word()),
         }
     }
 }

@@ -12,13 +12,22 @@ use crate::domain::zone::Zone;
 const NOON: i64 = 1_795_953_600;
 const DAY: i64 = 86_400;
 
+const CI: Payer<'_> = Payer {
+    client: Some("ci"),
+    target: "v",
+};
+const ANYONE: Payer<'_> = Payer {
+    client: None,
+    target: "v",
+};
+
 fn cents(cents: u64) -> Pico {
     Pico::new(cents * 10_000_000_000)
 }
 
 fn budget(owner: Spender, amount: Pico, period: Period) -> BudgetPolicy {
     BudgetPolicy {
-        owner,
+        scope: BudgetScope::all_of(owner),
         amount,
         period,
         zone: Zone::utc(),
@@ -46,7 +55,7 @@ fn ledger(budgets: Vec<BudgetPolicy>) -> Ledger {
 }
 
 fn admitted(ledger: &mut Ledger, candidates: &[CandidateCost], unix: i64) -> Option<AdmittedCost> {
-    match ledger.admit(Some("ci"), candidates, &[], unix) {
+    match ledger.admit(CI, candidates, &[], unix) {
         SpendVerdict::Admitted(admitted) => Some(admitted),
         _ => None,
     }
@@ -70,7 +79,7 @@ fn ten_at_once_share_what_is_there() {
         .collect();
     assert_eq!(tickets.len(), 6);
     for admitted in tickets {
-        ledger.settle(admitted.ticket, Some("ci"), &paid("p", 5), NOON);
+        ledger.settle(admitted.ticket, CI, &paid("p", 5), NOON);
     }
     assert_eq!(
         stands(&mut ledger, NOON),
@@ -83,7 +92,7 @@ fn ten_at_once_share_what_is_there() {
     // One costs more than it reserved: that is counted, and never refused half-way.
     for (place, admitted) in more.into_iter().enumerate() {
         let cost = if place == 0 { 20 } else { 5 };
-        ledger.settle(admitted.ticket, Some("ci"), &paid("p", cost), NOON);
+        ledger.settle(admitted.ticket, CI, &paid("p", cost), NOON);
     }
     assert_eq!(stands(&mut ledger, NOON), (cents(65), Pico::ZERO, cents(5)));
 }
@@ -96,8 +105,8 @@ fn a_refusal_says_when_there_is_room_again() {
     ]);
     let here = [at("p", Some(10))];
     let first = admitted(&mut ledger, &here, NOON).unwrap();
-    ledger.settle(first.ticket, Some("ci"), &paid("p", 10), NOON);
-    let refused = |ledger: &mut Ledger, client, unix| match ledger.admit(client, &here, &[], unix) {
+    ledger.settle(first.ticket, CI, &paid("p", 10), NOON);
+    let refused = |ledger: &mut Ledger, payer, unix| match ledger.admit(payer, &here, &[], unix) {
         SpendVerdict::Refused(Refused::Exhausted {
             until, too_large, ..
         }) => Some((until, too_large)),
@@ -106,16 +115,16 @@ fn a_refusal_says_when_there_is_room_again() {
     // The end of the month is later than the end of the day.
     let december = NOON + DAY + DAY / 2;
     assert_eq!(
-        refused(&mut ledger, Some("ci"), NOON),
+        refused(&mut ledger, CI, NOON),
         Some((Some(december), false))
     );
     assert_eq!(
-        refused(&mut ledger, None, NOON),
+        refused(&mut ledger, ANYONE, NOON),
         Some((Some(december), false))
     );
     assert!(admitted(&mut ledger, &here, december).is_some());
     let dear = [at("p", Some(11))];
-    let verdict = ledger.admit(Some("ci"), &dear, &[], december + 40 * DAY);
+    let verdict = ledger.admit(CI, &dear, &[], december + 40 * DAY);
     let SpendVerdict::Refused(Refused::Exhausted {
         too_large, what, ..
     }) = verdict
@@ -140,18 +149,18 @@ fn only_what_costs_too_much_is_left_out() {
     let one = admitted(&mut ledger, &chain, NOON).unwrap();
     let out = Some(Closed::Budget);
     assert_eq!(one.closed, [out, Some(Closed::Unpriced), None, None]);
-    ledger.settle(one.ticket, Some("ci"), &paid("cheap", 20), NOON);
+    ledger.settle(one.ticket, CI, &paid("cheap", 20), NOON);
     // What is free passes when nothing is left.
     let two = admitted(&mut ledger, &chain, NOON).unwrap();
     assert_eq!(two.closed, [out, Some(Closed::Unpriced), out, None]);
     assert_eq!(two.ticket, Ticket::default());
-    let verdict = ledger.admit(Some("ci"), &chain[1..2], &[], NOON);
+    let verdict = ledger.admit(CI, &chain[1..2], &[], NOON);
     assert!(matches!(
         verdict,
         SpendVerdict::Refused(Refused::Unpriced { .. })
     ));
     // No window follows.
-    let verdict = ledger.admit(Some("ci"), &chain[2..3], &[], NOON + 400 * DAY);
+    let verdict = ledger.admit(CI, &chain[2..3], &[], NOON + 400 * DAY);
     let SpendVerdict::Refused(Refused::Exhausted { until, .. }) = verdict else {
         panic!("{verdict:?}");
     };
@@ -169,15 +178,64 @@ fn a_budget_may_send_what_it_refuses_elsewhere() {
         budget(client(), cents(12), Period::Day),
     ]);
     let here = [at("p", Some(11))];
-    let verdict = ledger.admit(Some("ci"), &here, &[], NOON);
+    let verdict = ledger.admit(CI, &here, &[], NOON);
     assert_eq!(verdict, SpendVerdict::Then("local".into(), 0));
-    let there = |ledger: &mut Ledger| ledger.admit(Some("ci"), &[at("q", Some(11))], &[0], NOON);
+    let there = |ledger: &mut Ledger| ledger.admit(CI, &[at("q", Some(11))], &[0], NOON);
     // It does not bound what goes there; another one does.
     let SpendVerdict::Admitted(one) = there(&mut ledger) else {
         panic!();
     };
-    ledger.settle(one.ticket, Some("ci"), &paid("q", 11), NOON);
+    ledger.settle(one.ticket, CI, &paid("q", 11), NOON);
     assert!(matches!(there(&mut ledger), SpendVerdict::Refused(_)));
+}
+
+#[test]
+fn only_requests_to_its_targets_count() {
+    let targets: [Box<str>; 2] = ["big".into(), "openai".into()];
+    let scope = BudgetScope {
+        targets: targets.into(),
+        ..BudgetScope::all_of(client())
+    };
+    let of_targets = BudgetPolicy {
+        scope,
+        ..budget(client(), cents(10), Period::Day)
+    };
+    let budgets = vec![of_targets, budget(client(), cents(100), Period::Day)];
+    let here = [at("p", Some(10))];
+    for (target, counts) in [
+        ("small", false),
+        ("bigger", false),
+        ("openai:gpt", true),
+        ("big", true),
+    ] {
+        let mut ledger = ledger(budgets.clone());
+        let payer = Payer { target, ..CI };
+        let SpendVerdict::Admitted(one) = ledger.admit(payer, &here, &[], NOON) else {
+            panic!("{target}");
+        };
+        ledger.settle(one.ticket, payer, &paid("p", 10), NOON);
+        let views = ledger.views(NOON);
+        let spent = [views[0].spent, views[1].spent];
+        let counted = if counts { 10 } else { 0 };
+        assert_eq!(spent, [cents(counted), cents(10)], "{target}");
+        assert_eq!(views[0].reserved, Pico::ZERO, "{target}");
+        let big = Payer {
+            target: "big",
+            ..CI
+        };
+        let next = ledger.look(big, &here, &[], NOON);
+        let is_full = match &next {
+            SpendVerdict::Refused(Refused::Exhausted { what, .. }) => {
+                what.contains("for `big`, `openai`")
+            }
+            _ => false,
+        };
+        assert_eq!(is_full, counts, "{target}: {next:?}");
+        // They are a window of their own, also for the next process.
+        let mut next = self::ledger(budgets.clone());
+        next.restore(ledger.persisted(), NOON);
+        assert_eq!(next.views(NOON)[0].spent, cents(counted), "{target}");
+    }
 }
 
 #[test]
@@ -189,7 +247,7 @@ fn a_soft_budget_tells_each_mark_once_in_a_window() {
     let mut ledger = ledger(vec![soft]);
     let mut pay = |amount, unix| {
         let one = admitted(&mut ledger, &[at("p", Some(1))], unix).unwrap();
-        let marks = ledger.settle(one.ticket, Some("ci"), &paid("p", amount), unix);
+        let marks = ledger.settle(one.ticket, CI, &paid("p", amount), unix);
         let marks: Vec<u8> = marks.iter().map(|mark| mark.percent).collect();
         (one.soft, marks)
     };
@@ -206,7 +264,7 @@ fn a_change_keeps_what_the_same_window_has_cost() {
     let mut ledger = ledger(vec![budget(client(), cents(10), Period::Day)]);
     let here = [at("p", Some(8))];
     let one = admitted(&mut ledger, &here, NOON).unwrap();
-    ledger.settle(one.ticket, Some("ci"), &paid("p", 8), NOON);
+    ledger.settle(one.ticket, CI, &paid("p", 8), NOON);
     for (amount, period) in [(12, Period::Day), (12, Period::Month), (12, Period::Total)] {
         ledger.configure(vec![budget(client(), cents(amount), period)], NOON);
         assert_eq!(stands(&mut ledger, NOON).0, cents(8), "{period:?}");
@@ -301,7 +359,7 @@ proptest! {
         let mut open = Vec::new();
         let mut over = Pico::ZERO;
         let settle = |ledger: &mut Ledger, (ticket, cost): (Ticket, u64)| {
-            ledger.settle(ticket, Some("ci"), &paid("p", cost), NOON);
+            ledger.settle(ticket, CI, &paid("p", cost), NOON);
         };
         for (estimate, cost, ends) in steps {
             if let Some(one) = admitted(&mut ledger, &[at("p", Some(estimate))], NOON) {

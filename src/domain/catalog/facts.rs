@@ -175,5 +175,6 @@ fn costs_nothing(sheet: &PriceSheet) -> bool {
     let rates = &sheet.rates;
     let zero = |rate: Option<Pico>| rate.is_none_or(|rate| rate == Pico::ZERO);
     let any = rates.input.or(rates.output).is_some();
-    any && zero(rates.input) && zero(rates.output)
+    let free = any && zero(rates.input) && zero(rates.output);
+    free && sheet.others.iter().all(costs_nothing)
 }

@@ -30,6 +30,12 @@ pub struct Components {
     pub searches: u64,
     /// Seconds of sound.
     pub seconds: u64,
+    /// Pictures that were made.
+    pub images: u64,
+    /// Pages that were read.
+    pub pages: u64,
+    /// Characters that were spoken.
+    pub characters: u64,
 }
 
 impl Components {
@@ -63,6 +69,9 @@ impl Components {
             output_images,
             searches: u64::from(details.searches),
             seconds: u64::from(details.seconds),
+            images: u64::from(details.images),
+            pages: u64::from(details.pages),
+            characters: u64::from(details.characters),
         }
     }
 

@@ -1,12 +1,15 @@
 //! What answers cost, by sheets as they are written.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
 
 use super::*;
+use crate::domain::calendar::{Calendar, Hours};
 use crate::domain::price_sheet::OffPeak;
 use crate::domain::usage::UsageDetails;
+use crate::domain::zone::Zone;
 
 /// A price per million tokens.
 fn per(text: &str) -> Option<Pico> {
@@ -221,14 +224,20 @@ fn reasoning_and_sound_are_parts_of_what_they_are_in() {
 }
 
 #[test]
-fn hours_are_those_of_utc_and_belong_to_the_day_on_which_they_began() {
+fn hours_belong_to_the_day_on_which_they_began() {
     let mut sheet = plain("10", "0");
     let mut days = [false; 7];
     // Thursday.
     days[3] = true;
     sheet.off_peak = vec![OffPeak {
-        minutes: (16 * 60 + 30, 30),
-        days,
+        hours: Calendar {
+            hours: vec![Hours {
+                start: 16 * 60 + 30,
+                end: 30,
+            }],
+            days,
+            zone: Zone::utc(),
+        },
         rates: Rates {
             input: per("5"),
             ..Rates::default()
@@ -249,10 +258,74 @@ fn hours_are_those_of_utc_and_belong_to_the_day_on_which_they_began() {
         let told = price(&sheet, &usage, "", at(day, minute)).unwrap();
         assert_eq!(told.amount.to_string(), amount, "{day} {minute}");
     }
-    sheet.off_peak[0].minutes = (60, 60);
-    assert_eq!(cost(&sheet, &usage), "10.000000");
-    sheet.off_peak[0].days = [true; 7];
-    assert_eq!(cost(&sheet, &usage), "5.000000");
+    // Where it is two hours later, they begin two hours earlier.
+    sheet.off_peak[0].hours.zone = Zone {
+        name: "X".into(),
+        offset: Arc::new(|_| 2 * 3600),
+    };
+    for (minute, amount) in [(14 * 60 + 29, "10.000000"), (14 * 60 + 30, "5.000000")] {
+        let told = price(&sheet, &usage, "", at(0, minute)).unwrap();
+        assert_eq!(told.amount.to_string(), amount, "{minute}");
+    }
+}
+
+#[test]
+fn prices_change_at_their_dates() {
+    let mut sheet = plain("10", "0");
+    sheet.dates.until = Some(86_400);
+    let mut later = plain("5", "0");
+    later.dates.from = Some(2 * 86_400);
+    sheet.others = vec![later];
+    let usage = used(1_000_000, 0, 0);
+    let told = |day, minute| {
+        let told = price(&sheet, &usage, "", at(day, minute));
+        told.map(|told| told.amount.to_string())
+    };
+    assert_eq!(told(0, 1439).as_deref(), Some("10.000000"));
+    assert_eq!(told(1, 0), None, "nobody said");
+    assert_eq!(told(2, 0).as_deref(), Some("5.000000"));
+}
+
+#[test]
+fn pieces_are_paid_by_their_prices_or_by_tokens_where_those_are_counted() {
+    let piece = |text: &str| Some(Pico::parse(text).unwrap());
+    let made = |details| with(Usage::default(), details);
+    let images = made(UsageDetails {
+        images: 3,
+        ..UsageDetails::default()
+    });
+    let pages = made(UsageDetails {
+        pages: 29,
+        ..UsageDetails::default()
+    });
+    let spoken = made(UsageDetails {
+        characters: 1_000,
+        ..UsageDetails::default()
+    });
+    let sheet = PriceSheet {
+        pieces: PiecePrices {
+            image: piece("0.04"),
+            page: piece("0.001"),
+            character: piece("0.000015"),
+            request: piece("0.5"),
+            ..PiecePrices::default()
+        },
+        ..PriceSheet::default()
+    };
+    assert_eq!(cost(&sheet, &images), "0.620000");
+    assert_eq!(cost(&sheet, &pages), "0.529000");
+    assert_eq!(cost(&sheet, &spoken), "0.515000");
+    // Unknown is not zero: tokens would have to be counted.
+    let tokens = plain("10", "10");
+    let none = price(&tokens, &images, "", at(0, 0));
+    assert_eq!(none, None);
+    let both = with(used(1_000, 0, 1_000), images.details);
+    assert_eq!(cost(&tokens, &both), "0.020000");
+    let dear = PriceSheet {
+        pieces: sheet.pieces,
+        ..plain("10", "10")
+    };
+    assert_eq!(cost(&dear, &both), "0.640000");
 }
 
 #[test]

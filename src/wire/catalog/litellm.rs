@@ -9,9 +9,11 @@ use super::node::{Node, NodeFields};
 use super::notes::Notes;
 use super::page::Page;
 use super::sheet::{PiecePrice, RatePlace, SheetDraft};
+use crate::domain::calendar::{Calendar, Hours};
 use crate::domain::catalog::capability::Capability;
 use crate::domain::catalog::entry::{Entry, Status, Zero};
 use crate::domain::price_sheet::{OffPeak, Rates};
+use crate::domain::zone::Zone;
 
 /// Entries that describe the file.
 const NO_MODELS: &[&str] = &["sample_spec", "fallback_generalizations"];
@@ -286,8 +288,11 @@ fn off_peak(model: &NodeFields<'_>, draft: &mut SheetDraft, notes: &mut Notes) {
                 continue;
             };
             draft.off_peak(OffPeak {
-                minutes,
-                days: days(&window),
+                hours: Calendar {
+                    hours: vec![minutes],
+                    days: days(&window),
+                    zone: Zone::utc(),
+                },
                 rates,
             });
         }
@@ -310,14 +315,17 @@ fn days(window: &NodeFields<'_>) -> [bool; 7] {
 }
 
 /// Minutes of the day of `16:30-00:30`.
-fn span(text: &str) -> Option<(u16, u16)> {
+fn span(text: &str) -> Option<Hours> {
     let minute = |text: &str| {
         let (hours, minutes) = text.trim().split_once(':')?;
         let (hours, minutes): (u16, u16) = (hours.parse().ok()?, minutes.parse().ok()?);
         (hours <= 24 && minutes < 60).then(|| (hours * 60 + minutes) % (24 * 60))
     };
     let (start, end) = text.split_once('-')?;
-    Some((minute(start)?, minute(end)?))
+    Some(Hours {
+        start: minute(start)?,
+        end: minute(end)?,
+    })
 }
 
 fn factors(model: &NodeFields<'_>, draft: &mut SheetDraft, notes: &mut Notes) {

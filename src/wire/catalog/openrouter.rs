@@ -6,9 +6,11 @@ use super::node::{Node, NodeFields};
 use super::notes::Notes;
 use super::page::{NextPage, Page};
 use super::sheet::{PiecePrice, Rate, SheetDraft};
+use crate::domain::calendar::{Calendar, Hours};
 use crate::domain::catalog::capability::Capability;
 use crate::domain::catalog::entry::Entry;
 use crate::domain::price_sheet::{OffPeak, Rates};
+use crate::domain::zone::Zone;
 
 const IGNORED: &[&str] = &[
     "canonical_slug",
@@ -154,8 +156,11 @@ fn override_of(change: &NodeFields<'_>, draft: &mut SheetDraft, notes: &mut Note
                 }
             }
             draft.off_peak(OffPeak {
-                minutes: (start, end),
-                days: [true; 7],
+                hours: Calendar {
+                    hours: vec![Hours { start, end }],
+                    days: [true; 7],
+                    zone: Zone::utc(),
+                },
                 rates,
             });
         }

@@ -165,7 +165,8 @@ fn openrouter_tells_windows_capabilities_and_changes_of_price() {
     let long = &sheet.above[0];
     assert_eq!((long.tokens, long.inclusive), (200_000, false));
     assert_eq!(long.rates.input, million("2"));
-    assert_eq!(sheet.off_peak[0].minutes, (990, 30));
+    let hours = sheet.off_peak[0].hours.hours[0];
+    assert_eq!((hours.start, hours.end), (990, 30));
     assert_eq!(sheet.pieces.search[1], Pico::parse("0.004"));
     assert_eq!(sheet.pieces.request, None);
     assert_eq!(page.notes.lost.len(), 2, "{:?}", page.notes.lost);
@@ -211,12 +212,13 @@ fn litellm_has_tiers_multipliers_aliases_and_zeros_of_two_kinds() {
         [("geo:us".into(), 1_100), ("speed:fast".into(), 2_000)]
     );
     let off_peak = &priced.off_peak[0];
+    let hours = off_peak.hours.hours[0];
     assert_eq!(
-        (off_peak.minutes, off_peak.rates.input),
+        ((hours.start, hours.end), off_peak.rates.input),
         ((990, 30), million("0.5"))
     );
     assert_eq!(
-        off_peak.days,
+        off_peak.hours.days,
         [true, false, false, false, false, false, true]
     );
     assert_eq!(

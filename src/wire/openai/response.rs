@@ -94,7 +94,8 @@ fn look(operation: Operation, body: &[u8], answered: Option<&mut ResponseMeta>) 
         };
     }
     let usage = usage::read_field(envelope.usage);
-    Inspection::Good(usage::with_tier(usage, envelope.service_tier))
+    let usage = usage::with_tier(usage, envelope.service_tier);
+    Inspection::Good(usage::with_pieces(usage, operation, text.as_bytes()))
 }
 
 /// An event stream in place of a whole answer: its error event, if it has one.

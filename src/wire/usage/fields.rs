@@ -85,6 +85,9 @@ pub(super) struct CountFields<'a> {
     pub(super) kind: Raw<'a>,
     #[serde(borrow)]
     pub(super) seconds: Raw<'a>,
+    // Mistral's readers of documents.
+    #[serde(borrow)]
+    pub(super) pages_processed: Raw<'a>,
     // Google's.
     #[serde(borrow, rename = "promptTokenCount", alias = "prompt_token_count")]
     pub(super) prompt_token_count: Raw<'a>,

@@ -217,6 +217,60 @@ fn an_upstreams_own_cost_is_read_as_it_is_written() {
 }
 
 #[test]
+fn what_is_paid_by_the_piece_is_counted() {
+    assert_eq!(
+        details_of(r#"{"pages_processed":29,"doc_size_bytes":null}"#).pages,
+        29
+    );
+    let pieces = |operation, usage: Option<&str>, answer: &str| {
+        let usage = usage.and_then(|usage| read(usage.as_bytes()));
+        let counted = with_pieces(usage, operation, answer.as_bytes());
+        counted.map(|it| (it.total(), it.details.images, it.details.seconds))
+    };
+    use Operation::{Chat, ImageEdits, ImageGenerations, Transcriptions, Translations};
+    let tokens = Some(r#"{"input_tokens":4,"output_tokens":5}"#);
+    for (operation, usage, answer, expected) in [
+        (
+            ImageGenerations,
+            None,
+            r#"{"created":1,"data":[{"url":"x"},{"b64_json":"y"}]}"#,
+            Some((None, 2, 0)),
+        ),
+        (
+            ImageEdits,
+            tokens,
+            r#"{"data":[{"url":"x"}]}"#,
+            Some((Some(9), 1, 0)),
+        ),
+        (ImageGenerations, None, r#"{"data":[]}"#, None),
+        (ImageGenerations, None, r#"{"data":3}"#, None),
+        (
+            Transcriptions,
+            None,
+            r#"{"text":"hi","duration":8.470000267}"#,
+            Some((None, 0, 9)),
+        ),
+        (
+            Translations,
+            None,
+            r#"{"text":"hi","duration":"12.0"}"#,
+            Some((None, 0, 12)),
+        ),
+        (
+            Transcriptions,
+            tokens,
+            r#"{"text":"hi","duration":8}"#,
+            Some((Some(9), 0, 0)),
+        ),
+        (Transcriptions, None, r#"{"text":"hi"}"#, None),
+        (Chat, None, r#"{"data":[1],"duration":3}"#, None),
+    ] {
+        let seen = pieces(operation, usage, answer);
+        assert_eq!(seen, expected, "{operation:?} {answer}");
+    }
+}
+
+#[test]
 fn tiers_places_and_speeds_are_words() {
     let details = details_of(
         r#"{"input_tokens":1,"service_tier":"priority","inference_geo":"us","speed":"fast"}"#,

@@ -32,7 +32,11 @@ fn problems_of(patch: &str, read: impl Fn(&str) -> Option<String>) -> Vec<String
     let mut problems = Vec::new();
     let first = patch.lines().next().unwrap_or_default();
     let laws = first.split_once(" Must break: ").map(|(_, laws)| laws);
-    let laws = laws.and_then(|laws| laws.strip_suffix('.'));
+    // The scenario that shows it, where the swarm does not.
+    let laws = laws.and_then(|laws| match laws.split_once(". Scenario: ") {
+        Some((laws, scenario)) => scenario.ends_with('.').then_some(laws),
+        None => laws.strip_suffix('.'),
+    });
     if !laws.is_some_and(|laws| laws.split(' ').all(|law| law.starts_with('L'))) {
         problems.push("its first line does not end like `Must break: L1 L2.`".to_owned());
     }
