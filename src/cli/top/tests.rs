@@ -385,7 +385,7 @@ fn a_wide_screen_has_room_for_costs_and_what_policies_rank_by() {
         history: None,
         requests: Some(json!({"requests": [answered]})),
     });
-    let wide = lines(&drawn(&model, (160, 24), COLOR)).join("\n");
+    let wide = lines(&drawn(&model, (180, 24), COLOR)).join("\n");
     for text in [
         "spent today 1.250000",
         "0.15/0.6, first 320 ms, 12 % used",
