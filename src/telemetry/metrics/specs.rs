@@ -226,11 +226,11 @@ specs! {
         "Place in the ranking that was made for a request, from 1, of the upstream that served it; only of targets that are ranked for each request";
     Counter, Most::PerTarget(3), AFFINITY = "pointsman.affinity" "{request}" ["target", "result"]
         "Requests of conversations that are kept together, by where they were served: home, over_bound (home had its share), moved (home was out)";
-    Gauge, Most::PerKey(8), BUDGET_AMOUNT = "pointsman.budget.amount" "{currency}" ["of", "name", "every"]
+    Gauge, Most::PerKey(8), BUDGET_AMOUNT = "pointsman.budget.amount" "{currency}" ["of", "name", "number", "every"]
         "What may be spent in a window of a budget";
-    Gauge, Most::PerKey(8), BUDGET_SPENT = "pointsman.budget.spent" "{currency}" ["of", "name", "every"]
+    Gauge, Most::PerKey(8), BUDGET_SPENT = "pointsman.budget.spent" "{currency}" ["of", "name", "number", "every"]
         "What was spent in the present window of a budget";
-    Gauge, Most::PerKey(8), BUDGET_RESERVED = "pointsman.budget.reserved" "{currency}" ["of", "name", "every"]
+    Gauge, Most::PerKey(8), BUDGET_RESERVED = "pointsman.budget.reserved" "{currency}" ["of", "name", "number", "every"]
         "What requests under way have reserved in a budget";
     // Upstreams.
     Gauge, Most::PerUpstream(1), BREAKER = "pointsman.breaker.state" "{state}" ["upstream", "state"]
