@@ -22,7 +22,7 @@ use crate::domain::key_state::Settlement;
 use crate::domain::outcome::{Class, Failure};
 use crate::domain::time::Time;
 use crate::domain::usage::Usage;
-use crate::wire::exchange::{Exchange, OutgoingEvents, Translation};
+use crate::wire::exchange::{AttemptStamp, Exchange, OutgoingEvents, Translation};
 use crate::wire::headers::ends_with_connection;
 use crate::wire::inspection::StreamEvent;
 use crate::wire::item_splice::ItemSplice;
@@ -126,8 +126,14 @@ impl ActiveStream {
     }
 
     /// Its events, which are as they came, go on behind what was `sent` of another answer.
-    pub(super) fn resume(&mut self, doc: &RequestDoc, sent: &Transcript, splice: ItemSplice) {
-        self.translation = self.exchange.resumed(doc, sent, splice);
+    pub(super) fn resume(
+        &mut self,
+        doc: &RequestDoc,
+        sent: &Transcript,
+        splice: ItemSplice,
+        stamp: AttemptStamp,
+    ) {
+        self.translation = self.exchange.resumed(doc, sent, splice, stamp);
     }
 
     /// Whether it was to go on with another answer and takes another way.

@@ -9,7 +9,7 @@ mod let_in;
 pub(super) mod make;
 mod pipe;
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
@@ -194,10 +194,7 @@ impl Attempt<'_> {
 
     /// What its answer's translation makes ids of.
     fn stamp(&self) -> AttemptStamp {
-        AttemptStamp {
-            unique: fastrand::u128(..),
-            now: self.times.clock.wall(),
-        }
+        stamp(self.times.clock.wall())
     }
 
     /// Whether a whole answer is not what was asked for.
@@ -344,6 +341,14 @@ impl Attempt<'_> {
                 Err(Failure::new(Class::Timeout, detail).into())
             }
         })
+    }
+}
+
+/// Of what the translation of an answer that begins now makes ids.
+pub(super) fn stamp(now: SystemTime) -> AttemptStamp {
+    AttemptStamp {
+        unique: fastrand::u128(..),
+        now,
     }
 }
 

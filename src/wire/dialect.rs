@@ -396,6 +396,11 @@ pub trait CallerDialect: fmt::Debug + Send + Sync {
         IdPrefixes::default()
     }
 
+    /// How this id of a call is written for its callers.
+    fn call_id(&self, id: &str) -> String {
+        id.to_owned()
+    }
+
     /// The words for a request that fits into no context window, as its vendor's clients look for them.
     fn too_long(&self, size: Overlong) -> String {
         size.in_usual_words()

@@ -5,6 +5,7 @@
 //! by event; an operation that is no conversation cannot be served there.
 
 mod events;
+mod given_ids;
 mod head;
 
 use std::borrow::Cow;
@@ -35,8 +36,9 @@ use crate::domain::dropped::Dropped;
 use crate::domain::error_code;
 
 pub use self::events::OutgoingEvents;
-use self::head::AnswerHead;
+use self::given_ids::GivenIds;
 pub use self::head::AttemptStamp;
+use self::head::{AnswerHead, Asked};
 
 /// What is named of a request whose sealed content was left out.
 const SEALED: &str = "input.encrypted_content";
@@ -185,6 +187,7 @@ impl Exchange {
         }
         let mut request = request.map_err(Unfit::Unreadable)?;
         request.model = Some(model.to_owned());
+        request.tell_calls_apart();
         if self.operation.counts() {
             let body = self.upstream.encode_count(request);
             return self.fit(path, body, false, &Losses::new(), rejects);
@@ -376,24 +379,30 @@ impl Exchange {
             doc.model().map(Cow::into_owned),
             self.caller.id_prefixes(self.operation),
             stamp,
+            Asked {
+                caller: self.caller,
+                given: GivenIds::of(doc.body().clone()),
+            },
         )
     }
 
     /// The translation of the events of an answer that goes on behind what was `sent` of another one; `None` where chunks
-    /// stand by themselves.
+    /// stand by themselves. `stamp`: of what the ids of calls are made.
     pub fn resumed(
         &self,
         doc: &RequestDoc,
         sent: &Transcript,
         splice: ItemSplice,
+        stamp: AttemptStamp,
     ) -> Option<Translation> {
         let own = dialects::upstream(self.caller.id()).filter(|_| self.is_identity());
         let (decoder, origin) = match own {
             Some(own) => (own.own_event_decoder(), own.id()),
             None => (self.upstream.event_decoder(), self.upstream.id()),
         };
+        let head = || self.head(doc, &HeaderMap::new(), stamp).behind();
         Some(Translation {
-            head: None,
+            head: own.is_none().then(head),
             decoder,
             encoder: sent.resumed(doc, origin)?,
             splice: Some(splice),
@@ -404,7 +413,7 @@ impl Exchange {
 
 /// Turns the events of one streamed answer into those of its caller's dialect.
 pub struct Translation {
-    /// What the answer gets that it does not tell; `None` behind another one.
+    /// What the answer gets that it does not tell; `None` where it goes on in its own dialect.
     head: Option<AnswerHead>,
     decoder: Box<dyn EventDecoder>,
     encoder: Box<dyn EventEncoder>,

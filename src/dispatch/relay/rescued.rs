@@ -2,6 +2,7 @@
 
 use super::Relay;
 use crate::dispatch::active_stream::ActiveStream;
+use crate::dispatch::attempt::stamp;
 use crate::dispatch::drain::drain;
 use crate::dispatch::rescue::{self, ContinuationKind, FoundStream, Searched, SentAnswer};
 use crate::dispatch::stream_abort::StreamAbort;
@@ -126,7 +127,8 @@ impl Relay {
         match (sent, &self.run) {
             (Some(sent), Some(run)) if sent.is_resumed() => {
                 let splice = ItemSplice::new(overlap(sent, how), self.before);
-                live.resume(&run.context.request.doc, sent, splice);
+                let stamp = stamp(self.clock.wall());
+                live.resume(&run.context.request.doc, sent, splice, stamp);
             }
             (Some(sent), _) => {
                 let overlap = overlap(sent, how);

@@ -111,6 +111,10 @@ impl CallerDialect for Anthropic {
         }
     }
 
+    fn call_id(&self, id: &str) -> String {
+        ir::fitting(id)
+    }
+
     fn too_long(&self, size: Overlong) -> String {
         size.in_anthropics_words()
     }

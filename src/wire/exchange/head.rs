@@ -1,14 +1,17 @@
 //! What every answer must tell and its upstream may leave out: the ids of the answer and of its calls, the model, the time.
 //!
 //! Clients join what has one id: Claude Code takes messages of the same id for one, and Codex sends items back by
-//! their ids. So an id that is made here is that of no other answer.
+//! their ids. So an id that is made here is that of no other answer. Servers that count the calls of each answer anew give
+//! ids that the conversation has already: Claude Code leaves out a second call of one id, with its result, and its model asks
+//! for the same again without end. Such a call gets an id that is made here, too.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;
 
 use serde_json::Number;
 
-use crate::wire::dialect::IdPrefixes;
+use super::given_ids::GivenIds;
+use crate::wire::dialect::{CallerDialect, IdPrefixes};
 use crate::wire::ir::{ChatAnswer, ContentDelta, Extra, PartBody, StreamItem};
 
 /// What is told of an attempt to those that translate its answer.
@@ -34,6 +37,14 @@ pub(super) struct AnswerHead {
     calls: MadeCallIds,
 }
 
+/// Whose calls they are.
+#[derive(Debug)]
+pub(super) struct Asked {
+    pub(super) caller: &'static dyn CallerDialect,
+    /// The ids in the request.
+    pub(super) given: GivenIds,
+}
+
 #[derive(Clone, Copy, Default, Debug)]
 struct Told {
     id: bool,
@@ -48,6 +59,7 @@ impl AnswerHead {
         model: Option<String>,
         prefixes: IdPrefixes,
         stamp: AttemptStamp,
+        asked: Asked,
     ) -> Self {
         Self {
             id,
@@ -55,8 +67,14 @@ impl AnswerHead {
             prefixes,
             stamp,
             told: Told::default(),
-            calls: MadeCallIds::default(),
+            calls: MadeCallIds::new(asked),
         }
+    }
+
+    /// The same for an answer that goes on behind another one, which has told all but its calls.
+    pub(super) fn behind(mut self) -> Self {
+        self.told.all = true;
+        self
     }
 
     /// Completes a whole answer.
@@ -160,14 +178,23 @@ impl AnswerHead {
 }
 
 /// The ids of the calls of one answer.
-#[derive(Default, Debug)]
+#[derive(Debug)]
 struct MadeCallIds {
+    asked: Asked,
     /// Whether a call has one, by its candidate and its index.
     calls: BTreeMap<(u64, u64), bool>,
     used: BTreeSet<String>,
 }
 
 impl MadeCallIds {
+    fn new(asked: Asked) -> Self {
+        Self {
+            asked,
+            calls: BTreeMap::new(),
+            used: BTreeSet::new(),
+        }
+    }
+
     /// Gives a call an id of its own that has none, or one of another call. Its id may still come while it has no name.
     fn settle(
         &mut self,
@@ -182,7 +209,10 @@ impl MadeCallIds {
             return;
         }
         id.take_if(|id| id.is_empty());
-        let is_new = id.as_ref().map(|id| self.used.insert(id.clone()));
+        let is_new = id.as_ref().map(|id| {
+            let id = self.asked.caller.call_id(id);
+            !self.asked.given.has(&id) && self.used.insert(id)
+        });
         if is_new == Some(false) || (is_new.is_none() && is_named) {
             let call = prefixes.call;
             *id = Some(format!("{call}{}_{number}", digits(unique)));

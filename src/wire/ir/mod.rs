@@ -19,6 +19,7 @@ mod answer;
 #[cfg(test)]
 pub(in crate::wire) mod any;
 mod assembly;
+mod calls;
 pub(in crate::wire) mod fields;
 pub(in crate::wire) mod ids;
 pub(in crate::wire) mod logprobs;

@@ -1,6 +1,6 @@
 //! Ids of calls: the API takes letters, digits, `_` and `-`, and each id once.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::wire::token;
 
@@ -10,7 +10,7 @@ const LONGEST: usize = 64;
 const DIGITS: usize = 24;
 
 /// The id as it may stand in a message: as it is where it may, else one that is the same each time.
-pub(super) fn fitting(id: &str) -> String {
+pub(in crate::wire::anthropic) fn fitting(id: &str) -> String {
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
     if !id.is_empty() && id.len() <= LONGEST && id.chars().all(fits) {
         return id.to_owned();
@@ -23,21 +23,20 @@ pub(super) fn fitting(id: &str) -> String {
 #[derive(Debug, Default)]
 pub(super) struct CallIds {
     used: HashSet<String>,
-    /// By the caller's id: the latest call of that id counts.
-    latest: HashMap<String, String>,
-    /// Calls without an answer yet, in order.
-    open: Vec<String>,
+    /// By the caller's id: the number of the latest call of that id.
+    latest: HashMap<String, usize>,
+    /// Calls without an answer yet, by their numbers.
+    open: BTreeMap<usize, String>,
 }
 
 impl CallIds {
     /// The id of one more call.
     pub(super) fn call(&mut self, id: Option<&str>) -> String {
-        let id = id.unwrap_or_default();
+        let (id, place) = (id.unwrap_or_default(), self.used.len());
         let base = match id {
-            "" => format!("call_{}", self.used.len()),
+            "" => format!("call_{place}"),
             id => fitting(id),
         };
-        // Some models count their calls anew in each turn.
         let mut own = base.clone();
         let mut number = 2;
         while self.used.contains(&own) {
@@ -45,24 +44,22 @@ impl CallIds {
             number += 1;
         }
         self.used.insert(own.clone());
-        self.latest.insert(id.to_owned(), own.clone());
-        self.open.push(own.clone());
+        self.latest.insert(id.to_owned(), place);
+        self.open.insert(place, own.clone());
         own
     }
 
     /// The id of the call that this result answers; `None` when none waits for it.
     pub(super) fn result(&mut self, id: &str) -> Option<String> {
-        let own = match id {
-            "" => self.open.first()?.clone(),
-            id => self.latest.get(id)?.clone(),
-        };
-        let at = self.open.iter().position(|open| *open == own)?;
-        Some(self.open.remove(at))
+        match id {
+            "" => self.open.pop_first().map(|(_, own)| own),
+            id => self.open.remove(self.latest.get(id)?),
+        }
     }
 
     /// Calls that got no answer.
-    pub(super) fn unanswered(&mut self) -> Vec<String> {
-        std::mem::take(&mut self.open)
+    pub(super) fn unanswered(&mut self) -> impl Iterator<Item = String> + use<> {
+        std::mem::take(&mut self.open).into_values()
     }
 
     /// Whether calls wait for answers.

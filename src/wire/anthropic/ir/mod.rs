@@ -33,6 +33,7 @@ pub(in crate::wire) use blocks::Blocks;
 pub(super) use carrier::without_foreign_thoughts;
 pub(super) use decoder::MessageDecoder;
 pub(super) use encoder::MessageEncoder;
+pub(super) use ids::fitting;
 pub(in crate::wire) use part::{input_of, is_answer, says};
 pub(in crate::wire) use request::encode_foreign;
 pub(super) use request::{decode_request, encode_request};
