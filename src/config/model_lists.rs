@@ -232,10 +232,6 @@ fn read_file(
         name: shown.into(),
         read_at,
     };
-    if let Some(days) = origin.stale_days(seconds(&SystemTime::now())) {
-        let message = format!("{name} is {days} days old: what it says may no longer hold");
-        report.warn(path, message);
-    }
     Some(Arc::new(ModelList {
         origin: Arc::new(origin),
         of: None,
