@@ -381,7 +381,7 @@ impl Exchange {
             stamp,
             AskedCalls {
                 caller: self.caller,
-                given: GivenIds::of(doc),
+                given: GivenIds::of(doc.body()),
             },
         )
     }

@@ -5,27 +5,17 @@ use std::hash::Hasher;
 use memchr::memmem;
 
 use crate::domain::hash_map::fixed_hasher;
-use crate::wire::request::RequestDoc;
 
 /// The last letter of a field's name that holds an id, and the end of the name: `id`, `call_id`, `tool_use_id`, `toolUseId`.
 const NAME_ENDS: &[u8] = b"d\"";
-/// Fields without which an answer has no calls.
-const TOOLS: [&str; 2] = ["tools", "functions"];
 
 /// The ids in a request, by their hashes: they take no more than the request, which need not be kept for them.
 #[derive(Debug)]
 pub(super) struct GivenIds(Box<[u64]>);
 
 impl GivenIds {
-    /// Of a request whose answer may have calls; else none are looked for.
-    pub(super) fn of(doc: &RequestDoc) -> Self {
-        match TOOLS.into_iter().any(|name| doc.has(name)) {
-            true => Self::within(doc.body()),
-            false => Self(Box::default()),
-        }
-    }
-
-    fn within(body: &[u8]) -> Self {
+    /// Of a request with this body, which is JSON.
+    pub(super) fn of(body: &[u8]) -> Self {
         let ends = memmem::find_iter(body, NAME_ENDS);
         let ids = ends.filter_map(|at| Some(hash(&id_at(body, at)?)));
         let mut ids: Vec<u64> = ids.collect();
@@ -75,7 +65,7 @@ mod tests {
     fn ids_are_found_whatever_their_fields_are_called() {
         let body = r#"{"a":[{"id":"1","toolUseId" : "2"},{"tool_call_id":
             "3","call_id":"q\"\u0034\\","x":"id","y":": \"id\": \"6\"","id":7,"did":"8","Id":"9"}],"id":"#;
-        let ids = GivenIds::within(body.as_bytes());
+        let ids = GivenIds::of(body.as_bytes());
         for id in ["1", "2", "3", "q\"4\\", "8", "9"] {
             assert!(ids.has(id), "{id}");
         }
