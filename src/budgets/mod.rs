@@ -131,6 +131,7 @@ impl Budgets {
             ledger: Ledger::default(),
             table: SpendLedger::default(),
             is_new: false,
+            latest: 0,
             publish,
             // Held weakly: the task ends with the last handle.
             asks: asks.downgrade(),
@@ -244,6 +245,8 @@ struct BudgetKeeper {
     table: SpendLedger,
     /// Something was counted since the last time that it was asked.
     is_new: bool,
+    /// The latest moment that it was told of, in seconds since 1970.
+    latest: i64,
     publish: watch::Sender<Arc<Vec<BudgetView>>>,
     asks: mpsc::WeakUnboundedSender<BudgetAsk>,
 }
@@ -325,6 +328,7 @@ impl BudgetKeeper {
     fn ended(&mut self, ticket: Ticket, spending: Option<Spending>) {
         let Some(spending) = spending else {
             self.ledger.release(ticket);
+            self.publish(self.latest);
             return;
         };
         let Spending {
@@ -375,6 +379,7 @@ impl BudgetKeeper {
     }
 
     fn publish(&mut self, unix: i64) {
+        self.latest = self.latest.max(unix);
         if !self.ledger.is_empty() || !self.publish.borrow().is_empty() {
             self.publish.send_replace(Arc::new(self.ledger.views(unix)));
         }
@@ -429,6 +434,9 @@ mod tests {
         let one = reserved(&budgets).await.unwrap();
         assert!(reserved(&budgets).await.is_none());
         drop(one);
+        // What is asked later is answered later.
+        assert_eq!(budgets.news().await, None);
+        assert_eq!(budgets.views(0)[0].reserved, Pico::ZERO);
         let two = reserved(&budgets).await.unwrap();
         assert_eq!(budgets.news().await, None);
         let charge = Charge {
