@@ -6,6 +6,8 @@
 
 use std::sync::Arc;
 
+use look::MemberLook;
+
 use super::asked::RequestShape;
 use super::hash_map::HashMap;
 use super::ids::{ProviderName, Upstream};
@@ -434,11 +436,12 @@ impl Target {
 impl Member {
     /// Why it is not for the request: a condition, or each of its upstreams lacks something.
     fn unmet(&self, inquiry: &Inquiry<'_>) -> Option<Unmet> {
-        if let Some(unmet) = self
-            .when
-            .as_ref()
-            .and_then(|when| when.unmet(inquiry.asked))
-        {
+        let candidate = MemberLook {
+            member: self,
+            figures: inquiry.figures,
+        };
+        let when = self.when.as_ref();
+        if let Some(unmet) = when.and_then(|when| when.unmet(inquiry.asked, &candidate)) {
             return Some(unmet);
         }
         let mut first = None;
@@ -524,6 +527,8 @@ impl Member {
         .map(|(_, upstream)| &upstream.provider)
     }
 }
+
+mod look;
 
 #[cfg(test)]
 pub(crate) mod fixed;
