@@ -139,6 +139,78 @@ mod tests {
     use super::*;
     use crate::domain::catalog::capability::Capability;
 
+    struct Unknown;
+
+    impl Candidate for Unknown {
+        fn name(&self) -> &str {
+            "a"
+        }
+
+        fn provider(&self) -> Option<&str> {
+            None
+        }
+
+        fn model(&self) -> Option<&str> {
+            None
+        }
+
+        fn input_price(&self) -> Option<Pico> {
+            None
+        }
+
+        fn output_price(&self) -> Option<Pico> {
+            None
+        }
+
+        fn context_window(&self) -> Option<u64> {
+            None
+        }
+
+        fn first_token(&self) -> Option<Duration> {
+            None
+        }
+
+        fn in_flight(&self) -> u32 {
+            0
+        }
+
+        fn used_share(&self) -> Option<f64> {
+            None
+        }
+    }
+
+    /// Holds in the first minute of 1970 only, and cannot tell for streams.
+    struct FirstMinute;
+
+    impl Condition for FirstMinute {
+        fn text(&self) -> &str {
+            "first minute"
+        }
+
+        fn holds(&self, asked: &RequestShape<'_>, _: &dyn Candidate, local: i64) -> Option<bool> {
+            (!asked.stream).then_some(local < 60)
+        }
+    }
+
+    #[test]
+    fn a_condition_of_its_own_is_asked_in_its_zone_and_what_it_cannot_tell_does_not_hold() {
+        let in_zone = |ahead| When {
+            custom: Some(CustomCondition {
+                condition: Arc::new(FirstMinute),
+                zone: Zone {
+                    offset: Arc::new(move |_| ahead),
+                    ..Zone::utc()
+                },
+            }),
+            ..When::default()
+        };
+        let mut asked = RequestShape::default();
+        assert_eq!(in_zone(0).unmet(&asked, &Unknown), None);
+        assert_eq!(in_zone(60).unmet(&asked, &Unknown), Some(Unmet::Cel));
+        asked.stream = true;
+        assert_eq!(in_zone(0).unmet(&asked, &Unknown), Some(Unmet::CelFailed));
+    }
+
     #[test]
     fn each_condition_is_told_by_its_name() {
         let images: Features = [Capability::Images].into_iter().collect();
@@ -157,7 +229,7 @@ mod tests {
             zone: Zone::utc(),
         };
         let none = When::default();
-        assert_eq!(none.unmet(&asked), None);
+        assert_eq!(none.unmet(&asked, &Unknown), None);
         let texts = |all: &[&str]| {
             all.iter()
                 .map(|text| (*text).to_owned())
@@ -264,13 +336,13 @@ mod tests {
                 Some(Unmet::Hours),
             ),
         ] {
-            assert_eq!(when.unmet(&asked), unmet, "{when:?}");
+            assert_eq!(when.unmet(&asked, &Unknown), unmet, "{when:?}");
         }
         let nobody = RequestShape::default();
         let clients = When {
             clients: texts(&["*"]),
             ..none
         };
-        assert_eq!(clients.unmet(&nobody), Some(Unmet::Client));
+        assert_eq!(clients.unmet(&nobody, &Unknown), Some(Unmet::Client));
     }
 }
