@@ -1,6 +1,6 @@
 //! Connects metrics to the other parts: names that may become labels, and the state on a scrape.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -143,7 +143,13 @@ fn budgets(dispatch: &Dispatch, admin: &AdminState) -> Vec<BudgetGauges> {
     let views = dispatch
         .budgets
         .views(i64::try_from(wall).unwrap_or(i64::MAX));
-    let gauges = views.into_iter().map(|view| BudgetGauges {
+    let mut numbers = BTreeMap::new();
+    let gauges = views.iter().map(|view| BudgetGauges {
+        number: {
+            let number = numbers.entry(&view.budget.scope.owner).or_insert(0);
+            *number += 1;
+            number.to_string()
+        },
         of: view.budget.scope.owner.kind(),
         name: view.budget.scope.owner.name().to_owned(),
         every: view.budget.period.word(),

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use crate::api::ShownProvider;
 use crate::config::{Config, shown_url};
 use crate::domain::catalog::capability::Capability;
-use crate::domain::catalog::entry::Origin;
+use crate::domain::catalog::entry::{Freshness, Origin};
 use crate::domain::catalog::facts::Facts;
 use crate::domain::chain::Listed;
 use crate::domain::hash_map::HashMap;
@@ -199,12 +199,17 @@ fn now() -> i64 {
     })
 }
 
-/// Where a fact comes from, and when it was read, in seconds since 1970.
+/// Where a fact comes from, when it was read, in seconds since 1970, and whether that is long ago.
 fn source(origin: &Origin) -> Value {
-    match origin.read_at {
+    let mut source = match origin.read_at {
         Some(read_at) => json!({"name": origin.name, "read_at": read_at}),
         None => json!({"name": origin.name}),
+    };
+    let now = u64::try_from(now()).unwrap_or(0);
+    if origin.freshness(now) > Freshness::Fresh {
+        source["old"] = true.into();
     }
+    source
 }
 
 /// Prices as text: per million tokens by their names in the configuration, and per token as OpenRouter's clients read them.

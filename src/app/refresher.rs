@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use self::jobs::ListJob;
-use crate::config::{Config, FetchedLists};
+use crate::config::{Config, FetchedLists, ListPlace};
 use crate::runtime::clock::Clock;
 use crate::runtime::task::{self, TaskGuard};
 use crate::store::kept_lists::{self, SavedList};
@@ -57,8 +57,10 @@ impl Refresher {
         Arc::clone(&self.lists.borrow())
     }
 
-    /// Fetches what this configuration names from now on; goes on as before where it names the same.
+    /// Fetches what this configuration names from now on; goes on as before where it names the same. Warns of files that are
+    /// old.
     pub(super) fn start(&mut self, config: &Config, clock: Clock) {
+        warn_of_old_files(config, clock);
         let wanted = jobs::wanted(config);
         if self.started.as_ref() == Some(&wanted) {
             return;
@@ -82,6 +84,23 @@ impl Refresher {
             return std::future::pending().await;
         }
         Arc::clone(&self.lists.borrow_and_update())
+    }
+}
+
+fn warn_of_old_files(config: &Config, clock: Clock) {
+    let now = clock.anchor().wall.as_secs();
+    for source in &config.catalog.sources {
+        let ListPlace::File(list) = &source.place else {
+            continue;
+        };
+        if let Some(days_old) = list.origin.stale_days(now) {
+            let list = &*list.origin.name;
+            tracing::warn!(
+                list,
+                days_old,
+                "a file with a list of models is old: what it says may no longer hold"
+            );
+        }
     }
 }
 

@@ -226,14 +226,14 @@ fn read_file(
     }
     let changed = fs::metadata(file).and_then(|found| found.modified()).ok();
     let read_at = changed.as_ref().map(seconds);
+    let shown = file.file_name();
+    let shown = shown.map_or_else(|| name.clone(), |it| it.to_string_lossy().into_owned());
+    let origin = Origin {
+        name: shown.into(),
+        read_at,
+    };
     Some(Arc::new(ModelList {
-        origin: Arc::new(Origin {
-            name: file
-                .file_name()
-                .map_or(name, |name| name.to_string_lossy().into_owned())
-                .into(),
-            read_at,
-        }),
+        origin: Arc::new(origin),
         of: None,
         entries: page.entries,
         groups: page.groups,

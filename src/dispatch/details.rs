@@ -1,9 +1,8 @@
 //! What only some conditions speak of, of a request or of a question about one.
 
-use super::explain::Question;
-use super::ranking::unix;
 use super::request::Request;
 use super::shared::Dispatch;
+use crate::access::Client;
 use crate::domain::asked::RequestDetails;
 use crate::domain::budget::Spender;
 use crate::domain::money::Pico;
@@ -34,13 +33,14 @@ impl RequestDetails for CallDetails<'_> {
 /// Of a question, which names no temperature.
 pub(super) struct QuestionDetails<'a> {
     pub(super) dispatch: &'a Dispatch,
-    pub(super) question: &'a Question,
+    pub(super) headers: &'a [(String, String)],
+    pub(super) client: Option<&'a Client>,
     pub(super) target: &'a str,
 }
 
 impl RequestDetails for QuestionDetails<'_> {
     fn header(&self, name: &str) -> Option<String> {
-        let mut all = self.question.headers.iter();
+        let mut all = self.headers.iter();
         let (_, value) = all.find(|(known, _)| known.eq_ignore_ascii_case(name))?;
         Some(value.clone())
     }
@@ -50,7 +50,7 @@ impl RequestDetails for QuestionDetails<'_> {
     }
 
     fn budget_left(&self) -> Option<Pico> {
-        let client = self.question.client.as_ref()?;
+        let client = self.client?;
         self.dispatch.budget_left(client.name(), self.target)
     }
 }
@@ -61,7 +61,7 @@ impl Dispatch {
         if self.budgets.is_empty() {
             return None;
         }
-        let views = self.budgets.views(unix(self.clock.wall())).into_iter();
+        let views = self.budgets.views(self.unix()).into_iter();
         let own = views.filter(|view| {
             let scope = &view.budget.scope;
             let is_own = matches!(&scope.owner, Spender::Client(name) if **name == *client);

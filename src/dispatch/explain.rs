@@ -288,7 +288,8 @@ impl Dispatch {
             priority: question.client.as_ref().map(|it| it.standing().priority),
             details: &QuestionDetails {
                 dispatch: self,
-                question,
+                headers: &question.headers,
+                client: question.client.as_deref(),
                 target: &target,
             },
             model: &target,

@@ -6,131 +6,22 @@
 
 use std::sync::Arc;
 
+mod look;
+mod ranked;
+
 use look::MemberLook;
 
+pub use self::ranked::{
+    AffinityStep, Chain, RankedChain, RankedMember, Ranking, RankingStep, TierLoad,
+};
 use super::asked::RequestShape;
 use super::hash_map::HashMap;
-use super::ids::{ProviderName, Upstream};
-use super::policy::{Chance, Draw, Figure, MemberFacts, Needs, Policy, UpstreamFigures};
+use super::ids::Upstream;
+use super::policy::{Chance, Draw, MemberFacts, Needs, Policy, UpstreamFigures};
 use super::session_affinity::{self, AffinityPolicy, Seat};
 use super::spill::{Spill, TierKeys};
 use super::unmet::Unmet;
-use super::when::When;
-
-/// A flattened target: each upstream once, where it first occurs depth first in the order of one request.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Chain {
-    /// What was asked for.
-    pub target: Arc<str>,
-    /// Never empty.
-    pub upstreams: Vec<Upstream>,
-}
-
-/// A chain in the order of one request.
-#[derive(Clone, PartialEq, Debug)]
-pub struct RankedChain {
-    /// The chain; what is ruled out comes last.
-    pub chain: Arc<Chain>,
-    /// By place in the chain: what is not for the request, and why.
-    pub ruled_out: Vec<(usize, Unmet)>,
-    /// The hash of what the request's conversation is known by, where that counts.
-    pub session: Option<u64>,
-    /// How it came about; `None` where the order is always that of the configuration.
-    pub ranking: Option<Ranking>,
-}
-
-/// How a chain was put in order.
-#[derive(Clone, PartialEq, Debug, Default)]
-pub struct Ranking {
-    /// What its random numbers were made from.
-    pub seed: u64,
-    /// How each target on the way ranked its members, outermost first.
-    pub steps: Vec<RankingStep>,
-}
-
-impl RankedChain {
-    /// A chain with nothing ruled out.
-    pub fn whole(chain: Arc<Chain>) -> Self {
-        Self {
-            chain,
-            ruled_out: Vec::new(),
-            session: None,
-            ranking: None,
-        }
-    }
-
-    /// Whether that place of the chain is ruled out.
-    pub fn rules_out(&self, place: usize) -> bool {
-        self.ruled_out.iter().any(|(at, _)| *at == place)
-    }
-}
-
-/// How one target ranked its members for one request.
-#[derive(Clone, PartialEq, Debug)]
-pub struct RankingStep {
-    /// The target.
-    pub target: Arc<str>,
-    /// Its policy.
-    pub policy: Policy,
-    /// What the request says, where that has narrowed the order that the target had found.
-    pub hints: Option<String>,
-    /// The request's conversation decided instead of the policy.
-    pub affinity: Option<AffinityStep>,
-    /// What its tiers take first, where requests spill over; in the order of their tiers.
-    pub tiers: Vec<TierLoad>,
-    /// Its members: those that are ranked in their order, then the others.
-    pub members: Vec<RankedMember>,
-}
-
-/// Where a conversation belongs.
-#[derive(Clone, PartialEq, Debug)]
-pub struct AffinityStep {
-    /// The member that it comes to whenever that has room, as configured.
-    pub home: Arc<str>,
-    /// That member's upstreams.
-    pub chain: Arc<Chain>,
-    /// Home takes its share already, so the request is to go elsewhere.
-    pub over_bound: bool,
-    /// Whether something was heard of the conversation within its time.
-    pub warm: bool,
-}
-
-impl RankingStep {
-    /// What decided, for operators.
-    pub fn by(&self) -> &'static str {
-        match (&self.hints, &self.affinity) {
-            (Some(_), _) => "hints",
-            (None, Some(_)) => "affinity",
-            (None, None) => "policy",
-        }
-    }
-}
-
-/// What one tier takes first.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct TierLoad {
-    /// The tier.
-    pub priority: u32,
-    /// Its keys.
-    pub keys: TierKeys,
-    /// Of the requests, in percent.
-    pub load: u32,
-    /// Whether it was drawn for this one.
-    pub drawn: bool,
-}
-
-/// What became of one member.
-#[derive(Clone, PartialEq, Debug)]
-pub struct RankedMember {
-    /// As configured.
-    pub name: Arc<str>,
-    /// Its tier.
-    pub priority: u32,
-    /// What it was ranked by.
-    pub figure: Option<Figure>,
-    /// Why it was left out.
-    pub unmet: Option<Unmet>,
-}
+use super::when::{Candidate, When};
 
 /// A request that is to be ranked.
 pub struct Inquiry<'a> {
@@ -436,10 +327,7 @@ impl Target {
 impl Member {
     /// Why it is not for the request: a condition, or each of its upstreams lacks something.
     fn unmet(&self, inquiry: &Inquiry<'_>) -> Option<Unmet> {
-        let candidate = MemberLook {
-            member: self,
-            figures: inquiry.figures,
-        };
+        let candidate = self.look(inquiry.figures);
         let when = self.when.as_ref();
         if let Some(unmet) = when.and_then(|when| when.unmet(inquiry.asked, &candidate)) {
             return Some(unmet);
@@ -465,7 +353,7 @@ impl Member {
         };
         match needs {
             Needs::Nothing => {}
-            Needs::InFlight => facts.in_flight = self.in_flight(figures),
+            Needs::InFlight => facts.in_flight = self.look(figures).in_flight(),
             Needs::Cost => {
                 let known = able().filter_map(|upstream| figures.cost(upstream));
                 facts.cost = known.min();
@@ -480,7 +368,7 @@ impl Member {
             Needs::Used => {
                 let shares = able().map(|upstream| figures.used(upstream).unwrap_or(0.0));
                 facts.used = shares.reduce(f64::min);
-                facts.in_flight = self.in_flight(figures);
+                facts.in_flight = self.look(figures).in_flight();
             }
             Needs::Score(by) => {
                 let scores = able().map(|upstream| {
@@ -498,37 +386,18 @@ impl Member {
         Seat {
             name: self.hash,
             weight: self.weight,
-            load: self.pending(figures),
+            load: self.look(figures).pending(),
         }
     }
 
-    /// Requests of ranked targets on their way to its upstreams.
-    fn pending(&self, figures: &dyn UpstreamFigures) -> u32 {
-        let all = self.chain.upstreams.iter();
-        let all = all.map(|upstream| figures.pending(upstream));
-        all.fold(0, u32::saturating_add)
-    }
-
-    /// Requests in flight at its providers. What was ranked a moment ago counts too, though no key has been leased for it
-    /// yet.
-    fn in_flight(&self, figures: &dyn UpstreamFigures) -> u32 {
-        let at_providers = self.providers().map(|provider| figures.in_flight(provider));
-        let at_providers = at_providers.fold(0, u32::saturating_add);
-        at_providers.max(self.pending(figures))
-    }
-
-    /// The providers of its upstreams, each once.
-    fn providers(&self) -> impl Iterator<Item = &ProviderName> {
-        let all = self.chain.upstreams.iter().enumerate();
-        all.filter(|(at, upstream)| {
-            let mut before = self.chain.upstreams.iter().take(*at);
-            before.all(|other| other.provider != upstream.provider)
-        })
-        .map(|(_, upstream)| &upstream.provider)
+    fn look<'a>(&'a self, figures: &'a dyn UpstreamFigures) -> MemberLook<'a> {
+        MemberLook {
+            name: &self.name,
+            upstreams: &self.chain.upstreams,
+            figures,
+        }
     }
 }
-
-mod look;
 
 #[cfg(test)]
 pub(crate) mod fixed;

@@ -38,7 +38,7 @@ use crate::domain::error_code;
 pub use self::events::OutgoingEvents;
 use self::given_ids::GivenIds;
 pub use self::head::AttemptStamp;
-use self::head::{AnswerHead, Asked};
+use self::head::{AnswerHead, AskedCalls};
 
 /// What is named of a request whose sealed content was left out.
 const SEALED: &str = "input.encrypted_content";
@@ -379,9 +379,9 @@ impl Exchange {
             doc.model().map(Cow::into_owned),
             self.caller.id_prefixes(self.operation),
             stamp,
-            Asked {
+            AskedCalls {
                 caller: self.caller,
-                given: GivenIds::of(doc.body().clone()),
+                given: GivenIds::of(doc.body()),
             },
         )
     }

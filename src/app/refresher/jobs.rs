@@ -104,7 +104,12 @@ impl ListJob {
                 }
             }
             Err(error) => {
-                tracing::warn!(list = self.name, %error, "a list of models could not be read: the last one stays in use");
+                let last = Origin {
+                    name: self.name.as_str().into(),
+                    read_at: self.read_at,
+                };
+                let days = last.stale_days(now);
+                tracing::warn!(list = self.name, %error, days_old = days, "a list of models could not be read: the last one stays in use");
                 false
             }
         };

@@ -2,6 +2,7 @@
 //! steps than it has parts. Its parser is not made for hostile text: text comes from the configuration only, is short, has
 //! sound brackets, and is read on a thread of its own. A trial run at load finds what no request could make right.
 
+mod error;
 mod fields;
 mod samples;
 mod sketch;
@@ -14,15 +15,12 @@ use std::sync::{Arc, LazyLock};
 
 use cel::common::ast::{EntryExpr, Expr, IdedEntryExpr, LiteralValue};
 use cel::{Context, Env, ExecutionError, IdedExpr, Program, Value};
+use error::{CelError, DEEPEST, LONGEST};
 use fields::{FIELDS, Field, Input};
 
 use crate::domain::asked::RequestShape;
 use crate::domain::when::{Candidate, Condition};
 
-/// The longest expression, in bytes.
-const LONGEST: usize = 1024;
-/// How deep an expression may be nested.
-const DEEPEST: usize = 32;
 /// For the parser, whose frames are large; it is touched only as far as it is used.
 const STACK: usize = 64 * 1024 * 1024;
 /// The longest value of a header that an expression sees, in bytes.
@@ -40,37 +38,6 @@ const SECRET: [&str; 6] = [
 ];
 
 static STANDARD: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib()));
-
-/// Why an expression cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum CelError {
-    #[error("is empty")]
-    Empty,
-    #[error("is longer than {LONGEST} bytes")]
-    Long,
-    #[error("is nested deeper than {DEEPEST} levels")]
-    Deep,
-    #[error("has brackets or quotes that do not match")]
-    Unbalanced,
-    #[error("is no expression: {0}")]
-    Syntax(String),
-    #[error("has a loop (`all`, `exists`, `map`, `filter`), which is not taken")]
-    Loop,
-    #[error("speaks of `{0}`; there are request, client, headers, now and target")]
-    Variable(String),
-    #[error("speaks of `{variable}.{field}`; `{variable}` has {known}")]
-    Field {
-        variable: String,
-        field: String,
-        known: String,
-    },
-    #[error("fails for every request: {0}")]
-    Wrong(String),
-    #[error("is {0}, not true or false")]
-    NotBool(String),
-    #[error("could not be read: there is no thread for it, or its parser has failed")]
-    Unreadable,
-}
 
 /// What a text became.
 #[derive(Debug)]
@@ -106,7 +73,7 @@ pub(super) fn compile(text: &str) -> Result<Compiled, CelError> {
     if text.len() > LONGEST {
         return Err(CelError::Long);
     }
-    sketch::check(text, DEEPEST)?;
+    sketch::check(text)?;
     let own = text.to_owned();
     let thread = std::thread::Builder::new()
         .name("cel".to_owned())

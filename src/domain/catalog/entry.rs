@@ -116,6 +116,13 @@ impl Origin {
             _ => Freshness::Stale,
         }
     }
+
+    /// Its age in days, if the operator is to be warned of it.
+    pub fn stale_days(&self, now: u64) -> Option<u64> {
+        let is_stale = self.freshness(now) == Freshness::Stale;
+        let days = self.age(now)? / (24 * 60 * 60);
+        is_stale.then_some(days)
+    }
 }
 
 /// Everything that one list says.
@@ -137,5 +144,27 @@ impl ModelList {
         self.entries
             .iter()
             .any(|entry| entry.sheet.is_some() || entry.free)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_list_says_is_marked_after_a_week_and_warned_of_after_a_month() {
+        const DAY: u64 = 24 * 60 * 60;
+        let origin = Origin {
+            name: "prices.json".into(),
+            read_at: Some(DAY),
+        };
+        let of = |age: u64| (origin.freshness(DAY + age), origin.stale_days(DAY + age));
+        assert_eq!(of(7 * DAY), (Freshness::Fresh, None));
+        assert_eq!(of(7 * DAY + 1), (Freshness::Old, None));
+        assert_eq!(of(30 * DAY), (Freshness::Old, None));
+        assert_eq!(of(31 * DAY), (Freshness::Stale, Some(31)));
+        assert_eq!(Origin::configuration().stale_days(u64::MAX), None);
+        // A clock that was set back makes nothing old.
+        assert_eq!(origin.freshness(0), Freshness::Fresh);
     }
 }

@@ -225,7 +225,11 @@ fn members_without_a_price_are_ruled_out_where_the_policy_says_so() {
         .iter()
         .map(|member| member.figure)
         .collect();
-    let cost = |cost: Option<u64>| Some(Figure::Cost(cost.map(crate::domain::money::Pico::new)));
+    let cost = |cost: Option<u64>| {
+        Some(crate::domain::policy::Figure::Cost(
+            cost.map(crate::domain::money::Pico::new),
+        ))
+    };
     assert_eq!(figures, [cost(Some(1)), cost(None)]);
 }
 

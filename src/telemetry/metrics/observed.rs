@@ -179,6 +179,7 @@ fn budgets(meter: &Meter, observed: &Arc<Observed>) {
                     let labels = [
                         KeyValue::new("of", one.of),
                         text("name", one.name.clone()),
+                        text("number", one.number.clone()),
                         text("every", one.every.clone()),
                     ];
                     tell(one.$field, &labels);

@@ -43,6 +43,8 @@ pub struct BudgetGauges {
     pub of: &'static str,
     /// The name of the client or provider.
     pub name: String,
+    /// Its place among the budgets of that one, from 1.
+    pub number: String,
     /// The length of its windows.
     pub every: String,
     /// How much may be spent in one, in units of the currency.

@@ -1,35 +1,40 @@
 //! The ids that a request names, of whatever dialect it is.
 
-use std::collections::HashSet;
+use std::hash::Hasher;
 
-use bytes::Bytes;
 use memchr::memmem;
+
+use crate::domain::hash_map::fixed_hasher;
 
 /// The last letter of a field's name that holds an id, and the end of the name: `id`, `call_id`, `tool_use_id`, `toolUseId`.
 const NAME_ENDS: &[u8] = b"d\"";
 
-/// The ids in a request, looked up when the first call of an answer wants to know them.
+/// The ids in a request, by their hashes: they take no more than the request, which need not be kept for them.
 #[derive(Debug)]
-pub(super) struct GivenIds {
-    body: Bytes,
-    ids: Option<HashSet<String>>,
-}
+pub(super) struct GivenIds(Box<[u64]>);
 
 impl GivenIds {
     /// Of a request with this body, which is JSON.
-    pub(super) fn of(body: Bytes) -> Self {
-        Self { body, ids: None }
+    pub(super) fn of(body: &[u8]) -> Self {
+        let ends = memmem::find_iter(body, NAME_ENDS);
+        let ids = ends.filter_map(|at| Some(hash(&id_at(body, at)?)));
+        let mut ids: Vec<u64> = ids.collect();
+        ids.sort_unstable();
+        ids.dedup();
+        Self(ids.into())
     }
 
     /// Whether a field holds this id.
-    pub(super) fn has(&mut self, id: &str) -> bool {
-        let ids = self.ids.get_or_insert_with(|| {
-            let body = std::mem::take(&mut self.body);
-            let ends = memmem::find_iter(&body, NAME_ENDS);
-            ends.filter_map(|at| id_at(&body, at)).collect()
-        });
-        ids.contains(id)
+    pub(super) fn has(&self, id: &str) -> bool {
+        self.0.binary_search(&hash(id)).is_ok()
     }
+}
+
+/// Two ids of one hash are taken for one: the later call then has an id of its own, which is always right.
+fn hash(id: &str) -> u64 {
+    let mut hasher = fixed_hasher();
+    hasher.write(id.as_bytes());
+    hasher.finish()
 }
 
 /// The text behind a name whose last letter stands at this place, where that is a name of ids.
@@ -60,7 +65,7 @@ mod tests {
     fn ids_are_found_whatever_their_fields_are_called() {
         let body = r#"{"a":[{"id":"1","toolUseId" : "2"},{"tool_call_id":
             "3","call_id":"q\"\u0034\\","x":"id","y":": \"id\": \"6\"","id":7,"did":"8","Id":"9"}],"id":"#;
-        let mut ids = GivenIds::of(Bytes::from_static(body.as_bytes()));
+        let ids = GivenIds::of(body.as_bytes());
         for id in ["1", "2", "3", "q\"4\\", "8", "9"] {
             assert!(ids.has(id), "{id}");
         }

@@ -39,7 +39,7 @@ pub(super) struct AnswerHead {
 
 /// Whose calls they are.
 #[derive(Debug)]
-pub(super) struct Asked {
+pub(super) struct AskedCalls {
     pub(super) caller: &'static dyn CallerDialect,
     /// The ids in the request.
     pub(super) given: GivenIds,
@@ -59,7 +59,7 @@ impl AnswerHead {
         model: Option<String>,
         prefixes: IdPrefixes,
         stamp: AttemptStamp,
-        asked: Asked,
+        asked: AskedCalls,
     ) -> Self {
         Self {
             id,
@@ -180,14 +180,14 @@ impl AnswerHead {
 /// The ids of the calls of one answer.
 #[derive(Debug)]
 struct MadeCallIds {
-    asked: Asked,
+    asked: AskedCalls,
     /// Whether a call has one, by its candidate and its index.
     calls: BTreeMap<(u64, u64), bool>,
     used: BTreeSet<String>,
 }
 
 impl MadeCallIds {
-    fn new(asked: Asked) -> Self {
+    fn new(asked: AskedCalls) -> Self {
         Self {
             asked,
             calls: BTreeMap::new(),

@@ -65,14 +65,14 @@ fn asking(caller: &str) -> Value {
     match caller {
         "responses" => json!({
             "input": [{"role": "user", "content": "Look."},
-                {"type": "custom_tool_call", "call_id": "c1", "name": "shell", "input": "ls"},
-                {"type": "custom_tool_call_output", "call_id": "c1", "output": "a.txt"}],
+                {"type": "custom_tool_call", "call_id": "c0", "name": "shell", "input": "ls"},
+                {"type": "custom_tool_call_output", "call_id": "c0", "output": "a.txt"}],
             "tools": [{"type": "custom", "name": "shell", "format": {"type": "grammar", "syntax": "regex", "definition": "[a-z]+"}}],
         }),
         "openai" => json!({
             "messages": [{"role": "user", "content": "Look."},
-                {"role": "assistant", "tool_calls": [{"id": "c1", "type": "custom", "custom": {"name": "shell", "input": "ls"}}]},
-                {"role": "tool", "tool_call_id": "c1", "content": "a.txt"}],
+                {"role": "assistant", "tool_calls": [{"id": "c0", "type": "custom", "custom": {"name": "shell", "input": "ls"}}]},
+                {"role": "tool", "tool_call_id": "c0", "content": "a.txt"}],
             "tools": [{"type": "custom", "custom": {"name": "shell",
                 "format": {"type": "grammar", "grammar": {"syntax": "regex", "definition": "[a-z]+"}}}}],
         }),

@@ -1,14 +1,14 @@
 //! A look at the text of an expression before its parser sees it. That parser takes exponential memory for short texts whose
 //! brackets do not match (cel-rust issue 306), and much stack for deep ones (issues 212 and 305).
 
-use super::CelError;
+use super::error::{CelError, DEEPEST};
 
 /// How many signs (`!`, `-`) may stand in a row.
 const SIGNS: usize = 4;
 
 /// Checks that brackets and quotes match, and how deep it is. Each `?` of a condition counts as a level, as what follows it
 /// is inside it.
-pub(super) fn check(text: &str, deepest: usize) -> Result<(), CelError> {
+pub(super) fn check(text: &str) -> Result<(), CelError> {
     let mut open = Vec::new();
     let (mut conditions, mut signs) = (0_usize, 0_usize);
     let mut rest = text;
@@ -31,7 +31,7 @@ pub(super) fn check(text: &str, deepest: usize) -> Result<(), CelError> {
             ')' | ']' | '}' if open.pop() != Some(letter) => return Err(CelError::Unbalanced),
             _ => {}
         }
-        if open.len() + conditions > deepest || signs > SIGNS {
+        if open.len() + conditions > DEEPEST || signs > SIGNS {
             return Err(CelError::Deep);
         }
     }
