@@ -31,7 +31,7 @@ impl FromNode for CelForm {
 
 impl Describe for CelForm {
     fn shape() -> Shape {
-        let schema = json!({"type": ["string", "null"]});
+        let schema = json!({"type": "string", "pattern": r"\S"});
         Shape::plain("expression", schema)
     }
 }
