@@ -285,7 +285,10 @@ impl Dispatch {
             features: question.features,
             client,
             header_fits: &header_fits,
-            priority: question.client.as_ref().map(|it| it.standing().priority),
+            priority: question
+                .client
+                .as_ref()
+                .map(|it| it.policy().priority.as_str()),
             details: &QuestionDetails {
                 dispatch: self,
                 headers: &question.headers,

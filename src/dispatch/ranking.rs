@@ -201,7 +201,10 @@ impl Dispatch {
                 let mut values = request.headers.get_all(name).iter();
                 values.any(|value| value.to_str().is_ok_and(|value| matches(pattern, value)))
             },
-            priority: request.client.as_ref().map(|it| it.standing().priority),
+            priority: request
+                .client
+                .as_ref()
+                .map(|it| it.policy().priority.as_str()),
             details: &CallDetails {
                 dispatch: self,
                 request,

@@ -1,6 +1,5 @@
 //! What a request is like, as far as that decides where it goes. Read once for all dialects. No I/O, no clock, no logging.
 
-use super::client::Priority;
 use super::hints::Hints;
 use super::money::Pico;
 use super::unmet::Features;
@@ -47,8 +46,8 @@ pub struct RequestShape<'a> {
     pub client: Option<&'a str>,
     /// Whether it has a header of this name, in small letters, whose value fits this pattern.
     pub header_fits: &'a dyn Fn(&str, &str) -> bool,
-    /// That client's class.
-    pub priority: Option<Priority>,
+    /// The name of that client's class.
+    pub priority: Option<&'static str>,
     /// What else it has.
     pub details: &'a dyn RequestDetails,
     /// The target that it asks for.

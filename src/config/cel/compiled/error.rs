@@ -7,7 +7,7 @@ pub(super) const DEEPEST: usize = 32;
 
 /// Why an expression cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub(in crate::config::cel) enum CelError {
+pub enum CelError {
     #[error("is empty")]
     Empty,
     #[error("is longer than {LONGEST} bytes")]

@@ -4,7 +4,6 @@ use cel::Value;
 
 use crate::domain::asked::RequestShape;
 use crate::domain::catalog::capability::Capability;
-use crate::domain::client::Priority;
 use crate::domain::money::Pico;
 use crate::domain::when::Candidate;
 
@@ -62,7 +61,7 @@ pub(super) static FIELDS: &[Field] = &[
         Some(it.asked.client.unwrap_or_default().into())
     }),
     field("client", "priority", |it| {
-        Some(it.asked.priority.map_or("", Priority::as_str).into())
+        Some(it.asked.priority.unwrap_or_default().into())
     }),
     field("client", "budget_left", |it| {
         money(it.asked.details.budget_left()?, WHOLE)

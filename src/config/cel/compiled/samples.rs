@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use super::fields::Input;
 use crate::domain::asked::{RequestDetails, RequestShape};
-use crate::domain::client::Priority;
 use crate::domain::money::Pico;
 use crate::domain::when::Candidate;
 
@@ -75,7 +74,7 @@ pub(super) fn with<T>(has_all: bool, run: impl FnOnce(&Input<'_>) -> T) -> T {
     let asked = RequestShape {
         output_tokens: sample.when(1),
         client: sample.when("client"),
-        priority: sample.when(Priority::Normal),
+        priority: sample.when("normal"),
         details: &sample,
         model: "model",
         ..RequestShape::default()

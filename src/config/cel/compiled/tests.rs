@@ -7,7 +7,6 @@ use proptest::prelude::*;
 use super::*;
 use crate::domain::asked::RequestDetails;
 use crate::domain::catalog::capability::Capability;
-use crate::domain::client::Priority;
 use crate::domain::money::Pico;
 use crate::domain::unmet::Features;
 
@@ -85,7 +84,7 @@ fn asked() -> RequestShape<'static> {
         output_tokens: Some(100),
         features: images,
         client: Some("team-a"),
-        priority: Some(Priority::High),
+        priority: Some("high"),
         details: &Known,
         ..RequestShape::default()
     }
