@@ -77,15 +77,3 @@ fn compile(_: &str) -> Result<CelRead, CelUnread> {
         suggestion: "build it with `cargo build --features cel`, or write the condition with the other keys of `when`",
     })
 }
-
-#[cfg(all(test, not(feature = "cel")))]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn without_the_feature_the_key_is_refused_with_its_name() {
-        let unread = compile("true").err().unwrap();
-        assert!(unread.message.contains("without the feature `cel`"));
-        assert!(unread.suggestion.contains("--features cel"));
-    }
-}
