@@ -17,7 +17,7 @@ use pointsman::domain::asked::RequestShape;
 use pointsman::domain::chain::{ProviderEntry, Targets, VirtualEntry};
 use pointsman::domain::ids::{ProviderName, Upstream};
 use pointsman::domain::money::Pico;
-use pointsman::domain::policy::{Policy, Signal, UpstreamFigures};
+use pointsman::domain::policy::{Policy, Signal, TokenPrices, UpstreamFigures};
 use pointsman::domain::session_affinity::AffinityPolicy;
 use pointsman::domain::spill::TierKeys;
 use pointsman::domain::target::Inquiry;
@@ -46,6 +46,10 @@ impl UpstreamFigures for Figures {
         Some(Pico::new(
             u64::from(number(upstream.provider.as_str())) * 1_000_000,
         ))
+    }
+
+    fn token_prices(&self, _: &Upstream) -> TokenPrices {
+        TokenPrices::default()
     }
 
     fn latency(&self, upstream: &Upstream, _: Signal) -> Option<Duration> {

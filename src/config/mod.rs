@@ -8,6 +8,7 @@ mod addresses;
 mod admin;
 mod budgets;
 pub mod catalog;
+mod cel;
 mod choices;
 mod clients;
 mod clouds;

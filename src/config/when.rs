@@ -6,6 +6,7 @@ use std::sync::Arc;
 use config::ValueKind;
 use serde_json::json;
 
+use super::cel::CelForm;
 use super::describe::{Describe, Shape};
 use super::read::{ConfigNode, FromNode, Report, section};
 use super::values::{Names, Texts};
@@ -13,7 +14,7 @@ use super::zone::ZoneForm;
 use crate::domain::calendar::{Calendar, Hours};
 use crate::domain::catalog::capability::Capability;
 use crate::domain::unmet::{Features, KnownCapabilities};
-use crate::domain::when::When;
+use crate::domain::when::{CustomCondition, When};
 use crate::domain::zone::Zone;
 
 section! {
@@ -38,16 +39,20 @@ section! {
         stream: bool,
         /// Headers that the request has, by name, and their values, with `*` for any text.
         header: Texts,
+        /// An expression in the Common Expression Language that holds (`docs/routing.md`), where the program was built with the
+        /// feature `cel`.
+        cel: CelForm,
     }
 }
 
 /// The conditions that are there; `None` when none is.
 pub(super) fn when(raw: WhenSection) -> Option<Arc<When>> {
     let timed = raw.hours.is_some() || raw.days.is_some();
+    let zone = raw.timezone.map_or_else(Zone::utc, |ZoneForm(zone)| zone);
     let calendar = timed.then(|| Calendar {
         hours: raw.hours.map(|HoursForm(hours)| hours).unwrap_or_default(),
         days: raw.days.map_or([true; 7], |DaysForm(days)| days),
-        zone: raw.timezone.map_or_else(Zone::utc, |ZoneForm(zone)| zone),
+        zone: zone.clone(),
     });
     let headers = raw.header.map(|Texts(all)| all).unwrap_or_default();
     let headers = headers.into_iter();
@@ -61,6 +66,9 @@ pub(super) fn when(raw: WhenSection) -> Option<Arc<When>> {
         headers: headers
             .map(|(name, value)| (name.to_ascii_lowercase(), value))
             .collect(),
+        custom: raw
+            .cel
+            .map(|CelForm(condition)| CustomCondition { condition, zone }),
     };
     (when != When::default()).then(|| Arc::new(when))
 }

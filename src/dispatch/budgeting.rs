@@ -266,7 +266,7 @@ impl Dispatch {
     }
 
     /// The present moment, in seconds since 1970.
-    fn unix(&self) -> i64 {
+    pub(super) fn unix(&self) -> i64 {
         i64::try_from(self.clock.anchor().wall.as_secs()).unwrap_or(i64::MAX)
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::budgeting::CostLook;
+use super::details::QuestionDetails;
 use super::ranking;
 use super::request::Endpoint;
 use super::rescue;
@@ -271,6 +272,7 @@ impl Dispatch {
     /// The order for the request in question.
     fn ranking(&self, chain: Arc<Chain>, question: &Question, seed: u64) -> RankedChain {
         let session = question.session.as_deref();
+        let target = Arc::clone(&chain.target);
         let client = question.client.as_ref().map(|client| &**client.name());
         let header_fits = |name: &str, pattern: &str| {
             let mut all = question.headers.iter();
@@ -283,6 +285,17 @@ impl Dispatch {
             features: question.features,
             client,
             header_fits: &header_fits,
+            priority: question
+                .client
+                .as_ref()
+                .map(|it| it.policy().priority.as_str()),
+            details: &QuestionDetails {
+                dispatch: self,
+                headers: &question.headers,
+                client: question.client.as_deref(),
+                target: &target,
+            },
+            model: &target,
             unix: ranking::unix(self.clock.wall()),
             session: session.map(|name| session::named(client, &chain.target, name)),
             warm: true,

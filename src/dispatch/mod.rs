@@ -17,6 +17,7 @@ mod call_headers;
 mod cost_watch;
 mod costs;
 mod counting;
+mod details;
 mod drain;
 mod events;
 mod explain;

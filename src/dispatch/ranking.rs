@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use super::details::CallDetails;
 use super::request::Request;
 use super::session;
 use super::shared::Dispatch;
@@ -17,7 +18,7 @@ use crate::domain::ids::{ProviderName, Upstream};
 use crate::domain::money::Pico;
 use crate::domain::pattern::matches;
 use crate::domain::policy::Policy;
-use crate::domain::policy::{Signal, UpstreamFigures};
+use crate::domain::policy::{Signal, TokenPrices, UpstreamFigures};
 use crate::domain::session_affinity::AffinityBy;
 use crate::domain::spill::TierKeys;
 use crate::domain::target::{Inquiry, RankedMember, Ranking, RankingStep};
@@ -50,6 +51,14 @@ impl UpstreamFigures for RequestFigures<'_> {
         let output = tree.expected_output(upstream, asked.output_tokens);
         let at = self.dispatch.clock.wall();
         expected_cost(&sheet, asked.prompt_tokens, output, at)
+    }
+
+    fn token_prices(&self, upstream: &Upstream) -> TokenPrices {
+        let prices = self.prices(upstream);
+        TokenPrices {
+            input: prices.prompt,
+            output: prices.completion,
+        }
     }
 
     fn latency(&self, upstream: &Upstream, signal: Signal) -> Option<Duration> {
@@ -172,6 +181,7 @@ impl Dispatch {
             return RankedChain::whole(chain);
         }
         let doc = &request.doc;
+        let target = Arc::clone(&chain.target);
         let sessions = self.targets.sessions(&chain.target);
         let known_by = sessions.map(|own| own.by);
         let known_by = known_by.or_else(|| by_keys.then(AffinityBy::default));
@@ -191,6 +201,16 @@ impl Dispatch {
                 let mut values = request.headers.get_all(name).iter();
                 values.any(|value| value.to_str().is_ok_and(|value| matches(pattern, value)))
             },
+            priority: request
+                .client
+                .as_ref()
+                .map(|it| it.policy().priority.as_str()),
+            details: &CallDetails {
+                dispatch: self,
+                request,
+                target: &target,
+            },
+            model: &target,
             unix: unix(self.clock.wall()),
             session,
             warm: session.is_none_or(|session| self.routing.heard_of(session, ttl, now)),

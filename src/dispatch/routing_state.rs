@@ -52,7 +52,8 @@ impl RoutingState {
                 None => Arc::default(),
             },
             turns: all.iter().map(|_| AtomicU64::new(0)).collect(),
-            reads_features: knows || whens.any(|when| when.has.each().next().is_some()),
+            reads_features: knows
+                || whens.any(|when| when.has.each().next().is_some() || when.custom.is_some()),
             keyed: Vec::new(),
         }
     }

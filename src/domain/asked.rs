@@ -1,7 +1,35 @@
 //! What a request is like, as far as that decides where it goes. Read once for all dialects. No I/O, no clock, no logging.
 
 use super::hints::Hints;
+use super::money::Pico;
 use super::unmet::Features;
+
+/// What only some conditions speak of: it is read when one does.
+pub trait RequestDetails {
+    /// The value of its header of this name, in small letters.
+    fn header(&self, name: &str) -> Option<String>;
+    /// The temperature that it asks for.
+    fn temperature(&self) -> Option<f64>;
+    /// What is left of the tightest budget of its client, if that has one.
+    fn budget_left(&self) -> Option<Pico>;
+}
+
+/// Nothing that is known.
+struct NoDetails;
+
+impl RequestDetails for NoDetails {
+    fn header(&self, _: &str) -> Option<String> {
+        None
+    }
+
+    fn temperature(&self) -> Option<f64> {
+        None
+    }
+
+    fn budget_left(&self) -> Option<Pico> {
+        None
+    }
+}
 
 /// One request.
 #[derive(Clone, Copy)]
@@ -18,6 +46,12 @@ pub struct RequestShape<'a> {
     pub client: Option<&'a str>,
     /// Whether it has a header of this name, in small letters, whose value fits this pattern.
     pub header_fits: &'a dyn Fn(&str, &str) -> bool,
+    /// The name of that client's class.
+    pub priority: Option<&'static str>,
+    /// What else it has.
+    pub details: &'a dyn RequestDetails,
+    /// The target that it asks for.
+    pub model: &'a str,
     /// When it came, in seconds since 1970 (UTC).
     pub unix: i64,
     /// The hash of what its conversation is known by; `None` where it is known by nothing.
@@ -38,6 +72,9 @@ impl Default for RequestShape<'_> {
             features: Features::NONE,
             client: None,
             header_fits: &|_, _| false,
+            priority: None,
+            details: &NoDetails,
+            model: "",
             unix: 0,
             session: None,
             warm: true,

@@ -6,19 +6,22 @@
 
 use std::sync::Arc;
 
+mod look;
 mod ranked;
+
+use look::MemberLook;
 
 pub use self::ranked::{
     AffinityStep, Chain, RankedChain, RankedMember, Ranking, RankingStep, TierLoad,
 };
 use super::asked::RequestShape;
 use super::hash_map::HashMap;
-use super::ids::{ProviderName, Upstream};
+use super::ids::Upstream;
 use super::policy::{Chance, Draw, MemberFacts, Needs, Policy, UpstreamFigures};
 use super::session_affinity::{self, AffinityPolicy, Seat};
 use super::spill::{Spill, TierKeys};
 use super::unmet::Unmet;
-use super::when::When;
+use super::when::{Candidate, When};
 
 /// A request that is to be ranked.
 pub struct Inquiry<'a> {
@@ -324,11 +327,9 @@ impl Target {
 impl Member {
     /// Why it is not for the request: a condition, or each of its upstreams lacks something.
     fn unmet(&self, inquiry: &Inquiry<'_>) -> Option<Unmet> {
-        if let Some(unmet) = self
-            .when
-            .as_ref()
-            .and_then(|when| when.unmet(inquiry.asked))
-        {
+        let candidate = self.look(inquiry.figures);
+        let when = self.when.as_ref();
+        if let Some(unmet) = when.and_then(|when| when.unmet(inquiry.asked, &candidate)) {
             return Some(unmet);
         }
         let mut first = None;
@@ -352,7 +353,7 @@ impl Member {
         };
         match needs {
             Needs::Nothing => {}
-            Needs::InFlight => facts.in_flight = self.in_flight(figures),
+            Needs::InFlight => facts.in_flight = self.look(figures).in_flight(),
             Needs::Cost => {
                 let known = able().filter_map(|upstream| figures.cost(upstream));
                 facts.cost = known.min();
@@ -367,7 +368,7 @@ impl Member {
             Needs::Used => {
                 let shares = able().map(|upstream| figures.used(upstream).unwrap_or(0.0));
                 facts.used = shares.reduce(f64::min);
-                facts.in_flight = self.in_flight(figures);
+                facts.in_flight = self.look(figures).in_flight();
             }
             Needs::Score(by) => {
                 let scores = able().map(|upstream| {
@@ -385,33 +386,16 @@ impl Member {
         Seat {
             name: self.hash,
             weight: self.weight,
-            load: self.pending(figures),
+            load: self.look(figures).pending(),
         }
     }
 
-    /// Requests of ranked targets on their way to its upstreams.
-    fn pending(&self, figures: &dyn UpstreamFigures) -> u32 {
-        let all = self.chain.upstreams.iter();
-        let all = all.map(|upstream| figures.pending(upstream));
-        all.fold(0, u32::saturating_add)
-    }
-
-    /// Requests in flight at its providers. What was ranked a moment ago counts too, though no key has been leased for it
-    /// yet.
-    fn in_flight(&self, figures: &dyn UpstreamFigures) -> u32 {
-        let at_providers = self.providers().map(|provider| figures.in_flight(provider));
-        let at_providers = at_providers.fold(0, u32::saturating_add);
-        at_providers.max(self.pending(figures))
-    }
-
-    /// The providers of its upstreams, each once.
-    fn providers(&self) -> impl Iterator<Item = &ProviderName> {
-        let all = self.chain.upstreams.iter().enumerate();
-        all.filter(|(at, upstream)| {
-            let mut before = self.chain.upstreams.iter().take(*at);
-            before.all(|other| other.provider != upstream.provider)
-        })
-        .map(|(_, upstream)| &upstream.provider)
+    fn look<'a>(&'a self, figures: &'a dyn UpstreamFigures) -> MemberLook<'a> {
+        MemberLook {
+            name: &self.name,
+            upstreams: &self.chain.upstreams,
+            figures,
+        }
     }
 }
 

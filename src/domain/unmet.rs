@@ -126,6 +126,10 @@ pub enum Unmet {
     Stream,
     /// It is for requests with another header.
     Header,
+    /// Its expression does not hold.
+    Cel,
+    /// Its expression says nothing about the request, which does not have what it speaks of.
+    CelFailed,
     /// The model is known to lack it.
     Lacks(Capability),
     /// The model is known to answer at less length than is asked for.
@@ -155,6 +159,8 @@ impl Unmet {
             Self::Has => "when_has",
             Self::Stream => "when_stream",
             Self::Header => "when_header",
+            Self::Cel => "when_cel",
+            Self::CelFailed => "when_cel_failed",
             Self::Lacks(Capability::Tools) => "lacks_tools",
             Self::Lacks(Capability::Images) => "lacks_images",
             Self::Lacks(Capability::Audio) => "lacks_audio",
@@ -177,6 +183,8 @@ impl Unmet {
             Self::Has => "the request does not have what it is for (when.has)",
             Self::Stream => "it is for the other kind of answers (when.stream)",
             Self::Header => "the request does not have its header (when.header)",
+            Self::Cel => "its expression does not hold (when.cel)",
+            Self::CelFailed => "its expression fails for this request (when.cel)",
             Self::Lacks(Capability::Tools) => "the model has no tools",
             Self::Lacks(Capability::Images) => "the model takes no images",
             Self::Lacks(Capability::Audio) => "the model takes no audio",

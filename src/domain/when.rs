@@ -1,10 +1,84 @@
 //! Conditions under which a member of a target is asked: times, clients, sizes, what the request has. No I/O, no clock, no
 //! logging.
 
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
 use super::asked::RequestShape;
 use super::calendar::Calendar;
+use super::money::Pico;
 use super::pattern::matches;
 use super::unmet::{Features, Unmet};
+use super::zone::Zone;
+
+/// The member that a condition is about. What is known of it is looked up when a condition speaks of it; a member of several
+/// upstreams is as good as the best of them.
+pub trait Candidate {
+    /// As configured.
+    fn name(&self) -> &str;
+    /// Its provider, where it has only one.
+    fn provider(&self) -> Option<&str>;
+    /// Its model, where it has only one.
+    fn model(&self) -> Option<&str>;
+    /// The price of a token of a short prompt.
+    fn input_price(&self) -> Option<Pico>;
+    /// The price of a token of the answer.
+    fn output_price(&self) -> Option<Pico>;
+    /// Tokens that its context window holds.
+    fn context_window(&self) -> Option<u64>;
+    /// How long its first tokens took of late.
+    fn first_token(&self) -> Option<Duration>;
+    /// Requests in flight.
+    fn in_flight(&self) -> u32;
+    /// The used share of its tightest limit.
+    fn used_share(&self) -> Option<f64>;
+}
+
+/// A condition in a language of its own.
+pub trait Condition: Send + Sync {
+    /// As it is written.
+    fn text(&self) -> &str;
+    /// Whether it holds for that member, at this local time in seconds since 1970; `None` when that cannot be told.
+    fn holds(
+        &self,
+        asked: &RequestShape<'_>,
+        candidate: &dyn Candidate,
+        local: i64,
+    ) -> Option<bool>;
+}
+
+/// Such a condition, and where its times of day are.
+#[derive(Clone)]
+pub struct CustomCondition {
+    /// The condition.
+    pub condition: Arc<dyn Condition>,
+    /// The zone.
+    pub zone: Zone,
+}
+
+impl CustomCondition {
+    fn unmet(&self, asked: &RequestShape<'_>, candidate: &dyn Candidate) -> Option<Unmet> {
+        let local = self.zone.local(asked.unix);
+        match self.condition.holds(asked, candidate, local) {
+            Some(true) => None,
+            Some(false) => Some(Unmet::Cel),
+            None => Some(Unmet::CelFailed),
+        }
+    }
+}
+
+impl PartialEq for CustomCondition {
+    fn eq(&self, other: &Self) -> bool {
+        self.condition.text() == other.condition.text() && self.zone == other.zone
+    }
+}
+
+impl fmt::Debug for CustomCondition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.condition.text())
+    }
+}
 
 /// What must hold of a request for a member to be asked. What is absent always holds.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -23,11 +97,13 @@ pub struct When {
     pub stream: Option<bool>,
     /// Headers by their names in small letters, and their values, with `*` for any text.
     pub headers: Vec<(String, String)>,
+    /// What else must hold.
+    pub custom: Option<CustomCondition>,
 }
 
 impl When {
-    /// The first of its conditions that does not hold.
-    pub fn unmet(&self, asked: &RequestShape<'_>) -> Option<Unmet> {
+    /// The first of its conditions that does not hold for a member.
+    pub fn unmet(&self, asked: &RequestShape<'_>, candidate: &dyn Candidate) -> Option<Unmet> {
         let calendar = self.calendar.as_ref();
         let is_client = |pattern: &String| asked.client.is_some_and(|name| matches(pattern, name));
         let has_header = |(name, pattern): &(String, String)| (asked.header_fits)(name, pattern);
@@ -52,7 +128,8 @@ impl When {
         } else if !self.headers.iter().all(has_header) {
             Some(Unmet::Header)
         } else {
-            None
+            let custom = self.custom.as_ref();
+            custom.and_then(|custom| custom.unmet(asked, candidate))
         }
     }
 }
@@ -61,7 +138,78 @@ impl When {
 mod tests {
     use super::*;
     use crate::domain::catalog::capability::Capability;
-    use crate::domain::zone::Zone;
+
+    struct Unknown;
+
+    impl Candidate for Unknown {
+        fn name(&self) -> &str {
+            "a"
+        }
+
+        fn provider(&self) -> Option<&str> {
+            None
+        }
+
+        fn model(&self) -> Option<&str> {
+            None
+        }
+
+        fn input_price(&self) -> Option<Pico> {
+            None
+        }
+
+        fn output_price(&self) -> Option<Pico> {
+            None
+        }
+
+        fn context_window(&self) -> Option<u64> {
+            None
+        }
+
+        fn first_token(&self) -> Option<Duration> {
+            None
+        }
+
+        fn in_flight(&self) -> u32 {
+            0
+        }
+
+        fn used_share(&self) -> Option<f64> {
+            None
+        }
+    }
+
+    /// Holds in the first minute of 1970 only, and cannot tell for streams.
+    struct FirstMinute;
+
+    impl Condition for FirstMinute {
+        fn text(&self) -> &str {
+            "first minute"
+        }
+
+        fn holds(&self, asked: &RequestShape<'_>, _: &dyn Candidate, local: i64) -> Option<bool> {
+            (!asked.stream).then_some(local < 60)
+        }
+    }
+
+    #[test]
+    fn a_condition_of_its_own_is_asked_in_its_zone_and_what_it_cannot_tell_does_not_hold() {
+        let in_zone = |ahead| When {
+            custom: Some(CustomCondition {
+                condition: Arc::new(FirstMinute),
+                zone: Zone {
+                    offset: Arc::new(move |_| ahead),
+                    ..Zone::utc()
+                },
+            }),
+            ..When::default()
+        };
+        let mut asked = RequestShape::default();
+        assert_eq!(in_zone(0).unmet(&asked, &Unknown), None);
+        assert_eq!(in_zone(60).unmet(&asked, &Unknown), Some(Unmet::Cel));
+        asked.stream = true;
+        assert_eq!(in_zone(0).unmet(&asked, &Unknown), Some(Unmet::CelFailed));
+    }
 
     #[test]
     fn each_condition_is_told_by_its_name() {
@@ -81,7 +229,7 @@ mod tests {
             zone: Zone::utc(),
         };
         let none = When::default();
-        assert_eq!(none.unmet(&asked), None);
+        assert_eq!(none.unmet(&asked, &Unknown), None);
         let texts = |all: &[&str]| {
             all.iter()
                 .map(|text| (*text).to_owned())
@@ -188,13 +336,13 @@ mod tests {
                 Some(Unmet::Hours),
             ),
         ] {
-            assert_eq!(when.unmet(&asked), unmet, "{when:?}");
+            assert_eq!(when.unmet(&asked, &Unknown), unmet, "{when:?}");
         }
         let nobody = RequestShape::default();
         let clients = When {
             clients: texts(&["*"]),
             ..none
         };
-        assert_eq!(clients.unmet(&nobody), Some(Unmet::Client));
+        assert_eq!(clients.unmet(&nobody, &Unknown), Some(Unmet::Client));
     }
 }

@@ -11,10 +11,12 @@ use crate::domain::cost::CostKind;
 use crate::domain::dialect::Operation;
 use crate::domain::money::Pico;
 use crate::domain::outcome::Class;
+use crate::domain::refusal::Reason;
 use crate::domain::rescue::RescueNote;
 use crate::domain::routing_note::{AffinityOutcome, RoutingNote};
 use crate::domain::time::Time;
 use crate::domain::trace::TraceContext;
+use crate::domain::unmet::Unmet;
 use crate::domain::usage::Usage;
 
 /// One request, from arrival to end.
@@ -92,6 +94,16 @@ impl RequestRecord {
     pub fn affinity(&self) -> Option<AffinityOutcome> {
         let served = &self.attempts.last()?.upstream;
         self.routing.as_ref()?.affinity(served)
+    }
+
+    /// Upstreams that were left out because their expressions failed.
+    pub fn failed_conditions(&self) -> u64 {
+        let note = self.routing.iter();
+        let reasons = note
+            .flat_map(|note| &note.left_out)
+            .map(|(_, reason)| reason);
+        let failed = reasons.filter(|reason| **reason == Reason::Unmet(Unmet::CelFailed));
+        failed.fold(0, |count, _| count + 1)
     }
 
     /// The place in its chain, from 1, of the upstream that served it, where the chain was ranked for it.

@@ -191,6 +191,15 @@ impl RequestDoc {
             .or_else(|| self.generation_config()?.max_output_tokens)
     }
 
+    /// The temperature that the request asks for.
+    pub fn temperature(&self) -> Option<f64> {
+        let own = self.raw("temperature");
+        let own = own.and_then(|raw| serde_json::from_slice(raw).ok());
+        // Ollama's own API has it among its `options`.
+        own.or_else(|| route::temperature(self.raw("options")?))
+            .or_else(|| self.generation_config()?.temperature)
+    }
+
     /// How many choices the answer has.
     pub fn choices(&self) -> u32 {
         let n: Option<u32> = self

@@ -391,6 +391,8 @@ async fn everything_on_the_list_can_be_seen() {
         // Of targets that are ranked: `routing::stories`.
         "pointsman_ranking_place",
         "pointsman_affinity_total",
+        // Of expressions: `routing::expressions`.
+        "pointsman_conditions_failed_total",
     ];
     let wanted: BTreeSet<String> = table::names()
         .into_iter()

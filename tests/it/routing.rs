@@ -1,6 +1,8 @@
 //! Where requests go by policy, condition, capability and conversation: what callers and operators see of it.
 
 mod examples;
+#[cfg(feature = "cel")]
+mod expressions;
 mod stories;
 
 use serde_json::{Value, json};

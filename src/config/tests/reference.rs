@@ -281,6 +281,8 @@ fn is_beyond(field: &FieldSpec, value: &Value) -> bool {
         // The range of a number in quotes, and a time of zero in quotes.
         word if word.contains("number") || word.contains("share") => text,
         word if word.contains("time above 0") || word == "size" => text,
+        // Whether it is one, and whether this program was built with its language.
+        "expression" => text,
         // A list that may be empty only when it is judged with everything else.
         word => word.contains("[section]") && value.is_object(),
     }

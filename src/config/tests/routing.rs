@@ -221,3 +221,30 @@ fn requests_may_spill_over_tiers_and_narrow_the_choice() {
         assert!(text.contains(said), "{keys}: {text}");
     }
 }
+
+#[cfg(feature = "cel")]
+#[test]
+fn an_expression_is_read_at_load_and_what_may_not_be_meant_is_told() {
+    let of = |text: &str| {
+        let members = format!("upstreams: [{{name: a, when: {{cel: \"{text}\"}}}}, b]");
+        yaml(&with(&members), &[])
+    };
+    let config = of("request.stream && has(request.max_tokens)").unwrap();
+    assert_eq!(config.warnings, Vec::<String>::new());
+    let config = of("request.max_tokens > 9").unwrap();
+    let warned = config.warnings.concat();
+    assert!(warned.contains("upstreams[0].when.cel"), "{warned}");
+    assert!(warned.contains("no `max_tokens`"), "{warned}");
+    let said = of("request.max_token > 9").unwrap_err().to_string();
+    assert!(said.contains("upstreams[0].when.cel"), "{said}");
+    assert!(said.contains("speaks of `request.max_token`"), "{said}");
+}
+
+#[cfg(not(feature = "cel"))]
+#[test]
+fn an_expression_is_refused_by_a_program_without_the_language() {
+    let members = "upstreams: [{name: a, when: {cel: 'request.stream'}}, b]";
+    let said = yaml(&with(members), &[]).unwrap_err().to_string();
+    assert!(said.contains("upstreams[0].when.cel"), "{said}");
+    assert!(said.contains("without the feature `cel`"), "{said}");
+}

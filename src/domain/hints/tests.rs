@@ -1,6 +1,7 @@
 //! Each hint over a handful of upstreams.
 
 use super::*;
+use crate::domain::policy::TokenPrices;
 use crate::domain::spill::TierKeys;
 
 /// Upstreams `a:m1`, `b:m2` and so on; figures by the provider's name.
@@ -31,6 +32,10 @@ impl UpstreamFigures for FewFacts {
 
     fn cost(&self, upstream: &Upstream) -> Option<Pico> {
         of(&self.cost, &upstream.provider).map(Pico::new)
+    }
+
+    fn token_prices(&self, _: &Upstream) -> TokenPrices {
+        TokenPrices::default()
     }
 
     fn latency(&self, upstream: &Upstream, signal: Signal) -> Option<Duration> {

@@ -98,6 +98,15 @@ impl Signal {
     }
 }
 
+/// What a token costs at an upstream; what is not known is `None`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct TokenPrices {
+    /// One of a short prompt.
+    pub input: Option<Pico>,
+    /// One of the answer.
+    pub output: Option<Pico>,
+}
+
 /// What is known of upstreams at the moment of a request, for that request.
 pub trait UpstreamFigures {
     /// Requests in flight at a provider.
@@ -106,6 +115,8 @@ pub trait UpstreamFigures {
     fn pending(&self, upstream: &Upstream) -> u32;
     /// What the request is expected to cost there.
     fn cost(&self, upstream: &Upstream) -> Option<Pico>;
+    /// What its tokens cost.
+    fn token_prices(&self, upstream: &Upstream) -> TokenPrices;
     /// How long its answers took of late, as a peak-sensitive average that has decayed until now.
     fn latency(&self, upstream: &Upstream, signal: Signal) -> Option<Duration>;
     /// The used share of its tightest limit.

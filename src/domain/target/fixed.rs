@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::domain::ids::{ProviderName, Upstream};
 use crate::domain::money::Pico;
-use crate::domain::policy::{Signal, UpstreamFigures};
+use crate::domain::policy::{Signal, TokenPrices, UpstreamFigures};
 use crate::domain::spill::TierKeys;
 use crate::domain::unmet::Unmet;
 
@@ -14,6 +14,8 @@ pub(crate) struct Fixed {
     pub(crate) in_flight: Vec<(&'static str, u32)>,
     pub(crate) pending: Vec<(&'static str, u32)>,
     pub(crate) cost: Vec<(&'static str, u64)>,
+    /// Of a token of the prompt; one of the answer costs twice as much.
+    pub(crate) prices: Vec<(&'static str, u64)>,
     pub(crate) latency: Vec<(&'static str, u64)>,
     pub(crate) used: Vec<(&'static str, f64)>,
     pub(crate) lacks: Vec<(&'static str, Unmet)>,
@@ -39,6 +41,14 @@ impl UpstreamFigures for Fixed {
 
     fn cost(&self, upstream: &Upstream) -> Option<Pico> {
         of(&self.cost, &upstream.provider).map(Pico::new)
+    }
+
+    fn token_prices(&self, upstream: &Upstream) -> TokenPrices {
+        let input = of(&self.prices, &upstream.provider);
+        TokenPrices {
+            input: input.map(Pico::new),
+            output: input.map(|price| Pico::new(2 * price)),
+        }
     }
 
     fn latency(&self, upstream: &Upstream, _: Signal) -> Option<Duration> {

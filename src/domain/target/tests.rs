@@ -1,10 +1,15 @@
 //! Trees for one request: tiers, conditions, what is lacking, conversations, and members that are targets themselves.
 
+use std::time::Duration;
+
 use super::fixed::Fixed;
 use super::*;
 use crate::domain::catalog::capability::Capability;
 use crate::domain::chain::{MemberEntry, ProviderEntry, Targets, VirtualEntry};
+use crate::domain::money::Pico;
 use crate::domain::policy::{CostPolicy, Latency, Score};
+use crate::domain::when::{Candidate, Condition, CustomCondition};
+use crate::domain::zone::Zone;
 
 fn providers() -> Vec<ProviderEntry> {
     let names = ["a", "b", "c", "d"].into_iter();
@@ -311,4 +316,65 @@ fn a_healthy_tier_keeps_everything_and_a_conversation_stays_in_its_tier() {
     }
     let kept = (0..=255).filter(|session| tier(*session, 0)).count();
     assert!((150..210).contains(&kept), "{kept} of 256");
+}
+
+/// Holds, and tells what it sees of the member.
+struct Seen(fn(&dyn Candidate) -> bool);
+
+impl Condition for Seen {
+    fn text(&self) -> &str {
+        "seen"
+    }
+
+    fn holds(&self, _: &RequestShape<'_>, candidate: &dyn Candidate, _: i64) -> Option<bool> {
+        Some((self.0)(candidate))
+    }
+}
+
+#[test]
+fn a_condition_sees_what_is_known_of_its_member_at_its_best() {
+    let figures = Fixed {
+        prices: vec![("a", 4), ("b", 3)],
+        window: vec![("a", 8), ("b", 9)],
+        latency: vec![("a", 70), ("b", 90)],
+        used: vec![("a", 0.5), ("b", 0.25)],
+        in_flight: vec![("a", 1), ("b", 2)],
+        ..Fixed::default()
+    };
+    let asked = RequestShape::default();
+    let order = |members: &str, figures: &Fixed, seen| {
+        let inner = virtual_of("inner", named("ordered"), plain(&["a", "b"]));
+        let mut all = plain(&[members, "d"]);
+        all[0].when = Some(Arc::new(When {
+            custom: Some(CustomCondition {
+                condition: Arc::new(Seen(seen)),
+                zone: Zone::utc(),
+            }),
+            ..When::default()
+        }));
+        order(
+            &[virtual_of("v", named("ordered"), all), inner],
+            figures,
+            &asked,
+        )
+    };
+    let both = |seen: &dyn Candidate| {
+        let prices = (seen.input_price(), seen.output_price());
+        (seen.name(), seen.provider(), seen.model()) == ("inner", None, Some("m"))
+            && prices == (Some(Pico::new(3)), Some(Pico::new(6)))
+            && seen.context_window() == Some(9)
+            && seen.first_token() == Some(Duration::from_millis(70))
+            && seen.used_share() == Some(0.25)
+            && seen.in_flight() == 3
+    };
+    assert_eq!(order("inner", &figures, both), "abd");
+    let one = |seen: &dyn Candidate| seen.provider() == Some("c") && seen.input_price().is_none();
+    assert_eq!(order("c", &figures, one), "cd");
+    assert_eq!(order("a", &figures, one), "d|a");
+    let figures = Fixed {
+        lacks: vec![("b", Unmet::Lacks(Capability::Tools))],
+        ..figures
+    };
+    let able = |seen: &dyn Candidate| seen.input_price() == Some(Pico::new(4));
+    assert_eq!(order("inner", &figures, able), "abd");
 }

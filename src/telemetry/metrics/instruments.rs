@@ -26,6 +26,7 @@ pub(super) struct Instruments {
     pub(super) cost: Counter<f64>,
     pub(super) ranked_places: Histogram<u64>,
     pub(super) affinity: Counter<u64>,
+    pub(super) failed_conditions: Counter<u64>,
     /// Used where a table has no place for a number, which does not happen.
     pub(super) stray: OnceLock<BoundCounter<u64>>,
 }
@@ -51,6 +52,7 @@ impl Instruments {
             cost: sums(meter, &specs::COST),
             ranked_places: counts(meter, &specs::RANKED_PLACE),
             affinity: counter(meter, &specs::AFFINITY),
+            failed_conditions: counter(meter, &specs::CONDITIONS_FAILED),
             stray: OnceLock::new(),
         }
     }

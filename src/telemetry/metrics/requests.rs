@@ -98,6 +98,11 @@ fn ranked(request: &RequestRecord, instruments: &Instruments, tables: &Tables) {
         let counts = tables.affinity(instruments, target, outcome);
         counts.into_iter().for_each(|count| count.add(1));
     }
+    let failed = request.failed_conditions();
+    if failed > 0 {
+        let count = tables.failed_conditions(instruments, target);
+        count.into_iter().for_each(|count| count.add(failed));
+    }
 }
 
 fn attempt(

@@ -70,6 +70,7 @@ pub(super) struct Tables {
 struct RankedTarget {
     places: OnceLock<BoundHistogram<u64>>,
     affinity: OnceMap<AffinityOutcome, BoundCounter<u64>>,
+    failed_conditions: OnceLock<BoundCounter<u64>>,
 }
 
 /// Requests of one client, by target and outcome.
@@ -219,6 +220,18 @@ impl Tables {
         let places = &self.ranked.get(number)?.places;
         let label = || KeyValue::new("target", target.to_owned());
         Some(places.get_or_init(|| instruments.ranked_places.bind(&[label()])))
+    }
+
+    /// Counts the upstreams of `target` whose expressions failed.
+    pub(super) fn failed_conditions(
+        &self,
+        instruments: &Instruments,
+        target: &str,
+    ) -> Option<&BoundCounter<u64>> {
+        let (number, target) = self.target(target);
+        let count = &self.ranked.get(number)?.failed_conditions;
+        let label = || KeyValue::new("target", target.to_owned());
+        Some(count.get_or_init(|| instruments.failed_conditions.bind(&[label()])))
     }
 
     /// Counts a request of a conversation for `target`.

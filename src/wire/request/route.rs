@@ -14,6 +14,18 @@ pub(super) struct GenerationConfig {
     pub(super) max_output_tokens: Option<u64>,
     #[serde(default, alias = "candidate_count")]
     pub(super) candidate_count: Option<u32>,
+    #[serde(default)]
+    pub(super) temperature: Option<f64>,
+}
+
+/// The temperature in an object of settings.
+pub(super) fn temperature(settings: &[u8]) -> Option<f64> {
+    #[derive(Deserialize)]
+    struct Settings {
+        temperature: Option<f64>,
+    }
+    let read: Settings = serde_json::from_slice(settings).ok()?;
+    read.temperature
 }
 
 /// What a model's name has to be and is not: names go into headers, errors and the log.

@@ -368,6 +368,24 @@ fn the_route_goes_before_the_body() {
 }
 
 #[test]
+fn the_temperature_stands_where_each_dialect_has_it() {
+    for body in [
+        r#"{"temperature":0.2,"options":{"temperature":1}}"#,
+        r#"{"options":{"top_k":3,"temperature":0.2}}"#,
+        r#"{"generationConfig":{"temperature":0.2}}"#,
+    ] {
+        assert_eq!(routable(body).temperature(), Some(0.2), "{body}");
+    }
+    for body in [
+        "{}",
+        r#"{"temperature":null}"#,
+        r#"{"temperature":"x","options":[]}"#,
+    ] {
+        assert_eq!(routable(body).temperature(), None, "{body}");
+    }
+}
+
+#[test]
 fn limits_stand_in_the_configuration_of_the_answer() {
     for body in [
         r#"{"generationConfig":{"maxOutputTokens":9,"candidateCount":3}}"#,

@@ -348,6 +348,11 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
         "users and groups are looked up for the socket's file only",
     ),
     (
+        "cel",
+        &["config/cel"],
+        "expressions become a `domain::when::Condition` there",
+    ),
+    (
         "jiff",
         &["config/zone.rs"],
         "zones of time become a function of moments there",
