@@ -37,10 +37,6 @@ impl Describe for CelForm {
 }
 
 /// An expression that was read.
-#[cfg_attr(
-    not(feature = "cel"),
-    expect(dead_code, reason = "no expression is read then")
-)]
 struct CelRead {
     condition: Arc<dyn Condition>,
     /// What may not be meant by it.
