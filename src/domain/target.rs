@@ -21,7 +21,7 @@ use super::policy::{Chance, Draw, MemberFacts, Needs, Policy, UpstreamFigures};
 use super::session_affinity::{self, AffinityPolicy, Seat};
 use super::spill::{Spill, TierKeys};
 use super::unmet::Unmet;
-use super::when::{Candidate, When};
+use super::when::{ConditionSubject, When};
 
 /// A request that is to be ranked.
 pub struct Inquiry<'a> {

@@ -14,7 +14,7 @@ use super::zone::Zone;
 
 /// The member that a condition is about. What is known of it is looked up when a condition speaks of it; a member of several
 /// upstreams is as good as the best of them.
-pub trait Candidate {
+pub trait ConditionSubject {
     /// As configured.
     fn name(&self) -> &str;
     /// Its provider, where it has only one.
@@ -43,7 +43,7 @@ pub trait Condition: Send + Sync {
     fn holds(
         &self,
         asked: &RequestShape<'_>,
-        candidate: &dyn Candidate,
+        candidate: &dyn ConditionSubject,
         local: i64,
     ) -> Option<bool>;
 }
@@ -58,7 +58,7 @@ pub struct CustomCondition {
 }
 
 impl CustomCondition {
-    fn unmet(&self, asked: &RequestShape<'_>, candidate: &dyn Candidate) -> Option<Unmet> {
+    fn unmet(&self, asked: &RequestShape<'_>, candidate: &dyn ConditionSubject) -> Option<Unmet> {
         let local = self.zone.local(asked.unix);
         match self.condition.holds(asked, candidate, local) {
             Some(true) => None,
@@ -103,7 +103,11 @@ pub struct When {
 
 impl When {
     /// The first of its conditions that does not hold for a member.
-    pub fn unmet(&self, asked: &RequestShape<'_>, candidate: &dyn Candidate) -> Option<Unmet> {
+    pub fn unmet(
+        &self,
+        asked: &RequestShape<'_>,
+        candidate: &dyn ConditionSubject,
+    ) -> Option<Unmet> {
         let calendar = self.calendar.as_ref();
         let is_client = |pattern: &String| asked.client.is_some_and(|name| matches(pattern, name));
         let has_header = |(name, pattern): &(String, String)| (asked.header_fits)(name, pattern);
@@ -141,7 +145,7 @@ mod tests {
 
     struct Unknown;
 
-    impl Candidate for Unknown {
+    impl ConditionSubject for Unknown {
         fn name(&self) -> &str {
             "a"
         }
@@ -187,7 +191,12 @@ mod tests {
             "first minute"
         }
 
-        fn holds(&self, asked: &RequestShape<'_>, _: &dyn Candidate, local: i64) -> Option<bool> {
+        fn holds(
+            &self,
+            asked: &RequestShape<'_>,
+            _: &dyn ConditionSubject,
+            local: i64,
+        ) -> Option<bool> {
             (!asked.stream).then_some(local < 60)
         }
     }

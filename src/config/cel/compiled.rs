@@ -19,7 +19,7 @@ use error::{CelError, DEEPEST, LONGEST};
 use fields::{FIELDS, Field, Input};
 
 use crate::domain::asked::RequestShape;
-use crate::domain::when::{Candidate, Condition};
+use crate::domain::when::{Condition, ConditionSubject};
 
 /// For the parser, whose frames are large; it is touched only as far as it is used.
 const STACK: usize = 64 * 1024 * 1024;
@@ -192,7 +192,7 @@ fn known_field(variable: &str, field: &str) -> Result<(), CelError> {
 }
 
 /// Why a run told nothing.
-enum Failed {
+enum RunError {
     /// A value of this kind came out.
     NotBool(String),
     /// The language says so.
@@ -202,7 +202,7 @@ enum Failed {
 }
 
 impl CelCondition {
-    fn run(&self, input: &Input<'_>) -> Result<bool, Failed> {
+    fn run(&self, input: &Input<'_>) -> Result<bool, RunError> {
         let mut context = Context::with_env(Arc::clone(&STANDARD));
         for (variable, fields) in &self.variables {
             let fields = fields.iter();
@@ -224,9 +224,9 @@ impl CelCondition {
         let run = AssertUnwindSafe(|| self.program.execute(&context));
         match catch_unwind(run) {
             Ok(Ok(Value::Bool(holds))) => Ok(holds),
-            Ok(Ok(other)) => Err(Failed::NotBool(kind(&other).to_owned())),
-            Ok(Err(error)) => Err(Failed::Execution(error)),
-            Err(_) => Err(Failed::Panicked),
+            Ok(Ok(other)) => Err(RunError::NotBool(kind(&other).to_owned())),
+            Ok(Err(error)) => Err(RunError::Execution(error)),
+            Err(_) => Err(RunError::Panicked),
         }
     }
 
@@ -234,16 +234,18 @@ impl CelCondition {
     /// returned; what no request could make right is an error.
     fn tried(&self) -> Result<Option<String>, CelError> {
         match samples::with(true, |input| self.run(input)) {
-            Err(Failed::NotBool(kind)) => return Err(CelError::NotBool(kind)),
-            Err(Failed::Execution(error)) if is_always(&error) => {
+            Err(RunError::NotBool(kind)) => return Err(CelError::NotBool(kind)),
+            Err(RunError::Execution(error)) if is_always(&error) => {
                 let said = error.to_string();
                 return Err(CelError::Wrong(said.chars().take(200).collect()));
             }
-            Err(Failed::Panicked) => return Err(CelError::Unreadable),
-            Ok(_) | Err(Failed::Execution(_)) => {}
+            Err(RunError::Panicked) => return Err(CelError::Unreadable),
+            Ok(_) | Err(RunError::Execution(_)) => {}
         }
         match samples::with(false, |input| self.run(input)) {
-            Err(Failed::Execution(ExecutionError::NoSuchKey(field))) => Ok(Some((*field).clone())),
+            Err(RunError::Execution(ExecutionError::NoSuchKey(field))) => {
+                Ok(Some((*field).clone()))
+            }
             _ => Ok(None),
         }
     }
@@ -285,7 +287,7 @@ impl Condition for CelCondition {
     fn holds(
         &self,
         asked: &RequestShape<'_>,
-        candidate: &dyn Candidate,
+        candidate: &dyn ConditionSubject,
         local: i64,
     ) -> Option<bool> {
         let input = Input {

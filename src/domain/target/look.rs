@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::domain::ids::{ProviderName, Upstream};
 use crate::domain::money::Pico;
 use crate::domain::policy::{Signal, UpstreamFigures};
-use crate::domain::when::Candidate;
+use crate::domain::when::ConditionSubject;
 
 /// A member by its name and its upstreams.
 pub(super) struct MemberLook<'a> {
@@ -46,7 +46,7 @@ impl MemberLook<'_> {
     }
 }
 
-impl Candidate for MemberLook<'_> {
+impl ConditionSubject for MemberLook<'_> {
     fn name(&self) -> &str {
         self.name
     }

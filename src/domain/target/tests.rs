@@ -8,7 +8,7 @@ use crate::domain::catalog::capability::Capability;
 use crate::domain::chain::{MemberEntry, ProviderEntry, Targets, VirtualEntry};
 use crate::domain::money::Pico;
 use crate::domain::policy::{CostPolicy, Latency, Score};
-use crate::domain::when::{Candidate, Condition, CustomCondition};
+use crate::domain::when::{Condition, ConditionSubject, CustomCondition};
 use crate::domain::zone::Zone;
 
 fn providers() -> Vec<ProviderEntry> {
@@ -319,14 +319,19 @@ fn a_healthy_tier_keeps_everything_and_a_conversation_stays_in_its_tier() {
 }
 
 /// Holds, and tells what it sees of the member.
-struct Seen(fn(&dyn Candidate) -> bool);
+struct SeenCondition(fn(&dyn ConditionSubject) -> bool);
 
-impl Condition for Seen {
+impl Condition for SeenCondition {
     fn text(&self) -> &str {
         "seen"
     }
 
-    fn holds(&self, _: &RequestShape<'_>, candidate: &dyn Candidate, _: i64) -> Option<bool> {
+    fn holds(
+        &self,
+        _: &RequestShape<'_>,
+        candidate: &dyn ConditionSubject,
+        _: i64,
+    ) -> Option<bool> {
         Some((self.0)(candidate))
     }
 }
@@ -347,7 +352,7 @@ fn a_condition_sees_what_is_known_of_its_member_at_its_best() {
         let mut all = plain(&[members, "d"]);
         all[0].when = Some(Arc::new(When {
             custom: Some(CustomCondition {
-                condition: Arc::new(Seen(seen)),
+                condition: Arc::new(SeenCondition(seen)),
                 zone: Zone::utc(),
             }),
             ..When::default()
@@ -358,7 +363,7 @@ fn a_condition_sees_what_is_known_of_its_member_at_its_best() {
             &asked,
         )
     };
-    let both = |seen: &dyn Candidate| {
+    let both = |seen: &dyn ConditionSubject| {
         let prices = (seen.input_price(), seen.output_price());
         (seen.name(), seen.provider(), seen.model()) == ("inner", None, Some("m"))
             && prices == (Some(Pico::new(3)), Some(Pico::new(6)))
@@ -368,13 +373,14 @@ fn a_condition_sees_what_is_known_of_its_member_at_its_best() {
             && seen.in_flight() == 3
     };
     assert_eq!(order("inner", &figures, both), "abd");
-    let one = |seen: &dyn Candidate| seen.provider() == Some("c") && seen.input_price().is_none();
+    let one =
+        |seen: &dyn ConditionSubject| seen.provider() == Some("c") && seen.input_price().is_none();
     assert_eq!(order("c", &figures, one), "cd");
     assert_eq!(order("a", &figures, one), "d|a");
     let figures = Fixed {
         lacks: vec![("b", Unmet::Lacks(Capability::Tools))],
         ..figures
     };
-    let able = |seen: &dyn Candidate| seen.input_price() == Some(Pico::new(4));
+    let able = |seen: &dyn ConditionSubject| seen.input_price() == Some(Pico::new(4));
     assert_eq!(order("inner", &figures, able), "abd");
 }

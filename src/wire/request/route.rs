@@ -21,10 +21,10 @@ pub(super) struct GenerationConfig {
 /// The temperature in an object of settings.
 pub(super) fn temperature(settings: &[u8]) -> Option<f64> {
     #[derive(Deserialize)]
-    struct Settings {
+    struct SamplingSettings {
         temperature: Option<f64>,
     }
-    let read: Settings = serde_json::from_slice(settings).ok()?;
+    let read: SamplingSettings = serde_json::from_slice(settings).ok()?;
     read.temperature
 }
 

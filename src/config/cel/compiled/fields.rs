@@ -5,12 +5,12 @@ use cel::Value;
 use crate::domain::asked::RequestShape;
 use crate::domain::catalog::capability::Capability;
 use crate::domain::money::Pico;
-use crate::domain::when::Candidate;
+use crate::domain::when::ConditionSubject;
 
 /// What an expression is evaluated for.
 pub(super) struct Input<'a> {
     pub asked: &'a RequestShape<'a>,
-    pub candidate: &'a dyn Candidate,
+    pub candidate: &'a dyn ConditionSubject,
     /// The local time in seconds since 1970.
     pub local: i64,
 }

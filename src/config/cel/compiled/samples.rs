@@ -5,18 +5,18 @@ use std::time::Duration;
 use super::fields::Input;
 use crate::domain::asked::{RequestDetails, RequestShape};
 use crate::domain::money::Pico;
-use crate::domain::when::Candidate;
+use crate::domain::when::ConditionSubject;
 
 /// Everything, or nothing that may be missing. Headers are there in both: an expression that names one means requests with it.
-struct Sample(bool);
+struct CelSample(bool);
 
-impl Sample {
+impl CelSample {
     fn when<T>(&self, value: T) -> Option<T> {
         self.0.then_some(value)
     }
 }
 
-impl RequestDetails for Sample {
+impl RequestDetails for CelSample {
     fn header(&self, _: &str) -> Option<String> {
         Some(String::new())
     }
@@ -30,7 +30,7 @@ impl RequestDetails for Sample {
     }
 }
 
-impl Candidate for Sample {
+impl ConditionSubject for CelSample {
     fn name(&self) -> &str {
         "sample"
     }
@@ -70,7 +70,7 @@ impl Candidate for Sample {
 
 /// What comes of that request.
 pub(super) fn with<T>(has_all: bool, run: impl FnOnce(&Input<'_>) -> T) -> T {
-    let sample = Sample(has_all);
+    let sample = CelSample(has_all);
     let asked = RequestShape {
         output_tokens: sample.when(1),
         client: sample.when("client"),

@@ -11,9 +11,9 @@ use crate::domain::money::Pico;
 use crate::domain::unmet::Features;
 
 /// A request of a client with a budget, and an upstream of which everything is known but the price of an answer.
-struct Known;
+struct KnownSubject;
 
-impl RequestDetails for Known {
+impl RequestDetails for KnownSubject {
     fn header(&self, name: &str) -> Option<String> {
         match name {
             "x-tier" => Some("gold".to_owned()),
@@ -32,7 +32,7 @@ impl RequestDetails for Known {
     }
 }
 
-impl Candidate for Known {
+impl ConditionSubject for KnownSubject {
     fn name(&self) -> &str {
         "fast"
     }
@@ -73,7 +73,7 @@ impl Candidate for Known {
 
 fn holds(text: &str, asked: &RequestShape<'_>) -> Option<bool> {
     let compiled = compile(text).unwrap_or_else(|error| panic!("{text} {error}"));
-    compiled.condition.holds(asked, &Known, 0)
+    compiled.condition.holds(asked, &KnownSubject, 0)
 }
 
 fn asked() -> RequestShape<'static> {
@@ -85,7 +85,7 @@ fn asked() -> RequestShape<'static> {
         features: images,
         client: Some("team-a"),
         priority: Some("high"),
-        details: &Known,
+        details: &KnownSubject,
         ..RequestShape::default()
     }
 }
@@ -155,7 +155,7 @@ fn what_a_request_does_not_have_does_not_hold_and_is_told_at_load() {
         assert_eq!(compiled.missing.as_deref(), missing, "{text}");
         let nothing = RequestShape::default();
         assert_eq!(
-            compiled.condition.holds(&nothing, &Known, 0),
+            compiled.condition.holds(&nothing, &KnownSubject, 0),
             None,
             "{text}"
         );
@@ -227,7 +227,7 @@ proptest! {
         ]), 0..40),
     ) {
         if let Ok(compiled) = compile(&parts.concat()) {
-            let _ = compiled.condition.holds(&asked(), &Known, i64::MIN);
+            let _ = compiled.condition.holds(&asked(), &KnownSubject, i64::MIN);
         }
     }
 }
