@@ -10,6 +10,8 @@ use crate::domain::shown::{json, plain};
 pub(super) const BAD_CONFIGURATION: u8 = 78;
 /// Exit code for an address that cannot be bound (`EX_UNAVAILABLE`).
 pub(super) const CANNOT_BIND: u8 = 69;
+/// Exit code for an input file that cannot be taken (`EX_DATAERR`).
+pub(super) const BAD_INPUT: u8 = 65;
 /// Exit code for anything else that goes wrong at the start (`EX_SOFTWARE`).
 pub(super) const SOFTWARE: u8 = 70;
 
@@ -53,6 +55,15 @@ pub(super) fn say(text: &str) {
 /// The same of JSON, which stays JSON.
 pub(super) fn say_json(text: &str) {
     drop(std::io::stdout().write_all(json(text).as_bytes()));
+}
+
+/// Prints a report beside the result. Its text may quote a file, where a key may be in a wrong place.
+pub(super) fn tell(text: &str, as_json: bool) {
+    let text = match as_json {
+        true => json(text).into_owned(),
+        false => plain(text, true).into_owned(),
+    };
+    drop(std::io::stderr().write_all(text.as_bytes()));
 }
 
 /// Prints an error. Its text may quote the configuration, where a key may be in a wrong place.

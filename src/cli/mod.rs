@@ -7,6 +7,8 @@ pub mod check;
 mod exit;
 mod explain;
 mod health;
+mod import;
+mod manual;
 mod serve;
 mod shown;
 mod top;
@@ -27,6 +29,9 @@ pub fn main() -> ExitCode {
         CliCommand::Health(arguments) => health::run(arguments),
         CliCommand::Explain(arguments) => explain::run(arguments),
         CliCommand::Top(arguments) => top::run(arguments),
+        CliCommand::Import(arguments) => import::run(&arguments),
+        CliCommand::Completions(arguments) => manual::completions(&arguments),
+        CliCommand::Man(arguments) => manual::man(&arguments),
     }
 }
 
