@@ -217,7 +217,8 @@ fn providers(
         }
     }
     if context.with_environment {
-        let free = |entry: &&BuiltIn| entry.is_automatic() && !virtuals::takes_name(virtuals, &entry.id);
+        let free =
+            |entry: &&BuiltIn| entry.is_automatic() && !virtuals::takes_name(virtuals, &entry.id);
         let free: Vec<&'static BuiltIn> = catalog::all().iter().filter(free).collect();
         add_from_environment(&mut placed, &free, &keyless, cooldowns, context, report);
     }

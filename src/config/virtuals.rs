@@ -128,7 +128,9 @@ pub(super) fn locals(
 pub(super) fn takes_name(virtuals: &[raw::Virtual], id: &str) -> bool {
     let named = |entry: &raw::Virtual| entry.name.as_deref().map(str::trim) == Some(id);
     let of_it = |name: &str| name.split_once(':').is_some_and(|(head, _)| head == id);
-    let mut upstreams = virtuals.iter().flat_map(|entry| entry.upstreams.iter().flatten());
+    let mut upstreams = virtuals
+        .iter()
+        .flat_map(|entry| entry.upstreams.iter().flatten());
     virtuals.iter().any(named) && !upstreams.any(|upstream| of_it(&upstream.name))
 }
 

@@ -4,8 +4,8 @@ mod providers;
 mod transformers;
 
 use self::providers::{RoutedProvider, read_provider};
-use super::ImportError;
 use super::draft::{DraftMember, DraftVirtual, MemberTarget};
+use super::error::ImportError;
 use super::field_report::{FieldVerdict, approximated, mapped, mapped_with, needless, unsupported};
 use super::importer::Importer;
 use super::source::SourceNode;

@@ -1,99 +1,23 @@
 //! The configuration while it is being put together: providers that are shared by what is equal, virtual providers, and the
 //! rest. Names are given at the end, when all are known.
 
+mod placed;
+mod provider;
+
 use std::collections::BTreeSet;
 
-use super::field_report::{FieldReports, approximated, mapped};
+use self::placed::{PlacedDraft, push_new};
+pub(super) use self::provider::DraftProvider;
+use super::field_report::FieldReports;
 use super::tree::YamlTree;
-use crate::config::catalog::{self, BuiltIn, Cloud};
-use crate::config::masked;
 
-/// The keys of a provider, in the order in which people read them.
-const PROVIDER_KEYS: [&str; 14] = [
-    "name",
-    "base_url",
-    "dialect",
-    "auth",
-    "region",
-    "project",
-    "query",
-    "credentials",
-    "api_key",
-    "api_key_env",
-    "model",
-    "models",
-    "discover",
-    "headers",
-];
 /// The keys of the file.
 const ROOT_KEYS: [&str; 6] = ["server", "clients", "llm", "catalog", "dispatch", "log"];
 const LLM_KEYS: [&str; 5] = ["default_model", "proxy", "cooldown", "providers", "virtual"];
 
-/// A provider as a file describes it. Equal ones become one.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct DraftProvider {
-    /// What it should be called.
-    pub(super) hint: String,
-    /// The built-in provider that it is.
-    pub(super) builtin: Option<&'static BuiltIn>,
-    /// Its keys, but `name`, `models` and `prices`.
-    pub(super) settings: YamlTree,
-}
-
-impl DraftProvider {
-    /// The built-in provider of that name or alias.
-    pub(super) fn built_in(name: &str) -> Self {
-        Self {
-            hint: name.to_owned(),
-            builtin: catalog::find(name),
-            settings: YamlTree::map(),
-        }
-    }
-
-    /// A provider of one's own.
-    pub(super) fn own(hint: &str) -> Self {
-        Self {
-            hint: hint.to_owned(),
-            builtin: None,
-            settings: YamlTree::map(),
-        }
-    }
-
-    /// Sets one of its keys.
-    pub(super) fn set(&mut self, path: &[&str], value: YamlTree) {
-        self.settings.set(path, value);
-    }
-
-    /// Whether it has that key.
-    pub(super) fn has(&self, key: &str) -> bool {
-        self.settings.get(&[key]).is_some()
-    }
-
-    /// The variable that its key is usually in.
-    pub(super) fn usual_variable(&self) -> String {
-        let usual = self.builtin.and_then(|entry| entry.env.first());
-        usual.cloned().unwrap_or_else(|| {
-            let name = super::importer::variable_name(&self.hint);
-            format!("{name}_API_KEY")
-        })
-    }
-}
-
 /// A provider of the draft.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) struct ProviderAt(usize);
-
-struct PlacedDraft {
-    wanted: DraftProvider,
-    /// Models that are asked of it.
-    asked: Vec<String>,
-    /// Models that it is restricted to.
-    listed: Vec<String>,
-    prices: Vec<(String, YamlTree)>,
-    /// Windows of its models, with where the file says so.
-    windows: Vec<(String, String, u64)>,
-    budgets: Vec<(String, YamlTree)>,
-}
 
 /// What a member of a virtual provider leads to.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -359,164 +283,6 @@ impl Draft {
             names.push(name);
         }
         names
-    }
-}
-
-fn push_new(list: &mut Vec<String>, name: &str) {
-    if !list.iter().any(|known| known == name) {
-        list.push(name.to_owned());
-    }
-}
-
-impl DraftProvider {
-    /// What it is called if nothing else is: a name that a provider may have, and that means no built-in one by accident.
-    fn base_name(&self) -> String {
-        let letters = self.hint.trim().chars().map(|c| match c {
-            ':' | ',' | '*' => '-',
-            c if c.is_whitespace() || c.is_control() => '-',
-            c => c,
-        });
-        let name: String = letters.collect();
-        let name = match name.is_empty() || masked(&name) != name {
-            true => "provider".to_owned(),
-            false => name,
-        };
-        // A built-in name would bring that provider's dialect, and its keys to a stranger.
-        match self.builtin.is_none() && catalog::find(&name).is_some() {
-            true => format!("{name}-custom"),
-            false => name,
-        }
-    }
-}
-
-impl PlacedDraft {
-    fn tree(&self, name: &str, reports: &mut FieldReports) -> YamlTree {
-        let mut tree = self.wanted.settings.clone();
-        tree.set(&["name"], YamlTree::literal(name));
-        self.complete(name, &mut tree);
-        if !self.listed.is_empty() {
-            let mut models = self.listed.clone();
-            self.asked
-                .iter()
-                .for_each(|model| push_new(&mut models, model));
-            tree.set(&["models"], YamlTree::names(models));
-        } else if let [model] = &*self.asked {
-            tree.set(&["model"], YamlTree::literal(model));
-        }
-        for (model, price) in &self.prices {
-            tree.set(&["prices", model], price.clone());
-        }
-        self.set_window(name, &mut tree, reports);
-        for (model, budget) in &self.budgets {
-            let mut budget = budget.clone();
-            if !model.is_empty() {
-                let target = format!("{name}:{model}");
-                budget.set(&["targets"], YamlTree::names([target]));
-            }
-            tree.push(&["budgets"], budget);
-        }
-        tree.sort(&PROVIDER_KEYS);
-        tree
-    }
-
-    /// A built-in provider under another name has to say what its name said.
-    fn complete(&self, name: &str, tree: &mut YamlTree) {
-        let Some(entry) = self.wanted.builtin else {
-            return;
-        };
-        if catalog::find(name) == Some(entry) {
-            return;
-        }
-        let text = |tree: &YamlTree, key: &str| match tree.get(&[key]) {
-            Some(YamlTree::Text(text)) => Some(text.clone()),
-            _ => None,
-        };
-        if entry.cloud == Some(Cloud::Azure) {
-            // Where only a variable tells the address, nothing else tells its form.
-            let url = text(tree, "base_url").unwrap_or_default();
-            if url.ends_with('}') && !url.contains("{deployment}") {
-                let form = match tree.get(&["query"]) {
-                    Some(_) => "openai/deployments/{deployment}",
-                    None => "openai/v1",
-                };
-                tree.set(&["base_url"], YamlTree::Text(format!("{url}/{form}")));
-            }
-            if tree.get(&["auth"]).is_none() {
-                let auth = if tree.get(&["credentials"]).is_some() {
-                    "azure"
-                } else {
-                    "api-key"
-                };
-                tree.set(&["auth"], YamlTree::bare(auth));
-            }
-        }
-        if tree.get(&["base_url"]).is_none() {
-            tree.set(&["base_url"], YamlTree::Text(cloud_url(entry, tree)));
-        }
-        let dialect = entry.dialect().id();
-        if dialect != "openai" && tree.get(&["dialect"]).is_none() {
-            tree.set(&["dialect"], YamlTree::bare(dialect));
-        }
-        let auth = match (entry.cloud, tree.get(&["api_key"]).is_some()) {
-            (Some(Cloud::Aws), true) => Some("bearer"),
-            (Some(Cloud::Aws), false) => Some("aws"),
-            (Some(Cloud::Google), _) => Some("google"),
-            _ => None,
-        };
-        if let Some(auth) = auth.filter(|_| tree.get(&["auth"]).is_none()) {
-            tree.set(&["auth"], YamlTree::bare(auth));
-        }
-        let keys = ["api_key", "api_key_env", "credentials"];
-        let keyed = keys.iter().any(|key| tree.get(&[key]).is_some());
-        if !keyed && !entry.local && entry.cloud.is_none_or(|cloud| cloud == Cloud::Azure) {
-            tree.set(&["api_key_env"], YamlTree::names(entry.variables()));
-        }
-    }
-
-    /// A provider has one window: that of its models where they agree.
-    fn set_window(&self, name: &str, tree: &mut YamlTree, reports: &mut FieldReports) {
-        let Some((_, _, first)) = self.windows.first() else {
-            return;
-        };
-        let covered = |model: &String| self.windows.iter().any(|(_, known, _)| known == model);
-        let agree = self.windows.iter().all(|(_, _, tokens)| tokens == first);
-        if agree && self.asked.iter().all(covered) {
-            tree.set(&["context_window"], YamlTree::bare(first));
-            for (path, ..) in &self.windows {
-                let became = format!("llm.providers[{name}].context_window");
-                reports.revise(path, mapped(became));
-            }
-            return;
-        }
-        for (path, ..) in &self.windows {
-            let why = "the models of this provider differ: name a list of models (catalog.sources) for the window of each";
-            reports.revise(path, approximated("", why));
-        }
-    }
-}
-
-/// Where a cloud is called that has no name of its own here.
-fn cloud_url(entry: &BuiltIn, tree: &YamlTree) -> String {
-    let text = |key: &str| match tree.get(&[key]) {
-        Some(YamlTree::Text(text)) => Some(text.as_str()),
-        _ => None,
-    };
-    let region = text("region");
-    match entry.cloud {
-        Some(Cloud::Aws) => {
-            let region = region.unwrap_or("us-east-1");
-            format!("https://bedrock-runtime.{region}.amazonaws.com")
-        }
-        Some(Cloud::Google) => {
-            let location = region.unwrap_or("global");
-            let project = text("project").unwrap_or("${GOOGLE_CLOUD_PROJECT}");
-            let host = match location {
-                "global" => "aiplatform.googleapis.com".to_owned(),
-                location => format!("{location}-aiplatform.googleapis.com"),
-            };
-            format!("https://{host}/v1/projects/{project}/locations/{location}")
-        }
-        Some(Cloud::Azure) | None => entry.base_url.clone(),
     }
 }
 

@@ -3,14 +3,18 @@
 mod deployment;
 mod field_readers;
 mod fields;
+mod general_fields;
 mod groups;
+mod library_fields;
 mod prefixes;
+mod router_fields;
+mod setting_readers;
 mod settings;
 
 use self::deployment::Deployment;
 use self::fields::{ENTRY, INFO, OTHER_INFO, OTHER_PARAM, PARAMS};
 use self::settings::RouterSettings;
-use super::ImportError;
+use super::error::ImportError;
 use super::field_report::{approximated, mapped, unsupported};
 use super::importer::Importer;
 use super::source::{self, SourceNode, put};
@@ -77,9 +81,9 @@ pub(super) fn read(node: &SourceNode, importer: &mut Importer<'_>) -> Result<(),
     for (key, section) in node.entries() {
         match key.as_str() {
             "model_list" => deployments = read_models(section, &node, importer),
-            "router_settings" => router.read(settings::ROUTER, section, key, importer),
-            "litellm_settings" => router.read(settings::LITELLM, section, key, importer),
-            "general_settings" => router.read(settings::GENERAL, section, key, importer),
+            "router_settings" => router.read(router_fields::ROUTER, section, key, importer),
+            "litellm_settings" => router.read(library_fields::LITELLM, section, key, importer),
+            "general_settings" => router.read(general_fields::GENERAL, section, key, importer),
             "credential_list" => {}
             _ => {
                 let one = SourceNode::Map(vec![(key.clone(), section.clone())]);

@@ -1,8 +1,8 @@
 //! LLM Gateway: `meta-providers.yaml`, and the `providers.yaml` that it makes of it.
 
-use super::ImportError;
 use super::clouds::{name_of_host, wrong_url};
 use super::draft::DraftProvider;
+use super::error::ImportError;
 use super::field_report::{FieldVerdict, approximated, mapped, mapped_with, needless, unsupported};
 use super::importer::Importer;
 use super::source::SourceNode;

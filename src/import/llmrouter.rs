@@ -1,14 +1,15 @@
 //! llmrouter: `providers.yaml`, and `model_index.json`.
 
-use super::ImportError;
 use super::clouds::wrong_url;
 use super::draft::{DraftMember, DraftProvider, DraftVirtual, MemberTarget, ProviderAt};
+use super::error::ImportError;
 use super::field_report::{FieldVerdict, approximated, mapped, mapped_with, needless, unsupported};
-use super::importer::{Importer, variable_name};
+use super::importer::Importer;
 use super::source::SourceNode;
 use super::spans::{count, seconds};
 use super::table::{FieldRow, FieldRule, SourceField, read_fields};
 use super::tree::YamlTree;
+use super::variables::variable_name;
 
 use FieldRule::{Lacks, Read};
 

@@ -6,6 +6,7 @@
 mod claude_code_router;
 mod clouds;
 mod draft;
+mod error;
 mod field_report;
 mod importer;
 mod litellm;
@@ -17,7 +18,9 @@ mod source;
 mod spans;
 mod table;
 mod tree;
+mod variables;
 
+pub use error::ImportError;
 pub use field_report::{FieldKind, FieldReport};
 
 use self::importer::{Importer, References};
@@ -76,20 +79,6 @@ impl ImportFormat {
             Self::ClaudeCodeRouter => (References::Dollar, claude_code_router::read),
         }
     }
-}
-
-/// Why a file cannot be taken.
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum ImportError {
-    /// It is neither YAML nor JSON, or too large.
-    #[error("can't be read: {0}")]
-    Unreadable(String),
-    /// It has nothing of what such a file has.
-    #[error("is no file of that format: {0}")]
-    Foreign(&'static str),
-    /// No provider is in it that could be called.
-    #[error("has no provider that could be taken over")]
-    Empty(Vec<FieldReport>),
 }
 
 /// The result of an import.

@@ -1,8 +1,8 @@
 //! OpenRouter: the body of a request, or presets. The model and its fallbacks become an ordered chain of upstreams at
 //! OpenRouter, everything else parameters that go there with each request.
 
-use super::ImportError;
 use super::draft::{DraftMember, DraftProvider, DraftVirtual};
+use super::error::ImportError;
 use super::field_report::{
     FieldVerdict, is_secret_name, mapped, mapped_with, needless, unsupported,
 };

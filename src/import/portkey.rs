@@ -5,15 +5,12 @@ mod fields;
 mod targets;
 
 use self::fields::read_node;
-use self::targets::{Inherited, build};
-use super::ImportError;
+use self::targets::{Inherited, ROOT, build};
 use super::draft::DraftVirtual;
+use super::error::ImportError;
 use super::importer::Importer;
 use super::source::SourceNode;
 use super::tree::YamlTree;
-
-/// The name of the outermost strategy.
-const ROOT: &str = "portkey";
 
 pub(super) fn read(node: &SourceNode, importer: &mut Importer<'_>) -> Result<(), ImportError> {
     let known = [

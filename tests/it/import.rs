@@ -49,7 +49,11 @@ fn described(imported: &Imported) -> String {
     for field in &imported.fields {
         let kind = field.kind.as_str();
         write!(out, "# {kind}: {}", field.path).unwrap();
-        for (mark, text) in [(" = ", &field.value), (" -> ", &field.became), ("  # ", &field.why)] {
+        for (mark, text) in [
+            (" = ", &field.value),
+            (" -> ", &field.became),
+            ("  # ", &field.why),
+        ] {
             if !text.is_empty() {
                 write!(out, "{mark}{text}").unwrap();
             }
@@ -119,7 +123,10 @@ fn every_file_becomes_what_is_expected_of_it_and_passes_the_check() {
 fn the_configuration_routes_as_the_file_did() {
     let file = fixtures(ImportFormat::LiteLlm);
     let named = |name: &str| {
-        let path = file.iter().find(|path| path.to_string_lossy().contains(name)).unwrap();
+        let path = file
+            .iter()
+            .find(|path| path.to_string_lossy().contains(name))
+            .unwrap();
         let result = imported(ImportFormat::LiteLlm, &fs::read_to_string(path).unwrap());
         let request = LoadRequest {
             env: environment(&result.variables),
@@ -129,11 +136,22 @@ fn the_configuration_routes_as_the_file_did() {
     };
     let config = named("nested-fallbacks");
     let upstreams = |name: &str| {
-        let chain = config.targets.chains().find(|chain| &*chain.target == name).unwrap();
-        chain.upstreams.iter().map(ToString::to_string).collect::<Vec<_>>()
+        let chain = config
+            .targets
+            .chains()
+            .find(|chain| &*chain.target == name)
+            .unwrap();
+        chain
+            .upstreams
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
     };
     let (groq, cerebras) = ("groq:openai/gpt-oss-20b", "cerebras:gpt-oss-120b");
-    let (together, last) = ("together_ai:openai/gpt-oss-20b", "openrouter:openai/gpt-oss-20b");
+    let (together, last) = (
+        "together_ai:openai/gpt-oss-20b",
+        "openrouter:openai/gpt-oss-20b",
+    );
     let together = together.replace("together_ai", "togetherai");
     assert_eq!(upstreams("quick"), [groq, cerebras, &together, last]);
     assert_eq!(upstreams("steady"), [&together, last, groq, cerebras]);
@@ -153,7 +171,11 @@ fn whatever_is_not_of_the_format_is_refused_with_the_reason() {
         (ImportFormat::LlmRouter, "x: 1", "providers"),
         (ImportFormat::LlmGateway, "x: 1", "providers"),
         (ImportFormat::OpenRouter, "{}", "model"),
-        (ImportFormat::ClaudeCodeRouter, "{\"Providers\": [], \"Router\": {}}", "no provider"),
+        (
+            ImportFormat::ClaudeCodeRouter,
+            "{\"Providers\": [], \"Router\": {}}",
+            "no provider",
+        ),
         (ImportFormat::ClaudeCodeRouter, "", "Providers"),
     ] {
         let error = import(format, text, false, &|_| Err(String::new())).unwrap_err();

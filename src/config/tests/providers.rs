@@ -313,5 +313,8 @@ llm:
     let config = yaml(text, &[("GROQ_API_KEY", "k")]).unwrap();
     assert_eq!(upstreams(&config, Some("groq")), ["mine:m"]);
     let both = text.replace("[mine]}", "[mine, \"groq:x\"]}");
-    has(&mistakes(&both, &[("GROQ_API_KEY", "k")]), &["rename one of them"]);
+    has(
+        &mistakes(&both, &[("GROQ_API_KEY", "k")]),
+        &["rename one of them"],
+    );
 }

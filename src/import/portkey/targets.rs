@@ -5,9 +5,13 @@ use crate::config::catalog;
 use crate::import::clouds::{name_of_host, set_azure, vertex, wrong_url};
 use crate::import::draft::{DraftMember, DraftProvider, DraftVirtual, MemberTarget};
 use crate::import::field_report::{approximated, mapped_with, needless, unsupported};
-use crate::import::importer::{Importer, variable_name};
+use crate::import::importer::Importer;
 use crate::import::spans::weights;
 use crate::import::tree::YamlTree;
+use crate::import::variables::variable_name;
+
+/// The name of the outermost strategy.
+pub(super) const ROOT: &str = "portkey";
 
 /// The providers of Portkey that are called otherwise here.
 const NAMES: &[(&str, &str)] = &[
@@ -58,7 +62,7 @@ pub(super) fn build(
         *length += u64::from(target.is_some());
         return target.map(DraftMember::of).into_iter().collect();
     }
-    let own = node.name.clone().filter(|_| name != super::ROOT);
+    let own = node.name.clone().filter(|_| name != ROOT);
     let own = importer.draft.free_name(own.as_deref().unwrap_or(name));
     // Taken before those inside, so that none of them takes the name.
     let place = importer.draft.virtuals.len();

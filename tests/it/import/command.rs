@@ -43,7 +43,10 @@ async fn the_configuration_is_on_standard_output_and_the_report_beside_it() {
     ] {
         assert!(report.contains(part), "{part}: {report}");
     }
-    assert!(!yaml.contains("0123") && !report.contains("0123"), "{yaml}{report}");
+    assert!(
+        !yaml.contains("0123") && !report.contains("0123"),
+        "{yaml}{report}"
+    );
     dir.write("pointsman.yaml", &yaml);
     let env = [("GROQ_API_KEY", "k"), ("CEREBRAS_API_KEY", "k")];
     let checked = run(dir.path(), &["check"], &env).await;
@@ -55,7 +58,14 @@ async fn strict_and_files_that_cannot_be_taken_exit_with_65() {
     let dir = dir();
     dir.write("broken.yaml", "a: [");
     for arguments in [
-        &["--from", "litellm", "--strict", "--report", "none", "litellm.yaml"][..],
+        &[
+            "--from",
+            "litellm",
+            "--strict",
+            "--report",
+            "none",
+            "litellm.yaml",
+        ][..],
         &["--from", "litellm", "broken.yaml"],
         &["--from", "litellm", "absent.yaml"],
         &["--from", "portkey", "litellm.yaml"],
@@ -67,29 +77,57 @@ async fn strict_and_files_that_cannot_be_taken_exit_with_65() {
         assert_eq!(output.stdout.is_empty(), !strict, "{arguments:?}");
         assert_eq!(output.stderr.is_empty(), strict, "{arguments:?}");
     }
-    let output = run(dir.path(), &["import", "--from", "nobody", "litellm.yaml"], &[]).await;
+    let output = run(
+        dir.path(),
+        &["import", "--from", "nobody", "litellm.yaml"],
+        &[],
+    )
+    .await;
     assert_eq!(output.status.code(), Some(2));
 }
 
 #[tokio::test]
 async fn machines_get_the_report_as_json_beside_or_with_the_configuration() {
     let dir = dir();
-    let arguments = ["import", "--from", "litellm", "--report", "json", "litellm.yaml"];
+    let arguments = [
+        "import",
+        "--from",
+        "litellm",
+        "--report",
+        "json",
+        "litellm.yaml",
+    ];
     let output = run(dir.path(), &arguments, &[]).await;
     let report: Value = serde_json::from_slice(&output.stderr).unwrap();
     let fields = report["fields"].as_array().unwrap();
-    let key = fields.iter().find(|field| field["path"] == "model_list[0].litellm_params.api_key").unwrap();
-    assert_eq!((&key["kind"], &key["value"]), (&Value::from("mapped"), &Value::from("****cdef")));
+    let key = fields
+        .iter()
+        .find(|field| field["path"] == "model_list[0].litellm_params.api_key")
+        .unwrap();
+    assert_eq!(
+        (&key["kind"], &key["value"]),
+        (&Value::from("mapped"), &Value::from("****cdef"))
+    );
     assert_eq!(key["became"], "llm.providers[groq].api_key");
     assert_eq!(report["counts"]["unsupported"], 1);
     let arguments = ["import", "--from", "litellm", "--json", "litellm.yaml"];
     let output = run(dir.path(), &arguments, &[]).await;
     let document: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert!(output.stderr.is_empty() && document["configuration"].as_str().unwrap().contains("groq"));
+    assert!(
+        output.stderr.is_empty() && document["configuration"].as_str().unwrap().contains("groq")
+    );
     assert_eq!(document["fields"], report["fields"]);
-    let output = run(dir.path(), &["import", "--from", "portkey", "--json", "litellm.yaml"], &[]).await;
+    let output = run(
+        dir.path(),
+        &["import", "--from", "portkey", "--json", "litellm.yaml"],
+        &[],
+    )
+    .await;
     let document: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!((output.status.code(), &document["ok"]), (Some(65), &Value::from(false)));
+    assert_eq!(
+        (output.status.code(), &document["ok"]),
+        (Some(65), &Value::from(false))
+    );
 }
 
 #[tokio::test]
@@ -97,18 +135,30 @@ async fn standard_input_is_read_and_keys_are_copied_when_that_is_asked_for() {
     use tokio::io::AsyncWriteExt;
     let dir = TempDir::new();
     let arguments = ["import", "--from", "openrouter", "--copy-keys", "-"];
-    let mut child = command(dir.path(), &arguments, &[]).stdin(std::process::Stdio::piped()).spawn().unwrap();
+    let mut child = command(dir.path(), &arguments, &[])
+        .stdin(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
     let mut stdin = child.stdin.take().unwrap();
-    stdin.write_all(b"{\"model\": \"openai/gpt-4o\"}").await.unwrap();
+    stdin
+        .write_all(b"{\"model\": \"openai/gpt-4o\"}")
+        .await
+        .unwrap();
     drop(stdin);
     let output = child.wait_with_output().await.unwrap();
     assert_eq!(output.status.code(), Some(0));
     assert!(text(output.stdout).contains("gpt-4o"));
-    dir.write("l.yaml", "model_list: [{model_name: a, litellm_params: {model: groq/x, api_key: copied-key-1234}}]");
+    dir.write(
+        "l.yaml",
+        "model_list: [{model_name: a, litellm_params: {model: groq/x, api_key: copied-key-1234}}]",
+    );
     let arguments = ["import", "--from", "litellm", "--copy-keys", "l.yaml"];
     let output = run(dir.path(), &arguments, &[]).await;
     assert!(text(output.stdout).contains("copied-key-1234"));
-    assert!(!text(output.stderr).contains("copied-key"), "the report masks it all the same");
+    assert!(
+        !text(output.stderr).contains("copied-key"),
+        "the report masks it all the same"
+    );
 }
 
 #[tokio::test]
@@ -123,14 +173,26 @@ async fn shells_and_man_get_their_texts() {
     ] {
         let output = run(dir.path(), &["completions", shell], &[]).await;
         let script = text(output.stdout);
-        assert!(output.status.success() && script.contains(part), "{shell}: {script}");
-        assert!(script.contains("import") && script.contains("claude-code-router"), "{shell}");
+        assert!(
+            output.status.success() && script.contains(part),
+            "{shell}: {script}"
+        );
+        assert!(
+            script.contains("import") && script.contains("claude-code-router"),
+            "{shell}"
+        );
     }
-    for (command, part) in [(None, "pointsman\\-serve"), (Some("import"), "\\-\\-strict")] {
+    for (command, part) in [
+        (None, "pointsman\\-serve"),
+        (Some("import"), "\\-\\-strict"),
+    ] {
         let arguments: Vec<&str> = ["man"].into_iter().chain(command).collect();
         let output = run(dir.path(), &arguments, &[]).await;
         let page = text(output.stdout);
-        assert!(output.status.success() && page.contains(".TH") && page.contains(part), "{page}");
+        assert!(
+            output.status.success() && page.contains(".TH") && page.contains(part),
+            "{page}"
+        );
     }
     let output = run(dir.path(), &["man", "nothing"], &[]).await;
     assert_eq!(output.status.code(), Some(2));
