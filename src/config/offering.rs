@@ -201,7 +201,7 @@ impl Offering {
         chains
     }
 
-    /// All that lists have, under one name.
+    /// All that lists have, under one name, but for models that are not for conversations.
     fn everything(
         &self,
         offer: &Offer,
@@ -215,6 +215,7 @@ impl Offering {
         let index = offer.upstreams.iter().flat_map(|at| usable.names(at));
         let own = discovered.iter().flat_map(|(provider, models)| {
             let models = models.iter();
+            let models = models.filter(move |model| usable.chats(provider, model));
             models.map(move |model| format!("{provider}:{model}"))
         });
         let all = index.chain(own).filter(|name| seen.insert(name.clone()));
@@ -267,6 +268,11 @@ impl Usable<'_> {
                 || entry.model.as_ref() == Some(model)
         };
         entry.is_some_and(serves) && (!self.free_only || self.is_free(provider, model))
+    }
+
+    /// Whether it may answer conversations: no list says that it does not.
+    fn chats(&self, provider: &ProviderName, model: &ModelName) -> bool {
+        self.known.facts(provider, model).chats != Some(false)
     }
 
     /// Free by the word of a list that states prices; where none does, by being listed.

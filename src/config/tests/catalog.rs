@@ -36,6 +36,7 @@ fn own_list(of: &str, text: &str) -> (ListKey, Arc<ModelList>) {
         of: Some(of.into()),
         entries: page.entries,
         groups: page.groups,
+        notes: page.notes,
     };
     (ListKey::Provider(of.into()), Arc::new(list))
 }

@@ -10,5 +10,6 @@ pub mod entry;
 pub mod facts;
 pub mod lists;
 pub mod names;
+pub mod notes;
 pub mod offer;
 pub mod refresh;
