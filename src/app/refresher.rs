@@ -12,7 +12,7 @@ use futures_util::future::join_all;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use self::jobs::ListJob;
+use self::jobs::{ListJob, Refreshed};
 use crate::config::{Config, FetchedLists, ListPlace};
 use crate::runtime::clock::Clock;
 use crate::runtime::task::{self, TaskGuard};
@@ -94,6 +94,33 @@ impl Refresher {
     }
 }
 
+/// The lists that a process with this configuration would have by now: those that were kept, and with `fetch` those whose
+/// time is over anew. Nothing is kept of it. Beside them, why some could not be had.
+pub(crate) async fn current(config: &Config, fetch: bool) -> (Arc<FetchedLists>, Vec<String>) {
+    let known = Refresher::restored(config).await;
+    let mut lists = known.lists();
+    if !fetch {
+        return (lists, Vec::new());
+    }
+    let clock = Clock::start();
+    let saved = Arc::clone(&known.saved.borrow());
+    let mut jobs = jobs::jobs(config, &saved, &lists, clock);
+    let now = Instant::now();
+    let due = jobs.iter_mut().filter(|job| job.due <= now);
+    let fetched = join_all(due.map(|job| job.refresh(clock))).await;
+    let failures = fetched.into_iter().filter_map(|it| match it {
+        Refreshed::New => None,
+        Refreshed::NotTaken(why) => Some(why),
+    });
+    let failures = failures.collect();
+    let all = Arc::make_mut(&mut lists);
+    all.extend(
+        jobs.iter()
+            .filter_map(|job| Some((job.key.clone(), job.list()?))),
+    );
+    (lists, failures)
+}
+
 fn warn_of_old_files(config: &Config, clock: Clock) {
     let now = clock.anchor().wall.as_secs();
     for source in &config.catalog.sources {
@@ -124,7 +151,7 @@ async fn run(mut jobs: Vec<ListJob>, state: Option<PathBuf>, to: Published, cloc
         let now = Instant::now();
         let due = jobs.iter_mut().filter(|job| job.due <= now);
         let fetched = join_all(due.map(|job| job.refresh(clock))).await;
-        if !fetched.into_iter().any(|new| new) {
+        if !fetched.iter().any(|it| matches!(it, Refreshed::New)) {
             continue;
         }
         let lists = jobs

@@ -10,7 +10,7 @@ use std::fmt::Write;
 use serde_json::{Value, json};
 
 use crate::config::{Config, KeyConfig, ProviderConfig, ProxyConfig, show_duration};
-use crate::domain::chain::Chain;
+use crate::domain::chain::{Chain, NameMatch};
 use crate::domain::dialect::Operation;
 use crate::domain::profile::Fetch;
 
@@ -62,6 +62,12 @@ fn write(config: &Config, out: &mut String) -> std::fmt::Result {
             let ranking = policies::ranking(config, &chain.target);
             writeln!(out, "  {} -> {upstreams}{ranking}{policy}", chain.target)?;
         }
+    }
+    if config.offering.matching == NameMatch::Substring {
+        writeln!(
+            out,
+            "\nnames       a part of a model's id means every model that contains it"
+        )?;
     }
     match config.targets.default_chain() {
         Some(chain) => {
@@ -163,6 +169,7 @@ pub fn render_json(config: &Config) -> Value {
         "dispatch": policies::to_json(config.policies.usual(), config),
         "virtual": chains,
         "default": default,
+        "match": config.offering.matching.as_str(),
         "warnings": config.warnings,
     })
 }

@@ -30,6 +30,7 @@ const MOST: usize = 1_000;
 pub(super) struct OfferedTargets {
     pub targets: Result<Targets, Vec<ChainError>>,
     pub known: Option<Arc<Catalog>>,
+    pub offer: Arc<Offer>,
     pub warnings: Vec<String>,
 }
 
@@ -75,6 +76,7 @@ impl Config {
             }
         }
         config.known = offered.known;
+        config.offer = offered.offer;
         config.warnings = offered.warnings;
         config
     }
@@ -100,12 +102,16 @@ impl Offering {
         };
         let own = || {
             let targets = Targets::build(&self.entries, &self.chains, default(&self.chains));
-            targets.map(|targets| targets.with_aliases(self.aliases.clone()))
+            targets.map(|targets| {
+                let targets = targets.with_aliases(self.aliases.clone());
+                targets.with_match(self.matching)
+            })
         };
         if lists.is_empty() {
             return OfferedTargets {
                 targets: own(),
                 known: None,
+                offer: Arc::default(),
                 warnings: Vec::new(),
             };
         }
@@ -141,11 +147,13 @@ impl Offering {
         let targets = Targets::build(&self.entries, &chains, default(&chains));
         let targets = targets.map(|targets| {
             let targets = targets.with_aliases(self.aliases.clone());
-            targets.with_discovered(&discovered)
+            let targets = targets.with_discovered(&discovered);
+            targets.with_match(self.matching)
         });
         OfferedTargets {
             targets,
             known: Some(Arc::new(known)),
+            offer: Arc::new(offer),
             warnings,
         }
     }
@@ -308,7 +316,7 @@ fn priced(lists: &[Arc<ModelList>]) -> BTreeSet<&str> {
 }
 
 /// A provider as the catalogue knows it.
-fn view(provider: &ProviderConfig, config: &CatalogConfig) -> KnownProvider {
+pub(super) fn view(provider: &ProviderConfig, config: &CatalogConfig) -> KnownProvider {
     let name = provider.name.as_str();
     let kind = hosts::kind_of(&provider.kind, name, &provider.base_url);
     let built_in = catalog::find(kind).or_else(|| catalog::find(&provider.kind));

@@ -9,8 +9,8 @@ use tokio::time::Instant;
 use super::fetch::{self, FetchedList, ListReader, ListRequest, ServerDetails};
 use crate::app::access;
 use crate::config::{
-    CatalogConfig, Config, Discovery, FetchedLists, ListKey, ListPlace, ProviderConfig, ProxyConfig, hosts,
-    shown_notes, shown_url,
+    CatalogConfig, Config, Discovery, FetchedLists, ListKey, ListPlace, ProviderConfig,
+    ProxyConfig, hosts, shown_notes, shown_url,
 };
 use crate::domain::catalog::entry::{ModelList, Origin};
 use crate::domain::catalog::notes::Notes;
@@ -72,6 +72,14 @@ fn first_key(provider: &ProviderConfig) -> Option<&ApiKey> {
     provider.keys.iter().find_map(|key| key.material.as_ref())
 }
 
+/// What came of a fetch.
+pub(super) enum Refreshed {
+    /// There is something new to publish, if only its age.
+    New,
+    /// The list before stays in use, for this reason.
+    NotTaken(String),
+}
+
 /// One list and its state.
 pub(super) struct ListJob {
     pub key: ListKey,
@@ -88,8 +96,8 @@ pub(super) struct ListJob {
 }
 
 impl ListJob {
-    /// Fetches the list; says whether there is anything new to publish, if only its age.
-    pub(super) async fn refresh(&mut self, clock: Clock) -> bool {
+    /// Fetches the list, and says what came of it.
+    pub(super) async fn refresh(&mut self, clock: Clock) -> Refreshed {
         let fetched = fetch::fetch(&self.source, self.etag.as_deref()).await;
         let succeeded = fetched.is_ok();
         let now = clock
@@ -100,7 +108,7 @@ impl ListJob {
         let new = match fetched {
             Ok(FetchedList::Unchanged) => {
                 self.read_at = Some(now);
-                true
+                Refreshed::New
             }
             Ok(FetchedList::New { page, pages, etag }) => {
                 let models = page.entries.len();
@@ -112,7 +120,10 @@ impl ListJob {
                             now,
                             "a list of models has shrunk by more than half: the one before stays in use"
                         );
-                        false
+                        Refreshed::NotTaken(format!(
+                            "{}: it has shrunk from {before} models to {now}",
+                            self.name
+                        ))
                     }
                     Verdict::Taken { gone } => {
                         for warning in shown_notes(&page.notes) {
@@ -124,7 +135,7 @@ impl ListJob {
                         self.etag = etag;
                         self.read_at = Some(now);
                         self.pages = pages.into();
-                        true
+                        Refreshed::New
                     }
                 }
             }
@@ -135,7 +146,7 @@ impl ListJob {
                 };
                 let days = last.stale_days(now);
                 tracing::warn!(list = self.name, %error, days_old = days, "a list of models could not be read: the last one stays in use");
-                false
+                Refreshed::NotTaken(format!("{}: {error}", self.name))
             }
         };
         self.due = Instant::now() + next_read(self.ttl, succeeded, fastrand::f64());

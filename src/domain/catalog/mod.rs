@@ -6,6 +6,7 @@
 //! No I/O, no clock, no logging.
 
 pub mod capability;
+pub mod coverage;
 pub mod entry;
 pub mod facts;
 pub mod lists;

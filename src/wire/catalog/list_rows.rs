@@ -237,10 +237,7 @@ static ROWS: &[ListRow] = &[
                 "model_spec.capabilities.supportsFunctionCalling",
                 Capability::Tools,
             ),
-            (
-                "model_spec.capabilities.supportsVision",
-                Capability::Images,
-            ),
+            ("model_spec.capabilities.supportsVision", Capability::Images),
             (
                 "model_spec.capabilities.supportsAudioInput",
                 Capability::Audio,

@@ -133,9 +133,11 @@ fn chats(model: &NodeFields<'_>, row: &ListRow) -> Option<bool> {
     let is_one = |word: &str| words.iter().any(|one| word.eq_ignore_ascii_case(one));
     match node.text() {
         Some(word) => Some(is_one(&word)),
-        None => node
-            .is_list()
-            .then(|| node.items().filter_map(Node::text).any(|word| is_one(&word))),
+        None => node.is_list().then(|| {
+            node.items()
+                .filter_map(Node::text)
+                .any(|word| is_one(&word))
+        }),
     }
 }
 

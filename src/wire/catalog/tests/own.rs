@@ -79,7 +79,6 @@ fn of_an_unknown_server_windows_are_believed_and_prices_are_not() {
     assert_eq!(page.entries.len(), 2);
 }
 
-
 #[test]
 fn a_provider_says_which_of_its_models_chat() {
     for (kind, text) in [
