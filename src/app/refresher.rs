@@ -75,7 +75,7 @@ impl Refresher {
             let work = run(
                 jobs,
                 config.catalog.state.clone(),
-                Published {
+                ListChannels {
                     lists: self.publish.clone(),
                     saved: self.saved.clone(),
                 },
@@ -139,12 +139,12 @@ fn warn_of_old_files(config: &Config, clock: Clock) {
 }
 
 /// Where the task puts what it has.
-struct Published {
+struct ListChannels {
     lists: watch::Sender<Arc<FetchedLists>>,
     saved: watch::Sender<Arc<[SavedList]>>,
 }
 
-async fn run(mut jobs: Vec<ListJob>, state: Option<PathBuf>, to: Published, clock: Clock) {
+async fn run(mut jobs: Vec<ListJob>, state: Option<PathBuf>, to: ListChannels, clock: Clock) {
     loop {
         let next = jobs.iter().map(|job| job.due).min();
         tokio::time::sleep_until(next.unwrap_or_else(|| Instant::now() + IDLE)).await;

@@ -10,6 +10,7 @@ mod discovered;
 mod expand;
 mod inline;
 mod matching;
+mod name_match;
 
 use crate::domain::hash_map::HashMap;
 use std::sync::Arc;
@@ -23,7 +24,7 @@ use super::target::{Forest, Inquiry};
 use super::when::When;
 
 pub use super::target::{Chain, RankedChain};
-pub use matching::NameMatch;
+pub use name_match::NameMatch;
 
 /// One provider, as far as targets are concerned.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -60,7 +60,7 @@ pub(super) fn of(config: &Config) -> Vec<ModelRow> {
 }
 
 /// A value of a row by its name, and where it comes from.
-pub(super) type Told<'a> = (&'static str, String, &'a Origin);
+pub(super) type ToldFact<'a> = (&'static str, String, &'a Origin);
 
 impl ModelRow {
     /// The rates that hold at this moment, in seconds since 1970.
@@ -79,7 +79,7 @@ impl ModelRow {
     }
 
     /// Everything that is known, each with where it comes from.
-    pub fn told(&self, now: u64) -> Vec<Told<'_>> {
+    pub fn told(&self, now: u64) -> Vec<ToldFact<'_>> {
         fn of<T>(
             known: &Option<Sourced<T>>,
             text: impl Fn(&T) -> String,

@@ -3,33 +3,10 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::{Chain, Targets};
+use super::{Chain, NameMatch, Targets};
 
 /// The most upstreams that a part of an id means.
 const MOST: usize = 1_000;
-
-/// What a name in a request means that nothing is called.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum NameMatch {
-    /// Nothing.
-    #[default]
-    Exact,
-    /// Every listed model whose id contains it, in the order in which they are listed.
-    Substring,
-}
-
-impl NameMatch {
-    /// All of them.
-    pub const ALL: [Self; 2] = [Self::Exact, Self::Substring];
-
-    /// The name in the configuration.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Exact => "exact",
-            Self::Substring => "substring",
-        }
-    }
-}
 
 impl Targets {
     /// Lets requests ask by names as this says. What is resolved before it is asked for by exact names.
