@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::config::{Config, KeyConfig, ProviderConfig, ProxyConfig, show_duration};
 use crate::domain::budget::BudgetPolicy;
-use crate::domain::chain::Chain;
+use crate::domain::chain::{Chain, NameMatch};
 use crate::domain::dialect::Operation;
 use crate::domain::profile::Fetch;
 
@@ -74,6 +74,12 @@ fn write(config: &Config, out: &mut String) -> std::fmt::Result {
     }
     for budget in &config.budgets {
         writeln!(out, "  {}", described(budget))?;
+    }
+    if config.offering.matching == NameMatch::Substring {
+        writeln!(
+            out,
+            "\nnames       a part of a model's id means every model that contains it"
+        )?;
     }
     match config.targets.default_chain() {
         Some(chain) => {
@@ -184,6 +190,7 @@ pub fn render_json(config: &Config) -> Value {
         "virtual": chains,
         "budgets": config.budgets.iter().map(described).collect::<Vec<_>>(),
         "default": default,
+        "match": config.offering.matching.as_str(),
         "warnings": config.warnings,
     })
 }
