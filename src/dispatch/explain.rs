@@ -299,12 +299,10 @@ impl Dispatch {
             unix: ranking::unix(self.clock.wall()),
             session: session.map(|name| session::named(client, &chain.target, name)),
             warm: true,
-            hints: question
-                .hints
-                .as_ref()
-                .filter(|_| self.targets.takes_hints(&chain.target)),
         };
-        self.rank(chain, &asked, seed, false)
+        let hints = question.hints.as_ref();
+        let hints = hints.filter(|_| self.targets.takes_hints(&chain.target));
+        self.rank(chain, &asked, hints, seed, false)
     }
 
     /// The checks before the chain is tried.

@@ -214,16 +214,16 @@ impl Dispatch {
             unix: unix(self.clock.wall()),
             session,
             warm: session.is_none_or(|session| self.routing.heard_of(session, ttl, now)),
-            hints,
         };
-        self.rank(chain, &asked, fastrand::u64(..JSON_SAFE), true)
+        self.rank(chain, &asked, hints, fastrand::u64(..JSON_SAFE), true)
     }
 
-    /// The order for a request like that. `takes_turns` is false when none comes.
+    /// The order for a request like that, as its own hints narrow it. `takes_turns` is false when none comes.
     pub(super) fn rank(
         &self,
         chain: Arc<Chain>,
         asked: &RequestShape<'_>,
+        hints: Option<&Hints>,
         seed: u64,
         takes_turns: bool,
     ) -> RankedChain {
@@ -251,7 +251,7 @@ impl Dispatch {
                 }
             }
         }
-        if let Some(hints) = asked.hints {
+        if let Some(hints) = hints {
             let (narrowed, step) = narrowed(ranked, hints, &figures);
             steps.push(step);
             ranked = narrowed;
