@@ -54,6 +54,7 @@ mod score_files;
 mod shapes;
 mod state;
 mod streams;
+mod tags;
 mod telemetry;
 mod tokens;
 mod traces;

@@ -67,6 +67,16 @@ impl UpstreamFigures for RequestFigures<'_> {
         Some(average.read(self.dispatch.clock.now(), decay))
     }
 
+    fn first_token(&self, upstream: &Upstream) -> Option<Duration> {
+        let (averages, decay) = self.dispatch.tree.averages(upstream)?;
+        Some(averages.stream?.read(self.dispatch.clock.now(), decay))
+    }
+
+    fn tags(&self, upstream: &Upstream) -> Vec<&str> {
+        let endpoint = self.dispatch.endpoints.get(&upstream.provider);
+        endpoint.map_or_else(Vec::new, |endpoint| endpoint.tags.of(&upstream.model))
+    }
+
     fn used(&self, upstream: &Upstream) -> Option<f64> {
         self.dispatch.tree.used_share(upstream)
     }

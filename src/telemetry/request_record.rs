@@ -16,7 +16,6 @@ use crate::domain::rescue::RescueNote;
 use crate::domain::routing_note::{AffinityOutcome, RoutingNote};
 use crate::domain::time::Time;
 use crate::domain::trace::TraceContext;
-use crate::domain::unmet::Unmet;
 use crate::domain::usage::Usage;
 
 /// One request, from arrival to end.
@@ -102,7 +101,9 @@ impl RequestRecord {
         let reasons = note
             .flat_map(|note| &note.left_out)
             .map(|(_, reason)| reason);
-        let failed = reasons.filter(|reason| **reason == Reason::Unmet(Unmet::CelFailed));
+        let failed = reasons.filter(
+            |reason| matches!(reason, Reason::Unmet(unmet) if unmet.is_failed_expression()),
+        );
         failed.fold(0, |count, _| count + 1)
     }
 
