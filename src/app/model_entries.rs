@@ -91,7 +91,9 @@ fn extra(
             describe(&facts(config, upstream), &mut extra);
             let mut providers = config.providers.iter();
             let tags = providers.find(|it| it.name == *provider);
-            let tags = tags.map(|it| it.tags.of(&upstream.model)).unwrap_or_default();
+            let tags = tags
+                .map(|it| it.tags.of(&upstream.model))
+                .unwrap_or_default();
             if !tags.is_empty() {
                 extra.insert("tags".to_owned(), json!(tags));
             }

@@ -89,6 +89,7 @@ pub use telemetry::{ContentCapture, MetricsPolicy, TelemetryPolicy, Temporality}
 pub use traces::TracesPolicy;
 pub use units::{duration, show as show_duration};
 pub use variables::Variables;
+pub use zone::moment;
 
 #[cfg(test)]
 mod tests;

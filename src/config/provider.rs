@@ -17,7 +17,6 @@ use super::provider_address::{address, endpoint, prefill_url};
 use super::raw;
 use super::read::Report;
 use super::resolved::{KeyConfig, Mock, ProviderConfig};
-use super::tags::tags;
 use super::values::{Amount, Span, share};
 use crate::domain::breaker::BreakerPolicy;
 use crate::domain::cooldown::CooldownPolicy;
@@ -234,7 +233,7 @@ fn complete(
         base_priority: raw.base_priority.map_or(1.0, |Amount(factor)| factor),
         data_policy: raw.data_policy.unwrap_or_default(),
         capabilities: raw.capabilities.take().unwrap_or_default().capabilities(),
-        tags: tags(raw.tags.take(), raw.model_tags.take()),
+        tags: super::tags::tags(raw.tags.take(), raw.model_tags.take()),
         prices: prices(raw.price.take(), raw.prices.take()),
         budgets: of_provider(raw.budgets.take(), parts.name, path, report),
         trace_context: raw.trace_context.unwrap_or(false),

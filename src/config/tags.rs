@@ -36,7 +36,7 @@ impl FromNode for TagsForm {
 
 impl Describe for TagsForm {
     fn shape() -> Shape {
-        let one = json!({"type": "string", "pattern": r"^[\s,A-Za-z0-9_.:/-]*$"});
+        let one = json!({"type": ["string", "integer"], "pattern": r"^[\s,A-Za-z0-9_.:/-]*$"});
         let schema = json!({"anyOf": [one, {"type": ["array", "null"], "items": one}]});
         Shape::plain("list of tags", schema)
     }

@@ -49,7 +49,8 @@ impl UpstreamFigures for RequestFigures<'_> {
         let (sheet, _) = self.dispatch.prices.sheet_of(upstream)?;
         let (tree, asked) = (&self.dispatch.tree, self.asked);
         let output = tree.expected_output(upstream, asked.output_tokens);
-        let at = self.dispatch.clock.wall();
+        let since = Duration::from_secs(u64::try_from(asked.unix).unwrap_or(0));
+        let at = SystemTime::UNIX_EPOCH.checked_add(since)?;
         expected_cost(&sheet, asked.prompt_tokens, output, at)
     }
 

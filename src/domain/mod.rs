@@ -34,6 +34,7 @@ pub mod hint_fields;
 pub mod hints;
 pub mod holders;
 pub mod ids;
+pub mod key_preference;
 pub mod key_state;
 pub mod latency;
 pub mod learned;

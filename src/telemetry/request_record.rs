@@ -67,9 +67,15 @@ impl RequestRecord {
         self.ended.since(self.started)
     }
 
-    /// Whether the request was admitted: it was not refused for its target or its client.
+    /// Whether the request was admitted: it was not refused for its target, its client or a budget.
     pub fn is_admitted(&self) -> bool {
-        self.chain.is_some()
+        self.chain.is_some() && !self.is_refused_by_budget()
+    }
+
+    /// Whether a budget refused it, before anything was sent.
+    pub fn is_refused_by_budget(&self) -> bool {
+        let note = self.routing.as_ref();
+        note.is_some_and(|note| note.is_refused())
     }
 
     /// Whether we failed it: an error of ours went back that is not the caller's own doing, or an answer was cut.
