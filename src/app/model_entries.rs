@@ -89,6 +89,14 @@ fn extra(
             let host = host(config, provider);
             extra.extend(host.map(|host| ("host".to_owned(), host.into())));
             describe(&config.facts(upstream), &mut extra);
+            let mut providers = config.providers.iter();
+            let tags = providers.find(|it| it.name == *provider);
+            let tags = tags
+                .map(|it| it.tags.of(&upstream.model))
+                .unwrap_or_default();
+            if !tags.is_empty() {
+                extra.insert("tags".to_owned(), json!(tags));
+            }
         }
         _ => {
             let chain: Vec<String> = upstreams.iter().map(ToString::to_string).collect();

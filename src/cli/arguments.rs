@@ -108,6 +108,13 @@ pub(super) struct Explain {
     /// It asks for a stream.
     #[arg(long)]
     pub(super) stream: bool,
+    /// The temperature that it asks for.
+    #[arg(long, value_name = "NUMBER")]
+    pub(super) temperature: Option<f64>,
+    /// When it comes, for conditions on the time and prices that depend on it, such as 2027-01-31T18:30:00Z. Default: now.
+    /// Cooldowns, breakers and budgets are as they are now.
+    #[arg(long, value_name = "TIME")]
+    pub(super) at: Option<String>,
     /// What it needs: tools, images, audio, json_schema, reasoning.
     #[arg(long, value_name = "FEATURES")]
     pub(super) has: Option<String>,

@@ -55,6 +55,7 @@ mod score_files;
 mod shapes;
 mod state;
 mod streams;
+mod tags;
 mod telemetry;
 mod tokens;
 mod traces;
@@ -90,6 +91,7 @@ pub use telemetry::{ContentCapture, MetricsPolicy, TelemetryPolicy, Temporality}
 pub use traces::TracesPolicy;
 pub use units::{duration, show as show_duration};
 pub use variables::Variables;
+pub use zone::moment;
 
 #[cfg(test)]
 mod tests;

@@ -30,6 +30,7 @@ use crate::domain::profile::TargetPolicies;
 use crate::domain::rescue::Prefill;
 use crate::domain::rotation::KeyRotation;
 use crate::domain::secret::ApiKey;
+use crate::domain::tags::ProviderTags;
 use crate::domain::unmet::KnownCapabilities;
 use crate::wire::auth::AuthScheme;
 use crate::wire::dialects::Dialect;
@@ -277,6 +278,8 @@ pub struct ProviderConfig {
     pub data_policy: DataPolicy,
     /// What is known of what its models can do.
     pub capabilities: KnownCapabilities,
+    /// What expressions may ask for.
+    pub tags: ProviderTags,
     /// What its models cost.
     pub prices: Prices,
     /// How much calls to it may cost.

@@ -38,10 +38,16 @@ impl Budgeted {
 pub(super) fn rule_out(closed: &[Option<Closed>], attempts: &mut Attempts) {
     for (place, closed) in closed.iter().enumerate() {
         match closed {
-            Some(Closed::Budget) => attempts.rule_out(place, Reason::Budget),
-            Some(Closed::Unpriced) => attempts.rule_out(place, Reason::Unpriced),
+            Some(closed) => attempts.rule_out(place, reason(*closed)),
             None => {}
         }
+    }
+}
+
+pub(super) const fn reason(closed: Closed) -> Reason {
+    match closed {
+        Closed::Budget(_) => Reason::Budget,
+        Closed::Unpriced(_) => Reason::Unpriced,
     }
 }
 

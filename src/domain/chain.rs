@@ -97,6 +97,8 @@ pub struct MemberEntry {
     pub priority: u32,
     /// When it is asked at all.
     pub when: Option<Arc<When>>,
+    /// What expressions may ask for.
+    pub tags: Vec<Arc<str>>,
 }
 
 /// The tier of a member that names none.
@@ -109,6 +111,7 @@ impl<S: Into<String>> From<S> for MemberEntry {
             weight: 1,
             priority: PRIORITY,
             when: None,
+            tags: Vec::new(),
         }
     }
 }
