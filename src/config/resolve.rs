@@ -214,7 +214,7 @@ fn providers(
                 builtin: false,
             }),
             provider::Outcome::Keyless(entry) => keyless.push(entry),
-            provider::Outcome::Nameless => {}
+            provider::Outcome::LeftOut | provider::Outcome::Nameless => {}
         }
     }
     if context.with_environment {

@@ -119,8 +119,8 @@ fn write(
             let there = missing(known).unwrap_or_else(|| providers.join(", "));
             writeln!(
                 out,
-                "  {}  {} models{required}  ({there})",
-                known.kind, known.models
+                "  {}  {} of {}{required}  ({there})",
+                known.kind, known.models, coverage.models
             )?;
         }
         writeln!(
