@@ -83,6 +83,16 @@ impl Config {
 }
 
 impl Offering {
+    /// The targets before any list has been fetched.
+    pub(super) fn at_first(
+        &self,
+        providers: &[ProviderConfig],
+        catalog: &CatalogConfig,
+    ) -> OfferedTargets {
+        let lists = lists(providers, catalog, &FetchedLists::new());
+        self.offered(providers, catalog, &lists)
+    }
+
     /// The targets with what `lists` add to them.
     pub(super) fn offered(
         &self,

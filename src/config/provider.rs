@@ -83,12 +83,9 @@ pub(super) fn resolve(
     let free = !dialect.is_remote() || entry.is_some_and(|entry| entry.local);
     if keys.is_empty() && !free && report.problems.len() == before {
         let standard = entry.filter(|_| !own_url);
-        if optional && (standard.is_some() || named_keys) {
-            left_out(&name, standard, path, report);
-            return Outcome::LeftOut;
-        }
-        if let Some(entry) = no_key(&name, standard, endpoint.local, path, report) {
-            return Outcome::Keyless(entry);
+        let may_lack = optional && (standard.is_some() || named_keys);
+        if let Some(outcome) = keyless(&name, standard, may_lack, endpoint.local, path, report) {
+            return outcome;
         }
     }
     check_headers(&raw, written, own_url, path, report);
@@ -291,6 +288,22 @@ fn responses(
         Some(said @ (NativeRoute::Native | NativeRoute::Translate)) => said,
         Some(NativeRoute::Auto) | None => known(),
     }
+}
+
+/// What becomes of a provider that needs a key and has none; `None`: it goes on without. `may_lack`: it may be left out.
+fn keyless(
+    name: &str,
+    standard: Option<&'static BuiltIn>,
+    may_lack: bool,
+    local: bool,
+    path: &str,
+    report: &mut Report,
+) -> Option<Outcome> {
+    if may_lack {
+        left_out(name, standard, path, report);
+        return Some(Outcome::LeftOut);
+    }
+    no_key(name, standard, local, path, report).map(Outcome::Keyless)
 }
 
 /// Reports headers that contradict other settings. `written`: there are keys.
