@@ -209,7 +209,9 @@ impl App {
         let config = self.config.clone();
         match self.reload(&config).await {
             Ok(_) => {
-                for warning in &self.config.warnings {
+                // Lists come again and again: what is odd in them is told once.
+                let new = self.config.warnings.iter();
+                for warning in new.filter(|warning| !config.warnings.contains(warning)) {
                     tracing::warn!("{warning}");
                 }
                 Ok(())

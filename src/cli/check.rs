@@ -75,12 +75,7 @@ fn write(config: &Config, out: &mut String) -> std::fmt::Result {
     for budget in &config.budgets {
         writeln!(out, "  {}", described(budget))?;
     }
-    if config.offering.matching == NameMatch::Substring {
-        writeln!(
-            out,
-            "\nnames       a part of a model's id means every model that contains it"
-        )?;
-    }
+    write_names(config, out)?;
     match config.targets.default_chain() {
         Some(chain) => {
             writeln!(
@@ -107,6 +102,17 @@ fn described(budget: &BudgetPolicy) -> String {
     let then = budget.then.as_ref();
     let then = then.map_or_else(String::new, |then| format!(", then `{then}`"));
     format!("{}: {mode}{then}", budget.described())
+}
+
+/// How names in requests are looked up, if not as they are.
+fn write_names(config: &Config, out: &mut String) -> std::fmt::Result {
+    match config.offering.matching {
+        NameMatch::Exact => Ok(()),
+        NameMatch::Substring => writeln!(
+            out,
+            "\nnames       a part of a model's id means every model that contains it"
+        ),
+    }
 }
 
 fn write_provider(

@@ -5,7 +5,6 @@ mod rows;
 mod table;
 
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::json;
@@ -14,7 +13,7 @@ use self::rows::ModelRow;
 use super::arguments::Models;
 use super::exit::{SOFTWARE, complain, refuse, say, say_json, surroundings};
 use crate::app;
-use crate::config::{self, LoadRequest};
+use crate::config::{self, Config, FetchedLists, LoadRequest};
 use crate::domain::catalog::capability::Capability;
 
 /// Exit code for a command line with mistakes (`EX_USAGE` of sysexits.h).
@@ -61,7 +60,19 @@ pub(super) fn run(arguments: &Models) -> ExitCode {
     for failure in &failures {
         complain(failure);
     }
-    let rows = rows::of(&config);
+    show(arguments, &config, &fetched, &wanted, &failures);
+    ExitCode::SUCCESS
+}
+
+/// Prints the models that fit, and why others are not offered if that is asked for.
+fn show(
+    arguments: &Models,
+    config: &Config,
+    fetched: &FetchedLists,
+    wanted: &[Capability],
+    failures: &[String],
+) {
+    let rows = rows::of(config);
     let total = rows.len();
     let shown = rows.into_iter().filter(|row| {
         let provider = arguments.provider.as_deref();
@@ -82,15 +93,15 @@ pub(super) fn run(arguments: &Models) -> ExitCode {
     let first = shown.get(..limit).unwrap_or(&shown);
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     let now = now.unwrap_or_default().as_secs();
-    let lists = config.lists(&Arc::clone(&fetched));
+    let lists = config.lists(fetched);
     if arguments.json {
         let models: Vec<_> = first.iter().map(|row| row.to_json(now)).collect();
         let mut told = json!({"models": models, "matching": shown.len(), "total": total, "failures": failures});
         if arguments.debug {
-            told["debug"] = debug::to_json(&config, &lists, now);
+            told["debug"] = debug::to_json(config, &lists, now);
         }
         say_json(&format!("{told:#}\n"));
-        return ExitCode::SUCCESS;
+        return;
     }
     let mut out = table::table(first, arguments.full, now);
     let rest = shown.len() - first.len();
@@ -99,10 +110,9 @@ pub(super) fn run(arguments: &Models) -> ExitCode {
     }
     if arguments.debug {
         out.push('\n');
-        out.push_str(&debug::text(&config, &lists, now));
+        out.push_str(&debug::text(config, &lists, now));
     }
     say(&out);
-    ExitCode::SUCCESS
 }
 
 /// The capabilities of these names, or the name that is none.

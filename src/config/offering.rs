@@ -83,6 +83,16 @@ impl Config {
 }
 
 impl Offering {
+    /// The targets before any list has been fetched.
+    pub(super) fn at_first(
+        &self,
+        providers: &[ProviderConfig],
+        catalog: &CatalogConfig,
+    ) -> OfferedTargets {
+        let lists = lists(providers, catalog, &FetchedLists::new());
+        self.offered(providers, catalog, &lists)
+    }
+
     /// The targets with what `lists` add to them.
     pub(super) fn offered(
         &self,
@@ -148,6 +158,7 @@ impl Offering {
         let targets = targets.map(|targets| {
             let targets = targets.with_aliases(self.aliases.clone());
             let targets = targets.with_discovered(&discovered);
+            let targets = targets.with_other_names(&other_names(providers, lists));
             targets.with_match(self.matching)
         });
         OfferedTargets {
@@ -308,6 +319,25 @@ impl Usable<'_> {
         });
         all.collect()
     }
+}
+
+/// What providers' own lists call their models besides their ids.
+fn other_names(
+    providers: &[ProviderConfig],
+    lists: &[Arc<ModelList>],
+) -> Vec<(ProviderName, ModelName, ModelName)> {
+    let mut names = Vec::new();
+    for provider in providers {
+        let own = |list: &&Arc<ModelList>| list.of.as_deref() == Some(provider.name.as_str());
+        let entries = lists.iter().filter(own).flat_map(|list| &list.entries);
+        for entry in entries {
+            names.extend(entry.aliases.iter().map(|alias| {
+                let model = ModelName::from(&*entry.id);
+                (provider.name.clone(), ModelName::from(&**alias), model)
+            }));
+        }
+    }
+    names
 }
 
 fn priced(lists: &[Arc<ModelList>]) -> BTreeSet<&str> {

@@ -103,7 +103,7 @@ mod tests {
             etag: None,
             pages: Arc::new(["{}".to_owned()]),
         };
-        write(&path, &[list.clone()]).unwrap();
+        write(&path, std::slice::from_ref(&list)).unwrap();
         assert_eq!(read(&path).unwrap(), [list]);
         fs::write(&path, r#"{"version": 2, "lists": []}"#).unwrap();
         assert!(read(&path).is_err());

@@ -107,6 +107,10 @@ impl ListJob {
             .as_secs();
         let new = match fetched {
             Ok(FetchedList::Unchanged) => {
+                let gone = self.kept.confirm();
+                if gone > 0 {
+                    tracing::info!(list = self.name, gone, "models have left a list");
+                }
                 self.read_at = Some(now);
                 Refreshed::New
             }

@@ -110,7 +110,18 @@ fn write(
         };
         writeln!(out, "  {provider}  {sources}")?;
     }
-    let coverage = config.coverage(lists);
+    write_index(out, &config.coverage(lists))?;
+    if !config.offer.left_out.is_empty() {
+        writeln!(out, "\nleft out")?;
+        for left_out in &config.offer.left_out {
+            writeln!(out, "  - {left_out}")?;
+        }
+    }
+    write_lists(out, lists, now)
+}
+
+/// What each type of provider has of an index.
+fn write_index(out: &mut String, coverage: &Coverage) -> std::fmt::Result {
     if coverage.models > 0 {
         writeln!(out, "\nindex       {} models", coverage.models)?;
         for known in &coverage.types {
@@ -119,8 +130,8 @@ fn write(
             let there = missing(known).unwrap_or_else(|| providers.join(", "));
             writeln!(
                 out,
-                "  {}  {} models{required}  ({there})",
-                known.kind, known.models
+                "  {}  {} of {}{required}  ({there})",
+                known.kind, known.models, coverage.models
             )?;
         }
         writeln!(
@@ -132,12 +143,11 @@ fn write(
             }
         )?;
     }
-    if !config.offer.left_out.is_empty() {
-        writeln!(out, "\nleft out")?;
-        for left_out in &config.offer.left_out {
-            writeln!(out, "  - {left_out}")?;
-        }
-    }
+    Ok(())
+}
+
+/// What of each list could not be taken.
+fn write_lists(out: &mut String, lists: &[Arc<ModelList>], now: u64) -> std::fmt::Result {
     writeln!(out, "\nlists")?;
     if lists.is_empty() {
         writeln!(out, "  none")?;

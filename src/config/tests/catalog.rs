@@ -228,3 +228,27 @@ fn a_part_of_an_id_means_models_of_lists_too() {
     let problems = yaml(&text.replace("substring", "fuzzy"), &[]).unwrap_err();
     has(&problems.to_string(), &["llm.match", "substring"]);
 }
+
+#[test]
+fn of_many_providers_with_lists_those_without_a_key_are_left_out() {
+    let text = "llm:
+  default_model: priority-auto
+  providers:
+    - {name: groq, discover: {ttl: 24h}, base_priority: 1}
+    - {name: cohere, discover: {url: 'https://api.cohere.com/v1/models'}, base_priority: 0.5}
+    - {name: mine, base_url: 'https://example.com/v1', api_key_env: MY_KEY, discover: true, base_priority: 2}
+";
+    let config = yaml(text, &[("GROQ_API_KEY", "k")]).unwrap();
+    let names: Vec<&str> = config.providers.iter().map(|it| it.name.as_str()).collect();
+    assert_eq!(names, ["groq"]);
+    has(
+        &config.warnings.join("\n"),
+        &["cohere is left out", "COHERE_API_KEY", "mine is left out"],
+    );
+    let all = [("GROQ_API_KEY", "k"), ("CO_API_KEY", "c"), ("MY_KEY", "m")];
+    assert_eq!(yaml(text, &all).unwrap().providers.len(), 3);
+    // Who names a provider for itself wants it.
+    let plain = text.replace(", base_priority: 0.5", "");
+    let problems = yaml(&plain, &all[..1]).unwrap_err().to_string();
+    has(&problems, &["cohere has no key"]);
+}
