@@ -3,6 +3,7 @@
 //! Keys are masked; header values and the queries of URLs stay out, since they may be secrets.
 
 mod clients;
+mod members;
 mod policies;
 
 use std::fmt::Write;
@@ -10,7 +11,8 @@ use std::fmt::Write;
 use serde_json::{Value, json};
 
 use crate::config::{Config, KeyConfig, ProviderConfig, ProxyConfig, show_duration};
-use crate::domain::chain::Chain;
+use crate::domain::budget::BudgetPolicy;
+use crate::domain::chain::{Chain, NameMatch};
 use crate::domain::dialect::Operation;
 use crate::domain::profile::Fetch;
 
@@ -61,7 +63,23 @@ fn write(config: &Config, out: &mut String) -> std::fmt::Result {
             let upstreams = upstreams(chain).join(" -> ");
             let ranking = policies::ranking(config, &chain.target);
             writeln!(out, "  {} -> {upstreams}{ranking}{policy}", chain.target)?;
+            let entry = config.targets.configured(&chain.target);
+            for line in entry.into_iter().flat_map(members::lines) {
+                writeln!(out, "    {line}")?;
+            }
         }
+    }
+    if !config.budgets.is_empty() {
+        writeln!(out, "\nbudgets")?;
+    }
+    for budget in &config.budgets {
+        writeln!(out, "  {}", described(budget))?;
+    }
+    if config.offering.matching == NameMatch::Substring {
+        writeln!(
+            out,
+            "\nnames       a part of a model's id means every model that contains it"
+        )?;
     }
     match config.targets.default_chain() {
         Some(chain) => {
@@ -81,6 +99,14 @@ fn write(config: &Config, out: &mut String) -> std::fmt::Result {
         }
     }
     Ok(())
+}
+
+/// What a budget bounds, and what happens when it is used up.
+fn described(budget: &BudgetPolicy) -> String {
+    let mode = budget.mode.as_str();
+    let then = budget.then.as_ref();
+    let then = then.map_or_else(String::new, |then| format!(", then `{then}`"));
+    format!("{}: {mode}{then}", budget.described())
 }
 
 fn write_provider(
@@ -162,7 +188,9 @@ pub fn render_json(config: &Config) -> Value {
         "providers": providers,
         "dispatch": policies::to_json(config.policies.usual(), config),
         "virtual": chains,
+        "budgets": config.budgets.iter().map(described).collect::<Vec<_>>(),
         "default": default,
+        "match": config.offering.matching.as_str(),
         "warnings": config.warnings,
     })
 }
@@ -380,6 +408,9 @@ mod tests {
             "none needed",
             "proxy   http://proxy.example.com:3128",
             "smart -> groq:a -> mirror:echo  (rescue: restart, hold 200ms)",
+            "office -> groq:b -> groq:a -> mirror:echo  (affinity: auto, bound 1.25, ttl 1h; hints: openrouter)\n",
+            "    groq:b  priority 10; when hours 08:00-18:00 days mon tue Europe/Berlin, min_prompt_tokens 10, has tools and images, header x-tier\n\n",
+            "  the budget of all requests of 5.000000 per day: soft, then `mirror`",
             "default     smart -> groq:a -> mirror:echo",
             "warnings",
             "cerebras is skipped in smart: no key; set CEREBRAS_API_KEY",
@@ -401,6 +432,8 @@ mod tests {
         );
         assert_eq!(json["virtual"][0]["rescue"]["mode"], "restart");
         assert_eq!(json["default"]["name"], "smart");
+        assert_eq!(json["virtual"][1]["members"][0]["priority"], 10);
+        assert_eq!(json["virtual"][1]["members"][1]["when"], Value::Null);
         assert_eq!(json["clients"][0]["allow"], json!(["groq:*", "smart"]));
         assert_eq!(json["clients"][0]["limits"]["tpm"], 5000);
         assert_eq!(json["clients"][1]["allow"], Value::Null);

@@ -7,6 +7,7 @@ pub mod check;
 mod exit;
 mod explain;
 mod health;
+mod models;
 mod serve;
 mod shown;
 mod top;
@@ -26,6 +27,7 @@ pub fn main() -> ExitCode {
         CliCommand::Check(arguments) => check(&arguments),
         CliCommand::Health(arguments) => health::run(arguments),
         CliCommand::Explain(arguments) => explain::run(arguments),
+        CliCommand::Models(arguments) => models::run(&arguments),
         CliCommand::Top(arguments) => top::run(arguments),
     }
 }

@@ -33,6 +33,16 @@ impl Listen {
                 )),
             };
         }
+        if let Some((scheme, rest)) = text.split_once("://") {
+            let address = rest.split('/').next().unwrap_or_default();
+            return Err((
+                format!("begins with `{scheme}://`, and an address has no scheme"),
+                match address.rsplit_once(':') {
+                    Some(_) => format!("write {address}"),
+                    None => format!("write {address}:8080"),
+                },
+            ));
+        }
         let usual = |port: &str| format!("write 127.0.0.1:{port}");
         let Some((host, port)) = text.rsplit_once(':') else {
             return Err(match text.parse::<u16>() {

@@ -24,6 +24,7 @@ pub mod hosts;
 mod interpolate;
 mod key_files;
 mod keys;
+mod known_facts;
 mod known_lists;
 mod listen;
 mod listeners;
@@ -67,6 +68,7 @@ mod when;
 mod zone;
 
 pub use addresses::{addresses, admin_addresses};
+pub use catalog::wanted_variables;
 pub use error::{ConfigErrors, Problem};
 pub use key_files::files_at;
 pub use known_lists::{

@@ -30,6 +30,7 @@ const MOST: usize = 1_000;
 pub(super) struct OfferedTargets {
     pub targets: Result<Targets, Vec<ChainError>>,
     pub known: Option<Arc<Catalog>>,
+    pub offer: Arc<Offer>,
     pub warnings: Vec<String>,
 }
 
@@ -75,6 +76,7 @@ impl Config {
             }
         }
         config.known = offered.known;
+        config.offer = offered.offer;
         config.warnings = offered.warnings;
         config
     }
@@ -100,12 +102,16 @@ impl Offering {
         };
         let own = || {
             let targets = Targets::build(&self.entries, &self.chains, default(&self.chains));
-            targets.map(|targets| targets.with_aliases(self.aliases.clone()))
+            targets.map(|targets| {
+                let targets = targets.with_aliases(self.aliases.clone());
+                targets.with_match(self.matching)
+            })
         };
         if lists.is_empty() {
             return OfferedTargets {
                 targets: own(),
                 known: None,
+                offer: Arc::default(),
                 warnings: Vec::new(),
             };
         }
@@ -141,11 +147,13 @@ impl Offering {
         let targets = Targets::build(&self.entries, &chains, default(&chains));
         let targets = targets.map(|targets| {
             let targets = targets.with_aliases(self.aliases.clone());
-            targets.with_discovered(&discovered)
+            let targets = targets.with_discovered(&discovered);
+            targets.with_match(self.matching)
         });
         OfferedTargets {
             targets,
             known: Some(Arc::new(known)),
+            offer: Arc::new(offer),
             warnings,
         }
     }
@@ -201,7 +209,7 @@ impl Offering {
         chains
     }
 
-    /// All that lists have, under one name.
+    /// All that lists have, under one name, but for models that are not for conversations.
     fn everything(
         &self,
         offer: &Offer,
@@ -215,6 +223,7 @@ impl Offering {
         let index = offer.upstreams.iter().flat_map(|at| usable.names(at));
         let own = discovered.iter().flat_map(|(provider, models)| {
             let models = models.iter();
+            let models = models.filter(move |model| usable.chats(provider, model));
             models.map(move |model| format!("{provider}:{model}"))
         });
         let all = index.chain(own).filter(|name| seen.insert(name.clone()));
@@ -269,6 +278,11 @@ impl Usable<'_> {
         entry.is_some_and(serves) && (!self.free_only || self.is_free(provider, model))
     }
 
+    /// Whether it may answer conversations: no list says that it does not.
+    fn chats(&self, provider: &ProviderName, model: &ModelName) -> bool {
+        self.known.facts(provider, model).chats != Some(false)
+    }
+
     /// Free by the word of a list that states prices; where none does, by being listed.
     fn is_free(&self, provider: &ProviderName, model: &ModelName) -> bool {
         let facts = self.known.facts(provider, model);
@@ -302,7 +316,7 @@ fn priced(lists: &[Arc<ModelList>]) -> BTreeSet<&str> {
 }
 
 /// A provider as the catalogue knows it.
-fn view(provider: &ProviderConfig, config: &CatalogConfig) -> KnownProvider {
+pub(super) fn view(provider: &ProviderConfig, config: &CatalogConfig) -> KnownProvider {
     let name = provider.name.as_str();
     let kind = hosts::kind_of(&provider.kind, name, &provider.base_url);
     let built_in = catalog::find(kind).or_else(|| catalog::find(&provider.kind));

@@ -28,6 +28,7 @@ use super::tags::{ModelTagsForm, TagsForm};
 use super::telemetry::Telemetry;
 use super::values::{Amount, Fraction, Headers, KeyTexts, Names, Params, Size, Span};
 use super::when::{self, CapabilitiesSection, WhenSection};
+use crate::domain::chain::NameMatch;
 use crate::domain::dialect::NativeRoute;
 use crate::domain::dropped::Unsupported;
 use crate::domain::hint_fields::DataPolicy;
@@ -138,6 +139,9 @@ section! {
     Llm {
         /// The target of a request without a model: a provider, a virtual provider or `provider:model`.
         default_model: String,
+        /// What a name in a request means that nothing is called: `exact`, nothing; `substring`, every listed model whose id
+        /// contains it, in order (`llama`). Default `exact`.
+        r#match: NameMatch,
         /// The APIs to call.
         providers: Vec<ProviderSection>,
         /// The proxy to providers that are not in a private network: a URL, `environment` or `off`. Default `off`.

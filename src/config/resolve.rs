@@ -87,6 +87,7 @@ pub(super) fn resolve(
         chains: chains.clone(),
         aliases: known.aliases(),
         default_model: default_model.clone(),
+        matching: llm.r#match.unwrap_or_default(),
     };
     let lists = offering::lists(&providers, &catalog, &FetchedLists::new());
     let offered = offering.offered(&providers, &catalog, &lists);
@@ -108,6 +109,7 @@ pub(super) fn resolve(
         assume_output,
         catalog,
         known: offered.known,
+        offer: offered.offer,
         offering,
         targets: Arc::new(targets),
         providers,

@@ -15,6 +15,7 @@ use super::telemetry::TelemetryPolicy;
 use crate::domain::breaker::BreakerPolicy;
 use crate::domain::budget::BudgetPolicy;
 use crate::domain::catalog::lists::Catalog;
+use crate::domain::catalog::offer::Offer;
 use crate::domain::chain::{Targets, VirtualEntry};
 use crate::domain::client::ClientPolicy;
 use crate::domain::cooldown::CooldownPolicy;
@@ -52,6 +53,8 @@ pub struct Config {
     pub catalog: CatalogConfig,
     /// What these lists come to; `None` while there are none.
     pub known: Option<Arc<Catalog>>,
+    /// What the indexes among them offer.
+    pub offer: Arc<Offer>,
     /// What the targets are made of.
     pub offering: Offering,
     /// What bounds one request.

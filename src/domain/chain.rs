@@ -9,6 +9,8 @@ mod build;
 mod discovered;
 mod expand;
 mod inline;
+mod matching;
+mod name_match;
 
 use crate::domain::hash_map::HashMap;
 use std::sync::Arc;
@@ -22,6 +24,7 @@ use super::target::{Forest, Inquiry};
 use super::when::When;
 
 pub use super::target::{Chain, RankedChain};
+pub use name_match::NameMatch;
 
 /// One provider, as far as targets are concerned.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -246,6 +249,8 @@ pub struct Targets {
     forest: Forest,
     /// The virtual providers whose requests may narrow the choice.
     hinted: Vec<Arc<str>>,
+    /// What a name means that nothing is called.
+    matching: NameMatch,
 }
 
 impl Targets {
@@ -284,7 +289,8 @@ impl Targets {
     }
 
     /// What `model` means: an exact provider or virtual provider; else `provider:model`, split at the first
-    /// colon; else a model id that exactly one provider lists. Several with commas between them are an ordered chain.
+    /// colon; else a model id that exactly one provider lists; else, where that is turned on, every listed model whose id
+    /// contains it. Several with commas between them are an ordered chain.
     /// Without a model the default target.
     ///
     /// # Errors
@@ -392,6 +398,9 @@ impl Targets {
                     upstreams: vec![upstream],
                 }));
             }
+        }
+        if let Some(chain) = self.by_part(name) {
+            return Ok(chain);
         }
         Err(ResolveError::UnknownTarget {
             name: name.to_owned(),

@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 
+use super::members;
 use crate::config::{Config, show_duration};
+use crate::domain::chain::VirtualEntry;
 use crate::domain::hedge::{HedgeAfter, HedgePolicy};
 use crate::domain::profile::TargetPolicy;
 use crate::domain::rescue::RescuePolicy;
@@ -57,21 +59,30 @@ pub(super) fn to_json(policy: &TargetPolicy, config: &Config) -> Value {
     })
 }
 
-/// How a target ranks its upstreams, in parentheses; empty where they are tried as written.
+/// How a target ranks its upstreams and what else holds for them, in parentheses; empty where they are tried as written.
 pub(super) fn ranking(config: &Config, target: &str) -> String {
     let Some(entry) = config.targets.configured(target) else {
         return String::new();
     };
-    if entry.policy.is_usual() {
-        return String::new();
+    let mut parts = Vec::new();
+    if !entry.policy.is_usual() {
+        parts.push(policy(entry));
     }
+    parts.extend(members::settings(entry));
+    match parts.is_empty() {
+        true => String::new(),
+        false => format!("  ({})", parts.join("; ")),
+    }
+}
+
+fn policy(entry: &VirtualEntry) -> String {
     let name = entry.policy.to_string();
     if !entry.policy.takes_weights() {
-        return format!("  ({name})");
+        return name;
     }
     let members = entry.upstreams.iter();
     let members = members.map(|member| format!("{} {}", member.name, member.weight));
-    format!("  ({name}: {})", members.collect::<Vec<_>>().join(", "))
+    format!("{name}: {}", members.collect::<Vec<_>>().join(", "))
 }
 
 /// The same for machines.
@@ -79,10 +90,9 @@ pub(super) fn add_ranking(to: &mut Value, config: &Config, target: &str) {
     let Some(entry) = config.targets.configured(target) else {
         return;
     };
-    let members = entry.upstreams.iter();
-    let members = members.map(|member| json!({"name": member.name, "weight": member.weight}));
     to["policy"] = json!(entry.policy.to_string());
-    to["members"] = members.collect();
+    to["members"] = entry.upstreams.iter().map(members::to_json).collect();
+    to["settings"] = json!(members::settings(entry));
 }
 
 fn hedging(config: &Config) -> HedgePolicy {

@@ -159,3 +159,18 @@ fn mistakes_are_named() {
         &["1 mistake:", "server.tls.require_client_cert", "client_ca"],
     );
 }
+
+#[test]
+fn a_url_in_place_of_an_address_is_told_what_to_write() {
+    for (typed, instead) in [
+        ("http://127.0.0.1:8080", "write 127.0.0.1:8080"),
+        ("https://host/path", "write host:8080"),
+        ("http://[::1]:1/", "write [::1]:1"),
+    ] {
+        let (message, suggestion) = Listen::parse(typed).unwrap_err();
+        assert!(message.contains("has no scheme"), "{message}");
+        assert_eq!(suggestion, instead);
+    }
+    let v6 = Listen::parse("::1:8080").unwrap_err();
+    assert!(v6.1.contains("brackets"), "{v6:?}");
+}

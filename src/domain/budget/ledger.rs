@@ -203,7 +203,10 @@ impl Ledger {
         }
         let open = candidates.iter().zip(&closed);
         let open = open.filter_map(|(candidate, closed)| closed.is_none().then_some(candidate));
-        let mut admitted = AdmittedCost::default();
+        let mut admitted = AdmittedCost {
+            soft: steered.iter().any(|number| self.is_soft(*number)),
+            ..AdmittedCost::default()
+        };
         let mut tightest = Tightest::default();
         for candidate in open {
             for budget in self
@@ -223,6 +226,11 @@ impl Ledger {
         admitted.closed = closed;
         admitted.tightest = tightest.standing();
         SpendVerdict::Admitted(admitted)
+    }
+
+    fn is_soft(&self, number: usize) -> bool {
+        let budget = self.budgets.get(number);
+        budget.is_some_and(|it| it.mode == Mode::Soft)
     }
 
     fn obstacles(

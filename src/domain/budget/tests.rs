@@ -293,6 +293,32 @@ fn a_soft_budget_tells_each_mark_once_in_a_window() {
 }
 
 #[test]
+fn a_request_that_a_soft_budget_sent_elsewhere_is_told_so() {
+    let mut here = budget(Spender::Provider("p".into()), cents(10), Period::Day);
+    here.mode = Mode::Soft;
+    here.then = Some("q".into());
+    let hard = BudgetPolicy {
+        mode: Mode::Hard,
+        ..here.clone()
+    };
+    for (policy, told) in [(here, true), (hard, false)] {
+        let mut ledger = ledger(vec![policy]);
+        let one = admitted(&mut ledger, &[at("p", Some(10))], NOON).unwrap();
+        ledger.settle(one.ticket, CI, &paid("p", 10), NOON);
+        let next = ledger.admit(asked(CI, &[at("p", Some(1))], NOON));
+        assert!(matches!(next, SpendVerdict::Then(_, 0)), "{next:?}");
+        // Where it goes has nothing to do with the provider's budget.
+        match ledger.admit(SpendInquiry {
+            steered: &[0],
+            ..asked(CI, &[at("q", Some(1))], NOON)
+        }) {
+            SpendVerdict::Admitted(there) => assert_eq!(there.soft, told),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
 fn a_change_keeps_what_the_same_window_has_cost() {
     let mut ledger = ledger(vec![budget(client(), cents(10), Period::Day)]);
     let here = [at("p", Some(8))];
