@@ -19,7 +19,7 @@ use super::provider_address::{address, endpoint, prefill_url};
 use super::raw;
 use super::read::Report;
 use super::resolved::{KeyConfig, Mock, ProviderConfig};
-use super::values::Amount;
+use super::values::{Amount, Span};
 use crate::domain::breaker::BreakerPolicy;
 use crate::domain::cooldown::CooldownPolicy;
 use crate::domain::dialect::{NativeRoute, Operation};

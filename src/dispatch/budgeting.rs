@@ -15,7 +15,8 @@ use crate::budgets::{Charge, SpendDecision, SpendRequest, Spending};
 use crate::domain::attempt_record::AttemptRecord;
 use crate::domain::attempts::Attempts;
 use crate::domain::budget::{
-    BudgetScope, BudgetStanding, BudgetView, CandidateCost, Closed, Refused, SpendVerdict, Spender,
+    BudgetScope, BudgetStanding, BudgetView, CandidateCost, Closed, Refused, RefusedCost,
+    SpendVerdict, Spender,
 };
 use crate::domain::chain::{Chain, RankedChain};
 use crate::domain::cost;
@@ -128,9 +129,8 @@ impl Dispatch {
                         }
                     }
                 }
-                Some(SpendDecision::Refused(refused)) => {
-                    let failed = told(request, &refused.why, unix);
-                    (failed, refused.by, refused.closed)
+                Some(SpendDecision::Refused(RefusedCost { why, by, closed })) => {
+                    (told(request, &why, unix), by, closed)
                 }
             };
             let note = by.map(|by| BudgetNote {
