@@ -24,7 +24,7 @@ pub(super) enum CliCommand {
     ///
     /// Exit code 0 when it would go at once, 3 when it would have to wait, 1 when it would be refused, 69 when the
     /// process cannot be asked.
-    Explain(Explain),
+    Explain(Box<Explain>),
     /// List the models of a configuration: windows, limits, prices, what they can do, and where that is known from.
     ///
     /// Lists that the configuration names are fetched, unless its `catalog.state` has them. No running process is asked.

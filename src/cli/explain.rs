@@ -18,9 +18,9 @@ const REFUSED: u8 = 1;
 /// It would have to wait.
 const WAITS: u8 = 3;
 
-pub(super) fn run(arguments: Explain) -> ExitCode {
+pub(super) fn run(arguments: Box<Explain>) -> ExitCode {
     let as_json = arguments.json;
-    let explained = match ask(arguments) {
+    let explained = match ask(*arguments) {
         Ok(explained) => explained,
         Err(error) => {
             complain(&app::chain(&error));

@@ -10,7 +10,9 @@ use super::endpoint::ProviderAddress;
 use super::mask::looks_like_key;
 use super::model_lists;
 use super::outbound;
-use super::policies::{breaker, cooldown, cooldown_of, limits, retry, timeouts, with_default};
+use super::policies::{
+    breaker, cooldown, cooldown_of, limits, mock, retry, timeouts, with_default,
+};
 use super::price::prices;
 use super::provider_access::{self, Access};
 use super::provider_address::{address, endpoint, prefill_url};
@@ -18,7 +20,7 @@ use super::provider_keys::{left_out, no_key};
 use super::raw;
 use super::read::Report;
 use super::resolved::{KeyConfig, Mock, ProviderConfig};
-use super::values::{Amount, Span, share};
+use super::values::{Amount, Span};
 use crate::domain::breaker::BreakerPolicy;
 use crate::domain::cooldown::CooldownPolicy;
 use crate::domain::dialect::{NativeRoute, Operation};
@@ -229,11 +231,7 @@ fn complete(
             report,
         ),
         breaker: breaker(raw.circuit_breaker.take().unwrap_or_default()),
-        mock: Mock {
-            failure_rate: share(raw.mock_failure_rate, 0.0),
-            seed: raw.mock_seed,
-            latency: raw.mock_latency.map(|Span(span)| span).unwrap_or_default(),
-        },
+        mock: mock(raw.mock_failure_rate, raw.mock_seed, raw.mock_latency),
         priority: raw.priority.unwrap_or(100),
         base_priority: raw.base_priority.map_or(1.0, |Amount(factor)| factor),
         data_policy: raw.data_policy.unwrap_or_default(),

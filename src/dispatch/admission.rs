@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::budgeted::{Budgeted, reason};
+use super::budgeted::{BudgetRefusal, Budgeted, reason};
 use super::failed::Failed;
 use super::request::Request;
 use super::reservation::{OpenReservation, SentBytes};
@@ -11,13 +11,12 @@ use super::shared::Dispatch;
 use super::tokens;
 use crate::access::Client;
 use crate::domain::attempt_record::CacheLookup;
-use crate::domain::budget::Closed;
 use crate::domain::chain::{Chain, RankedChain, ResolveError};
 use crate::domain::dialect::Operation;
 use crate::domain::error_code::ErrorCode;
 use crate::domain::ids::Upstream;
 use crate::domain::refusal::Reason;
-use crate::domain::routing_note::{BudgetNote, RoutingNote};
+use crate::domain::routing_note::RoutingNote;
 use crate::domain::time::Time;
 use crate::telemetry::request_record::RequestRecord;
 
@@ -38,8 +37,8 @@ pub(super) struct NotAdmitted {
     /// The target as asked for, as far as that was looked at.
     pub(super) target: String,
     pub(super) failed: Failed,
-    /// Of one that a budget refuses: its chain, why each place of that is closed, and what is recorded of it.
-    pub(super) by_budget: Option<Box<(RankedChain, Vec<Option<Closed>>, BudgetNote)>>,
+    /// The budget that refuses it, if one does.
+    pub(super) by_budget: Option<Box<BudgetRefusal>>,
 }
 
 impl NotAdmitted {
@@ -181,9 +180,12 @@ impl Dispatch {
 }
 
 /// The chain of a request that a budget refused, and why it went nowhere.
-fn routing_of(
-    (ranked, closed, note): (RankedChain, Vec<Option<Closed>>, BudgetNote),
-) -> (Arc<Chain>, Option<Box<RoutingNote>>) {
+fn routing_of(refused: BudgetRefusal) -> (Arc<Chain>, Option<Box<RoutingNote>>) {
+    let BudgetRefusal {
+        chain: ranked,
+        closed,
+        note,
+    } = refused;
     let unmet = ranked.ruled_out.iter();
     let unmet = unmet.map(|(place, unmet)| (*place, Reason::Unmet(*unmet)));
     let closed = closed.into_iter().enumerate();

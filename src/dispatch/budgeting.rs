@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::admission::{Admitted, NotAdmitted, failed};
-use super::budgeted::{Budgeted, charge, rule_out};
+use super::budgeted::{BudgetRefusal, Budgeted, charge, rule_out};
 use super::failed::Failed;
 use super::ranking::unix;
 use super::request::Request;
@@ -15,7 +15,8 @@ use crate::budgets::{Charge, SpendDecision, SpendRequest, Spending};
 use crate::domain::attempt_record::AttemptRecord;
 use crate::domain::attempts::Attempts;
 use crate::domain::budget::{
-    BudgetScope, BudgetStanding, BudgetView, CandidateCost, Closed, Refused, SpendVerdict, Spender,
+    BudgetScope, BudgetStanding, BudgetView, CandidateCost, Closed, Refused, RefusedCost,
+    SpendVerdict, Spender,
 };
 use crate::domain::chain::{Chain, RankedChain};
 use crate::domain::cost;
@@ -128,26 +129,42 @@ impl Dispatch {
                         }
                     }
                 }
-                Some(SpendDecision::Refused(refused)) => {
-                    let failed = told(request, &refused.why, unix);
-                    (failed, refused.by, refused.closed)
+                Some(SpendDecision::Refused(RefusedCost { why, by, closed })) => {
+                    (told(request, &why, unix), by, closed)
                 }
             };
-            if let Some(charge) = admitted.charge.take() {
-                charge.reservation.settle(Some(0), self.clock.now());
-            }
             let note = by.map(|by| BudgetNote {
                 steered_by: steered.last().map(|at| self.described(*at, unix)),
                 refused_by: Some(by),
                 ..BudgetNote::default()
             });
-            let closed = by_place(closed, &admitted.chain);
-            return Err(Box::new(NotAdmitted {
-                target: admitted.target,
-                failed,
-                by_budget: note.map(|note| Box::new((admitted.chain, closed, note))),
-            }));
+            return Err(self.not_admitted(admitted, failed, closed, note));
         }
+    }
+
+    /// A request that no budget lets through; its client is not charged for it.
+    fn not_admitted(
+        &self,
+        admitted: Admitted,
+        failed: Failed,
+        closed: Vec<Option<Closed>>,
+        note: Option<BudgetNote>,
+    ) -> Box<NotAdmitted> {
+        if let Some(charge) = admitted.charge {
+            charge.reservation.settle(Some(0), self.clock.now());
+        }
+        let (target, chain) = (admitted.target, admitted.chain);
+        Box::new(NotAdmitted {
+            target,
+            failed,
+            by_budget: note.map(|note| {
+                Box::new(BudgetRefusal {
+                    closed: by_place(closed, &chain),
+                    chain,
+                    note,
+                })
+            }),
+        })
     }
 
     /// How the budget of that number stands.

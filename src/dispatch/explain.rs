@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::budgeting::CostLook;
 use super::details::QuestionDetails;
 use super::explanation::{
     CandidateStanding, Explanation, Fate, KeyExplanation, KeyTurn, Question, UpstreamExplanation,
@@ -50,30 +51,13 @@ impl Dispatch {
         let seed = question
             .seed
             .unwrap_or_else(|| fastrand::u64(..ranking::JSON_SAFE));
-        let mut chain = match self.admission(asked, question.client.as_deref(), reserve) {
+        let chain = match self.admission(asked, question.client.as_deref(), reserve) {
             Ok(chain) => chain,
             Err(fate) => return Ok(self.nowhere(asked.unwrap_or_default(), fate, seed)),
         };
         let prompt = question.tokens.unwrap_or(0).max(u64::from(output > 0));
-        let size = (question.tokens, question.output_tokens);
         let (policy, deadline) = (&self.policy, now + self.policy.deadline);
-        let mut steered = Vec::new();
-        let (ranked, mut attempts, mut cost) = loop {
-            let ranked = self.ranking(chain, question, seed);
-            let mut attempts = Attempts::new(*policy, deadline, 0, self.candidates(&ranked.chain));
-            let client = question.client.as_ref().map(|it| Arc::clone(it.name()));
-            let mut cost = self
-                .look_at_cost(client, &ranked, size, &steered, &mut attempts)
-                .await;
-            // A budget may send it to another target.
-            match cost.as_mut().and_then(|cost| cost.then.take()) {
-                Some((next, number)) => {
-                    steered.push(number);
-                    chain = next;
-                }
-                None => break (ranked, attempts, cost),
-            }
-        };
+        let (ranked, mut attempts, mut cost) = self.bounded(chain, question, seed, deadline).await;
         let refused = cost.as_mut().and_then(|cost| cost.refused.take());
         let RankedChain {
             chain,
@@ -117,6 +101,34 @@ impl Dispatch {
             };
         }
         Ok(explained)
+    }
+
+    /// The chain for the request in question, its machine, and what budgets say of it. One of them may send it to another chain.
+    async fn bounded(
+        &self,
+        mut chain: Arc<Chain>,
+        question: &Question,
+        seed: u64,
+        deadline: Time,
+    ) -> (RankedChain, Attempts, Option<CostLook>) {
+        let size = (question.tokens, question.output_tokens);
+        let client = question.client.as_ref().map(|it| Arc::clone(it.name()));
+        let mut steered = Vec::new();
+        loop {
+            let ranked = self.ranking(chain, question, seed);
+            let candidates = self.candidates(&ranked.chain);
+            let mut attempts = Attempts::new(self.policy, deadline, 0, candidates);
+            let mut cost = self
+                .look_at_cost(client.clone(), &ranked, size, &steered, &mut attempts)
+                .await;
+            match cost.as_mut().and_then(|cost| cost.then.take()) {
+                Some((next, number)) => {
+                    steered.push(number);
+                    chain = next;
+                }
+                None => return (ranked, attempts, cost),
+            }
+        }
     }
 
     /// Of a request that is refused before any upstream of its chain is looked at.

@@ -305,10 +305,13 @@ fn a_request_that_a_soft_budget_sent_elsewhere_is_told_so() {
         let mut ledger = ledger(vec![policy]);
         let one = admitted(&mut ledger, &[at("p", Some(10))], NOON).unwrap();
         ledger.settle(one.ticket, CI, &paid("p", 10), NOON);
-        let next = ledger.admit(CI, &[at("p", Some(1))], &[], NOON);
+        let next = ledger.admit(asked(CI, &[at("p", Some(1))], NOON));
         assert!(matches!(next, SpendVerdict::Then(_, 0)), "{next:?}");
         // Where it goes has nothing to do with the provider's budget.
-        match ledger.admit(CI, &[at("q", Some(1))], &[0], NOON) {
+        match ledger.admit(SpendInquiry {
+            steered: &[0],
+            ..asked(CI, &[at("q", Some(1))], NOON)
+        }) {
             SpendVerdict::Admitted(there) => assert_eq!(there.soft, told),
             other => panic!("{other:?}"),
         }
