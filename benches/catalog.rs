@@ -87,6 +87,7 @@ fn main() {
         of: None,
         entries: page.entries,
         groups: page.groups,
+        notes: page.notes,
     });
     let providers = (0..PROVIDERS).map(|at| KnownProvider {
         name: format!("p{at}").into(),

@@ -57,6 +57,14 @@ impl UpstreamFigures for Figures {
         Some(Duration::from_millis(u64::from(millis)))
     }
 
+    fn first_token(&self, upstream: &Upstream) -> Option<Duration> {
+        self.latency(upstream, Signal::FirstToken)
+    }
+
+    fn tags(&self, _: &Upstream) -> Vec<&str> {
+        Vec::new()
+    }
+
     fn used(&self, upstream: &Upstream) -> Option<f64> {
         Some(f64::from(number(upstream.provider.as_str())) / 10.0)
     }

@@ -44,6 +44,7 @@ use crate::telemetry::{events, level, refusals};
 
 pub use error::{StartError, chain};
 pub(crate) use listening::try_tls;
+pub(crate) use refresher::current as current_lists;
 
 /// How long requests that are aborted get to send an error to their callers.
 const ERROR_EVENT_GRACE: Duration = Duration::from_secs(2);
@@ -208,7 +209,9 @@ impl App {
         let config = self.config.clone();
         match self.reload(&config).await {
             Ok(_) => {
-                for warning in &self.config.warnings {
+                // Lists come again and again: what is odd in them is told once.
+                let new = self.config.warnings.iter();
+                for warning in new.filter(|warning| !config.warnings.contains(warning)) {
                     tracing::warn!("{warning}");
                 }
                 Ok(())

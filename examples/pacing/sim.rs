@@ -319,6 +319,7 @@ pub async fn play(setup: Setup) -> Figures {
         base_priority: 1.0,
         data_policy: Default::default(),
         capabilities: Default::default(),
+        tags: Default::default(),
     };
     let dispatch = Arc::new(Dispatch {
         generation: 0,

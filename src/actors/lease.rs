@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::domain::allowance::Allowance;
 use crate::domain::dialect::Operation;
 use crate::domain::ids::{KeyId, LeaseId, Upstream};
+use crate::domain::key_preference::KeyPreference;
 use crate::domain::key_state::Settlement;
 use crate::domain::latency::LatencySample;
 use crate::domain::refusal::Refusal;
@@ -120,6 +121,8 @@ pub struct Lease {
     pub asked: Time,
     /// The candidates before this one that could not take it, by place, and why.
     pub passed_over: Vec<(usize, Refusal)>,
+    /// The key that the request's conversation belongs to, where keys are chosen by that.
+    pub preference: Option<KeyPreference>,
     /// Whether others wait for its outcome: it is a breaker's probe, or tries a key that was found invalid.
     pub(crate) trial: bool,
     pub(crate) record: Arc<LeaseRecord>,

@@ -159,6 +159,7 @@ fn stop(
                 .iter()
                 .map(|place| KeyHome::new(*place, None))
                 .collect(),
+            accounts: Vec::new(),
             order,
             keys,
             endpoint: ring.endpoint.clone(),
@@ -326,6 +327,7 @@ impl<'a> Reconciling<'a> {
         let mut left = present(&keys);
         let mut order = Vec::with_capacity(left.len());
         let mut homes = Vec::with_capacity(left.len());
+        let mut names = Vec::with_capacity(left.len());
         let accounts = &self.provider.accounts;
         for (at, material) in self.provider.keys.iter().enumerate() {
             let account = accounts.get(at).and_then(Option::as_deref);
@@ -337,6 +339,7 @@ impl<'a> Reconciling<'a> {
                 let place = left.remove(at);
                 order.push(place);
                 homes.push(KeyHome::new(place, account));
+                names.push(account.map(Arc::from));
             }
         }
         homes.extend(left.iter().map(|place| KeyHome::new(*place, None)));
@@ -347,6 +350,7 @@ impl<'a> Reconciling<'a> {
             keys,
             order,
             homes,
+            accounts: names,
             rotation: self.provider.rotation,
             longest_cooldown: self.provider.cooldown.max,
             breaker: self.provider.breaker,

@@ -10,6 +10,7 @@ use crate::domain::chain::Chain;
 use crate::domain::client::Requester;
 use crate::domain::dialect::Operation;
 use crate::domain::ids::Upstream;
+use crate::domain::key_preference::KeyPreference;
 use crate::domain::plan::{CandidateFacts, Plan, Traversal, WaitLimits};
 use crate::domain::provider_state::Pass;
 use crate::domain::refusal::Refusal;
@@ -88,6 +89,8 @@ pub(crate) struct ProviderVisit {
     pub(crate) probe: Option<ProbeToken>,
     /// The best news so far.
     pub(crate) refusal: Option<Refusal>,
+    /// The key that its conversation belongs to, where keys are chosen by that.
+    pub(crate) preference: Option<KeyPreference>,
 }
 
 impl RouteRequest {

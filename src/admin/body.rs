@@ -164,6 +164,27 @@ impl BodyFields {
         number.map(Some).ok_or_else(wrong)
     }
 
+    /// A number, or none.
+    pub(super) fn decimal(&mut self, name: &str) -> Result<Option<f64>, AdminRefusal> {
+        let Some(value) = self.take(name) else {
+            return Ok(None);
+        };
+        let wrong = || AdminRefusal::invalid(format!("`{name}` must be a number, or null"));
+        value.as_f64().map(Some).ok_or_else(wrong)
+    }
+
+    /// A moment as in RFC 3339, or a day; in seconds since 1970.
+    pub(super) fn moment(&mut self, name: &str) -> Result<Option<i64>, AdminRefusal> {
+        let Some(text) = self.text_if_any(name)? else {
+            return Ok(None);
+        };
+        let wrong = || {
+            let message = "must be a moment such as \"2027-01-31T18:30:00Z\", or null";
+            AdminRefusal::invalid(format!("`{name}` {message}"))
+        };
+        config::moment(&text).map(Some).ok_or_else(wrong)
+    }
+
     /// Yes or no, or neither.
     pub(super) fn flag(&mut self, name: &str) -> Result<Option<bool>, AdminRefusal> {
         let Some(value) = self.take(name) else {

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::answer::AdminRefusal;
 use super::body::BodyFields;
 use super::ranking;
+use super::requests;
 use super::spend;
 use super::state::AdminState;
 use super::upstreams::{ClockReading, seconds};
@@ -44,6 +45,8 @@ pub(super) async fn explain(
         None => None,
     };
     let headers = fields.texts("headers")?;
+    let temperature = fields.decimal("temperature")?;
+    let at = fields.moment("at")?;
     fields.finish()?;
     let question = Question {
         target,
@@ -52,6 +55,8 @@ pub(super) async fn explain(
         client,
         stream,
         features,
+        temperature,
+        at,
         headers,
         session,
         hints,
@@ -129,6 +134,7 @@ fn shown(explained: &Explanation, look: ClockReading) -> Value {
         "seed": explained.ranked.then_some(explained.seed),
         "ranking": explained.steps.iter().map(ranking::step).collect::<Vec<_>>(),
         "budgets": explained.cost.as_ref().map(|cost| cost.budgets.iter().map(spend::budget).collect::<Vec<_>>()),
+        "steered_by": explained.cost.as_ref().and_then(|cost| cost.steered_by.as_deref()),
         "reserved": explained.cost.as_ref().and_then(|cost| cost.reserved).map(|reserved| reserved.to_string()),
         "answer": answer,
         "detail": detail,
@@ -147,6 +153,7 @@ fn candidate(
     look: ClockReading,
 ) -> Value {
     let estimate = cost.and_then(|cost| *cost.estimates.get(at)?);
+    let budget = cost.and_then(|cost| cost.closed.get(at)?.as_ref());
     let (verdict, refusal) = match line.standing {
         CandidateStanding::Chosen => ("chosen", None),
         CandidateStanding::Next => ("next", None),
@@ -159,7 +166,16 @@ fn candidate(
         let estimate = estimate.map(|estimate| estimate.to_string());
         fields.insert("estimate".to_owned(), json!(estimate));
         fields.insert("upstream".to_owned(), json!(line.upstream.to_string()));
-        fields.insert("detail".to_owned(), json!(detail(line, refusal)));
+        let mut detail = detail(line, refusal);
+        if let Some(budget) = budget {
+            detail.push_str(": ");
+            detail.push_str(&spend::in_words(budget));
+        }
+        fields.insert("detail".to_owned(), json!(detail));
+        fields.insert("budget".to_owned(), json!(budget.map(spend::standing)));
+        fields.insert("tags".to_owned(), json!(line.tags));
+        let preference = line.preference.as_ref().map(requests::preference);
+        fields.insert("key_affinity".to_owned(), json!(preference));
         fields.insert("keys".to_owned(), keys.collect());
         let UpstreamSettings {
             dialect,

@@ -19,8 +19,9 @@ use crate::domain::attempt_record::AttemptRecord;
 use crate::domain::attempts;
 use crate::domain::chain::Chain;
 use crate::domain::cost::Cost;
+use crate::domain::key_preference::KeyPreference;
 use crate::domain::money::Pico;
-use crate::domain::refusal::Refusal;
+use crate::domain::refusal::{Reason, Refusal};
 use crate::domain::rescue::RescueNote;
 use crate::domain::routing_note::{AffinityOutcome, RoutingNote};
 use crate::domain::time::Time;
@@ -166,6 +167,7 @@ fn routing(request: &RequestRecord, note: &RoutingNote) -> Value {
             "soft": budget.soft,
             "steered_by": budget.steered_by,
             "tightest": budget.tightest.as_ref().map(spend::standing),
+            "refused_by": budget.refused_by.as_ref().map(spend::standing),
         })
     });
     json!({
@@ -198,6 +200,22 @@ fn attempt(request: &RequestRecord, record: &AttemptRecord, look: ClockReading) 
         "status": record.status,
         "detail": record.detail.as_deref(),
         "cost": record.cost.map(cost),
+        "key_affinity": record.preference.as_deref().map(|it| {
+            let outcome = it.outcome(&record.key);
+            let mut shown = preference(it);
+            shown["outcome"] = json!(outcome.as_str());
+            shown
+        }),
+    })
+}
+
+/// Where a conversation belongs among the keys of a provider.
+pub(super) fn preference(preference: &KeyPreference) -> Value {
+    json!({
+        "home": preference.home.to_string(),
+        "account": preference.account.as_deref(),
+        "over_bound": preference.over_bound,
+        "reason": preference.out.map(Reason::as_str),
     })
 }
 

@@ -15,6 +15,7 @@ use super::answer::AdminRefusal;
 use super::state::AdminState;
 use crate::budgets::SpendRow;
 use crate::domain::budget::{BudgetStanding, BudgetView, KEPT_DAYS, MOST_ROWS, SpendBy, SpendSum};
+use crate::wire::stamp::rfc3339_of;
 
 /// The columns of sums.
 const SUMS: [&str; 4] = ["cost", "estimated", "requests", "attempts"];
@@ -129,7 +130,23 @@ pub(super) fn standing(budget: &BudgetStanding) -> Value {
         "amount": budget.amount.to_string(),
         "spent": budget.spent.to_string(),
         "reserved": budget.reserved.to_string(),
+        "ends_at": budget.ends,
     })
+}
+
+/// The same for people.
+pub(super) fn in_words(budget: &BudgetStanding) -> String {
+    let BudgetStanding {
+        what,
+        spent,
+        reserved,
+        ends,
+        ..
+    } = budget;
+    let ends = ends.and_then(|ends| u64::try_from(ends).ok());
+    let ends = ends.map(|ends| format!(", until {}", rfc3339_of(ends)));
+    let ends = ends.unwrap_or_default();
+    format!("{what} has {spent} spent and {reserved} reserved{ends}")
 }
 
 /// How a budget stands.

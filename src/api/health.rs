@@ -1,4 +1,4 @@
-//! Liveness, readiness, and how many upstreams are usable. None of it needs a client token, and none of it
+//! Liveness, readiness, how many upstreams are usable, and what this is. None of it needs a client token, and none of it
 //! depends on an upstream: a pool that cools is no reason to restart the process.
 
 use std::collections::BTreeSet;
@@ -15,8 +15,29 @@ use super::{answer_headers, request_headers};
 use crate::dispatch::Dispatch;
 use crate::domain::ids::Upstream;
 
-/// The paths of the health checks, which need no token.
-pub(super) const PATHS: [&str; 3] = ["/health", "/health/live", "/health/ready"];
+/// The paths that need no token and may be asked for under any name: probes come from anywhere.
+pub(super) const PATHS: [&str; 4] = ["/", "/health", "/health/live", "/health/ready"];
+
+/// `GET /`: what this is and where to go on, for people, for load balancers that ask for nothing else, and for clients of
+/// older gateways, which read `status` and `message`.
+pub(super) async fn root(request: Request) -> Response {
+    let body = json!({
+        "status": "ok",
+        "message": "Pointsman is running: send requests to /v1/chat/completions",
+        "name": "pointsman",
+        "version": env!("CARGO_PKG_VERSION"),
+        "links": {
+            "chat_completions": "/v1/chat/completions",
+            "responses": "/v1/responses",
+            "messages": "/v1/messages",
+            "models": "/v1/models",
+            "health": "/health",
+            "ready": "/health/ready",
+            "stats": "/stats",
+        },
+    });
+    answer(&request, StatusCode::OK, body)
+}
 
 pub(super) async fn live(request: Request) -> Response {
     answer(&request, StatusCode::OK, json!({"status": "ok"}))

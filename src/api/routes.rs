@@ -36,6 +36,7 @@ pub(super) fn router(api: Arc<Api>) -> Router {
     }
     routes
         .route("/passthrough/{*path}", any(passthrough::relay))
+        .route("/", get(health::root))
         .route("/health", get(health::summary))
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))

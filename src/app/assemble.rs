@@ -213,6 +213,7 @@ fn endpoint_of(
         base_priority: provider.base_priority,
         data_policy: provider.data_policy,
         capabilities: provider.capabilities,
+        tags: provider.tags.clone(),
     }
 }
 

@@ -88,7 +88,15 @@ fn extra(
         (Some(provider), [upstream]) => {
             let host = host(config, provider);
             extra.extend(host.map(|host| ("host".to_owned(), host.into())));
-            describe(&facts(config, upstream), &mut extra);
+            describe(&config.facts(upstream), &mut extra);
+            let mut providers = config.providers.iter();
+            let tags = providers.find(|it| it.name == *provider);
+            let tags = tags
+                .map(|it| it.tags.of(&upstream.model))
+                .unwrap_or_default();
+            if !tags.is_empty() {
+                extra.insert("tags".to_owned(), json!(tags));
+            }
         }
         _ => {
             let chain: Vec<String> = upstreams.iter().map(ToString::to_string).collect();
@@ -99,7 +107,7 @@ fn extra(
             }
             let all: Vec<Arc<Facts>> = upstreams
                 .iter()
-                .map(|upstream| facts(config, upstream))
+                .map(|upstream| config.facts(upstream))
                 .collect();
             // What holds whichever of them answers.
             let least = |field: &dyn Fn(&Facts) -> Option<u64>| {
@@ -135,20 +143,6 @@ fn of_providers(config: &Config, upstreams: &[Upstream]) -> Value {
         all.entry(upstream.provider.as_str()).or_insert_with(shown);
     }
     all.into()
-}
-
-fn facts(config: &Config, upstream: &Upstream) -> Arc<Facts> {
-    if let Some(known) = &config.known {
-        return known.facts(&upstream.provider, &upstream.model);
-    }
-    let mut providers = config.providers.iter();
-    let provider = providers.find(|provider| provider.name == upstream.provider);
-    let window = provider.and_then(|provider| provider.context_window);
-    let configured = crate::domain::catalog::facts::Configured {
-        window,
-        sheet: None,
-    };
-    Arc::new(Facts::merged(&configured, &[], false))
 }
 
 fn describe(facts: &Facts, extra: &mut Map<String, Value>) {

@@ -12,7 +12,7 @@ use futures_util::future::join_all;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use self::jobs::ListJob;
+use self::jobs::{ListJob, Refreshed};
 use crate::config::{Config, FetchedLists, ListPlace};
 use crate::runtime::clock::Clock;
 use crate::runtime::task::{self, TaskGuard};
@@ -25,8 +25,8 @@ const IDLE: Duration = Duration::from_secs(3600);
 pub(super) struct Refresher {
     lists: watch::Receiver<Arc<FetchedLists>>,
     publish: watch::Sender<Arc<FetchedLists>>,
-    /// What the jobs begin with.
-    saved: Vec<SavedList>,
+    /// The lists as they came, with which the jobs of another configuration go on.
+    saved: watch::Sender<Arc<[SavedList]>>,
     task: Option<TaskGuard>,
     /// What the task was started for.
     started: Option<jobs::Wanted>,
@@ -40,13 +40,14 @@ impl Refresher {
             None => Vec::new(),
         };
         let config = config.clone();
-        let saved_too = saved.clone();
-        let restored = tokio::task::spawn_blocking(move || jobs::restore(&config, &saved_too));
+        let saved: Arc<[SavedList]> = saved.into();
+        let pages = Arc::clone(&saved);
+        let restored = tokio::task::spawn_blocking(move || jobs::restore(&config, &pages));
         let (publish, lists) = watch::channel(Arc::new(restored.await.unwrap_or_default()));
         Self {
             lists,
             publish,
-            saved,
+            saved: watch::Sender::new(saved),
             task: None,
             started: None,
         }
@@ -65,13 +66,19 @@ impl Refresher {
         if self.started.as_ref() == Some(&wanted) {
             return;
         }
-        let jobs = jobs::jobs(config, &self.saved, &self.lists(), clock);
+        // Two tasks must not publish at once; what is under way is fetched again.
+        self.task = None;
+        let saved = Arc::clone(&self.saved.borrow());
+        let jobs = jobs::jobs(config, &saved, &self.lists(), clock);
         self.started = Some(wanted);
         self.task = (!jobs.is_empty()).then(|| {
             let work = run(
                 jobs,
                 config.catalog.state.clone(),
-                self.publish.clone(),
+                ListChannels {
+                    lists: self.publish.clone(),
+                    saved: self.saved.clone(),
+                },
                 clock,
             );
             task::guarded(work)
@@ -85,6 +92,33 @@ impl Refresher {
         }
         Arc::clone(&self.lists.borrow_and_update())
     }
+}
+
+/// The lists that a process with this configuration would have by now: those that were kept, and with `fetch` those whose
+/// time is over anew. Nothing is kept of it. Beside them, why some could not be had.
+pub(crate) async fn current(config: &Config, fetch: bool) -> (Arc<FetchedLists>, Vec<String>) {
+    let known = Refresher::restored(config).await;
+    let mut lists = known.lists();
+    if !fetch {
+        return (lists, Vec::new());
+    }
+    let clock = Clock::start();
+    let saved = Arc::clone(&known.saved.borrow());
+    let mut jobs = jobs::jobs(config, &saved, &lists, clock);
+    let now = Instant::now();
+    let due = jobs.iter_mut().filter(|job| job.due <= now);
+    let fetched = join_all(due.map(|job| job.refresh(clock))).await;
+    let failures = fetched.into_iter().filter_map(|it| match it {
+        Refreshed::New => None,
+        Refreshed::NotTaken(why) => Some(why),
+    });
+    let failures = failures.collect();
+    let all = Arc::make_mut(&mut lists);
+    all.extend(
+        jobs.iter()
+            .filter_map(|job| Some((job.key.clone(), job.list()?))),
+    );
+    (lists, failures)
 }
 
 fn warn_of_old_files(config: &Config, clock: Clock) {
@@ -104,27 +138,29 @@ fn warn_of_old_files(config: &Config, clock: Clock) {
     }
 }
 
-async fn run(
-    mut jobs: Vec<ListJob>,
-    state: Option<PathBuf>,
-    publish: watch::Sender<Arc<FetchedLists>>,
-    clock: Clock,
-) {
+/// Where the task puts what it has.
+struct ListChannels {
+    lists: watch::Sender<Arc<FetchedLists>>,
+    saved: watch::Sender<Arc<[SavedList]>>,
+}
+
+async fn run(mut jobs: Vec<ListJob>, state: Option<PathBuf>, to: ListChannels, clock: Clock) {
     loop {
         let next = jobs.iter().map(|job| job.due).min();
         tokio::time::sleep_until(next.unwrap_or_else(|| Instant::now() + IDLE)).await;
         let now = Instant::now();
         let due = jobs.iter_mut().filter(|job| job.due <= now);
         let fetched = join_all(due.map(|job| job.refresh(clock))).await;
-        if !fetched.into_iter().any(|new| new) {
+        if !fetched.iter().any(|it| matches!(it, Refreshed::New)) {
             continue;
         }
         let lists = jobs
             .iter()
             .filter_map(|job| Some((job.key.clone(), job.list()?)));
-        publish.send_replace(Arc::new(lists.collect()));
+        to.lists.send_replace(Arc::new(lists.collect()));
+        let saved: Arc<[SavedList]> = jobs.iter().filter_map(ListJob::saved).collect();
+        to.saved.send_replace(Arc::clone(&saved));
         if let Some(path) = &state {
-            let saved = jobs.iter().filter_map(ListJob::saved).collect();
             write(path.clone(), saved).await;
         }
     }
@@ -143,9 +179,9 @@ async fn read(path: PathBuf) -> Vec<SavedList> {
     }
 }
 
-async fn write(path: PathBuf, lists: Vec<SavedList>) {
+async fn write(path: PathBuf, lists: Arc<[SavedList]>) {
     let shown = path.display().to_string();
-    let written = tokio::task::spawn_blocking(move || kept_lists::write(&path, lists)).await;
+    let written = tokio::task::spawn_blocking(move || kept_lists::write(&path, &lists)).await;
     if let Ok(Err(error)) = written {
         tracing::warn!(file = shown, %error, "the lists of models cannot be kept");
     }

@@ -8,7 +8,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::domain::budget::{
     AdmittedCost, BudgetPolicy, BudgetStanding, BudgetView, CandidateCost, Closed, Ledger, Payer,
-    PersistedMeter, Refused, SpendBy, SpendKey, SpendLedger, SpendSum, SpendVerdict, Ticket,
+    PersistedMeter, RefusedCost, SpendBy, SpendInquiry, SpendKey, SpendLedger, SpendSum,
+    SpendVerdict, Ticket,
 };
 use crate::domain::ids::ProviderName;
 use crate::domain::money::Pico;
@@ -40,10 +41,15 @@ pub struct SpendRequest {
 }
 
 impl SpendRequest {
-    fn payer(&self) -> Payer<'_> {
-        Payer {
-            client: self.client.as_deref(),
-            target: &self.target,
+    fn inquiry(&self) -> SpendInquiry<'_> {
+        SpendInquiry {
+            payer: Payer {
+                client: self.client.as_deref(),
+                target: &self.target,
+            },
+            candidates: &self.candidates,
+            steered: &self.steered,
+            unix: self.unix,
         }
     }
 }
@@ -65,7 +71,7 @@ pub enum SpendDecision {
     /// It goes to another target, because the budget of this number is used up.
     Then(Arc<str>, usize),
     /// It does not go on.
-    Refused(Refused),
+    Refused(RefusedCost),
 }
 
 /// What a request has reserved. Dropped unsettled, it is given back: nothing was sent.
@@ -268,14 +274,7 @@ impl BudgetKeeper {
                     self.publish(unix);
                 }
                 BudgetAsk::Look(request, reply) => {
-                    let SpendRequest {
-                        candidates,
-                        steered,
-                        unix,
-                        ..
-                    } = &request;
-                    let payer = request.payer();
-                    drop(reply.send(self.ledger.look(payer, candidates, steered, *unix)));
+                    drop(reply.send(self.ledger.look(request.inquiry())));
                 }
                 BudgetAsk::Ended(ticket, spending) => self.ended(ticket, spending),
                 BudgetAsk::Sums(by, days, unix, reply) => {
@@ -297,15 +296,8 @@ impl BudgetKeeper {
     }
 
     fn admit(&mut self, request: &SpendRequest) -> Option<SpendDecision> {
-        let payer = request.payer();
-        let SpendRequest {
-            candidates,
-            steered,
-            unix,
-            ..
-        } = request;
         let asks = self.asks.upgrade()?;
-        Some(match self.ledger.admit(payer, candidates, steered, *unix) {
+        Some(match self.ledger.admit(request.inquiry()) {
             SpendVerdict::Admitted(AdmittedCost {
                 ticket,
                 closed,

@@ -25,7 +25,11 @@ pub(super) enum CliCommand {
     ///
     /// Exit code 0 when it would go at once, 3 when it would have to wait, 1 when it would be refused, 69 when the
     /// process cannot be asked.
-    Explain(Explain),
+    Explain(Box<Explain>),
+    /// List the models of a configuration: windows, limits, prices, what they can do, and where that is known from.
+    ///
+    /// Lists that the configuration names are fetched, unless its `catalog.state` has them. No running process is asked.
+    Models(Models),
     /// Watch a running process in the terminal: providers, keys, cooldowns, requests. `?` shows the keys.
     Top(Top),
     /// Make a configuration of another program's settings: YAML on standard output, what became of each field on standard error.
@@ -114,6 +118,13 @@ pub(super) struct Explain {
     /// It asks for a stream.
     #[arg(long)]
     pub(super) stream: bool,
+    /// The temperature that it asks for.
+    #[arg(long, value_name = "NUMBER")]
+    pub(super) temperature: Option<f64>,
+    /// When it comes, for conditions on the time and prices that depend on it, such as 2027-01-31T18:30:00Z. Default: now.
+    /// Cooldowns, breakers and budgets are as they are now.
+    #[arg(long, value_name = "TIME")]
+    pub(super) at: Option<String>,
     /// What it needs: tools, images, audio, json_schema, reasoning.
     #[arg(long, value_name = "FEATURES")]
     pub(super) has: Option<String>,
@@ -131,6 +142,41 @@ pub(super) struct Explain {
     pub(super) hints: Option<String>,
     #[command(flatten)]
     pub(super) side: AdminSide,
+    /// Print JSON.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Models {
+    /// The configuration file (YAML, TOML or JSON).
+    #[arg(long, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+    /// Only models of this provider.
+    #[arg(long, value_name = "NAME")]
+    pub(super) provider: Option<String>,
+    /// Only models that are known to be free.
+    #[arg(long)]
+    pub(super) free: bool,
+    /// With `catalog.free_only` also models that are not offered because they are not free.
+    #[arg(long, conflicts_with = "free")]
+    pub(super) include_paid: bool,
+    /// Only models that are known to have all of these: tools, images, audio, json_schema, reasoning.
+    #[arg(long, value_name = "FEATURES", value_delimiter = ',')]
+    pub(super) has: Vec<String>,
+    /// How many models are shown. Default: 20; all with --full or --json.
+    #[arg(long, value_name = "N")]
+    pub(super) limit: Option<usize>,
+    /// Where each value comes from, and of all models.
+    #[arg(long)]
+    pub(super) full: bool,
+    /// Why models are offered or not: required providers, keys, what each provider has of an index, what was left out, and
+    /// what of each list could not be taken.
+    #[arg(long)]
+    pub(super) debug: bool,
+    /// Fetch nothing.
+    #[arg(long)]
+    pub(super) offline: bool,
     /// Print JSON.
     #[arg(long)]
     pub(super) json: bool,

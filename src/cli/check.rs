@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::config::{Config, KeyConfig, ProviderConfig, ProxyConfig, show_duration};
 use crate::domain::budget::BudgetPolicy;
-use crate::domain::chain::Chain;
+use crate::domain::chain::{Chain, NameMatch};
 use crate::domain::dialect::Operation;
 use crate::domain::profile::Fetch;
 
@@ -75,6 +75,7 @@ fn write(config: &Config, out: &mut String) -> std::fmt::Result {
     for budget in &config.budgets {
         writeln!(out, "  {}", described(budget))?;
     }
+    write_names(config, out)?;
     match config.targets.default_chain() {
         Some(chain) => {
             writeln!(
@@ -101,6 +102,17 @@ fn described(budget: &BudgetPolicy) -> String {
     let then = budget.then.as_ref();
     let then = then.map_or_else(String::new, |then| format!(", then `{then}`"));
     format!("{}: {mode}{then}", budget.described())
+}
+
+/// How names in requests are looked up, if not as they are.
+fn write_names(config: &Config, out: &mut String) -> std::fmt::Result {
+    match config.offering.matching {
+        NameMatch::Exact => Ok(()),
+        NameMatch::Substring => writeln!(
+            out,
+            "\nnames       a part of a model's id means every model that contains it"
+        ),
+    }
 }
 
 fn write_provider(
@@ -184,6 +196,7 @@ pub fn render_json(config: &Config) -> Value {
         "virtual": chains,
         "budgets": config.budgets.iter().map(described).collect::<Vec<_>>(),
         "default": default,
+        "match": config.offering.matching.as_str(),
         "warnings": config.warnings,
     })
 }

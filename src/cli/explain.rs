@@ -11,15 +11,16 @@ use super::arguments::Explain;
 use super::exit::{CANNOT_BIND, complain, say, say_json};
 use super::shown::{items, span, text};
 use crate::app;
+use crate::wire::stamp::rfc3339_of;
 
 /// It would be refused.
 const REFUSED: u8 = 1;
 /// It would have to wait.
 const WAITS: u8 = 3;
 
-pub(super) fn run(arguments: Explain) -> ExitCode {
+pub(super) fn run(arguments: Box<Explain>) -> ExitCode {
     let as_json = arguments.json;
-    let explained = match ask(arguments) {
+    let explained = match ask(*arguments) {
         Ok(explained) => explained,
         Err(error) => {
             complain(&app::chain(&error));
@@ -45,6 +46,8 @@ fn ask(arguments: Explain) -> Result<Value, AdminError> {
         "output_tokens": arguments.output_tokens,
         "client": arguments.client,
         "stream": arguments.stream,
+        "temperature": arguments.temperature,
+        "at": arguments.at,
         "has": arguments.has,
         "headers": arguments.headers.into_iter().collect::<BTreeMap<_, _>>(),
         "session": arguments.session,
@@ -94,6 +97,9 @@ fn table(explained: &Value) -> String {
         if let Some(asked) = settings(candidate) {
             rows.push([String::new(), String::new(), String::new(), asked]);
         }
+        if let Some(home) = key_affinity(&candidate["key_affinity"]) {
+            rows.push([String::new(), String::new(), String::new(), home]);
+        }
         for key in items(&candidate["keys"]) {
             let name = format!("{:1$}{id}", "", place.len(), id = text(&key["id"]));
             rows.push([name, verdict(key), left(key), text(&key["detail"])]);
@@ -121,6 +127,10 @@ fn table(explained: &Value) -> String {
 fn budgets(explained: &Value) -> String {
     let all = items(&explained["budgets"]);
     let mut out = String::new();
+    if let Some(what) = explained["steered_by"].as_str() {
+        // Writing to a text never fails.
+        let _ = writeln!(out, "  goes to another target, for {what} is used up");
+    }
     if all.is_empty() {
         return out;
     }
@@ -135,9 +145,12 @@ fn budgets(explained: &Value) -> String {
             "all" => "all requests".to_owned(),
             of => format!("{of} {}", text(&budget["name"])),
         };
+        let ends = budget["ends_at"]
+            .as_u64()
+            .map_or_else(String::new, |ends| format!(", until {}", rfc3339_of(ends)));
         let _ = writeln!(
             out,
-            "    {name}  {} of {} spent ({}), {} reserved, {}",
+            "    {name}  {} of {} spent ({}), {} reserved, {}{ends}",
             text(&budget["spent"]),
             text(&budget["amount"]),
             text(&budget["every"]),
@@ -194,9 +207,27 @@ fn ranking(step: &Value) -> String {
     out
 }
 
+/// Where the conversation belongs among the keys of an upstream.
+fn key_affinity(of: &Value) -> Option<String> {
+    let home = of["home"].as_str()?;
+    let account = of["account"].as_str();
+    let account = account.map_or_else(String::new, |name| format!(" of account {name}"));
+    let why = match (of["reason"].as_str(), of["over_bound"].as_bool()) {
+        (Some(reason), _) => format!(", which is out ({})", reason.replace('_', " ")),
+        (None, Some(true)) => ", which has its share of the requests".to_owned(),
+        _ => String::new(),
+    };
+    Some(format!("the conversation belongs to {home}{account}{why}"))
+}
+
 /// How an upstream is asked.
 fn settings(candidate: &Value) -> Option<String> {
     let mut words = text(&candidate["dialect"]);
+    let tags: Vec<String> = items(&candidate["tags"]).iter().map(text).collect();
+    if !tags.is_empty() {
+        // Writing to a text never fails.
+        let _ = write!(words, ", tags {}", tags.join(" "));
+    }
     for name in ["auth", "responses", "fetch", "unsupported"] {
         if let Some(word) = candidate[name].as_str() {
             // Writing to a text never fails.

@@ -9,6 +9,7 @@ mod explain;
 mod health;
 mod import;
 mod manual;
+mod models;
 mod serve;
 mod shown;
 mod top;
@@ -28,6 +29,7 @@ pub fn main() -> ExitCode {
         CliCommand::Check(arguments) => check(&arguments),
         CliCommand::Health(arguments) => health::run(arguments),
         CliCommand::Explain(arguments) => explain::run(arguments),
+        CliCommand::Models(arguments) => models::run(&arguments),
         CliCommand::Top(arguments) => top::run(arguments),
         CliCommand::Import(arguments) => import::run(&arguments),
         CliCommand::Completions(arguments) => manual::completions(&arguments),

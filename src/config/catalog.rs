@@ -132,6 +132,12 @@ pub fn all() -> &'static [BuiltIn] {
     &CATALOG.provider
 }
 
+/// What to set so that the built-in provider of that name is there: `GROQ_API_KEY (or …)`.
+pub fn wanted_variables(name: &str) -> Option<String> {
+    let entry = find(name).filter(|entry| !entry.env.is_empty())?;
+    Some(entry.wanted())
+}
+
 /// The built-in provider of that name or alias.
 pub fn find(name: &str) -> Option<&'static BuiltIn> {
     let by_id = all().iter().find(|entry| entry.id == name);

@@ -1,4 +1,5 @@
-//! `when.cel`: a condition in the Common Expression Language, where the program was built with the feature `cel`.
+//! `when.cel` and `policy.cel`: conditions and scores in the Common Expression Language, where the program was built with the
+//! feature `cel`.
 
 use std::sync::Arc;
 
@@ -9,23 +10,24 @@ mod compiled;
 
 use super::describe::{Describe, Shape};
 use super::read::{ConfigNode, FromNode, Report};
+use crate::domain::score_expression::ScoreExpression;
 use crate::domain::when::Condition;
 
 /// `llm.virtual[].upstreams[].when.cel`
 pub(super) struct CelForm(pub Arc<dyn Condition>);
 
+/// `llm.virtual[].policy.cel`
+pub(super) struct CelScoreForm(pub Arc<dyn ScoreExpression>);
+
 impl FromNode for CelForm {
     fn read(node: &ConfigNode<'_>, report: &mut Report) -> Option<Self> {
-        let text = String::read(node, report)?;
-        match compile(text.trim()) {
-            Ok(read) => {
-                if let Some(doubt) = read.doubt {
-                    report.warn(&node.path, doubt);
-                }
-                Some(Self(read.condition))
-            }
-            Err(unread) => node.reject(unread.message, unread.suggestion, report),
-        }
+        expression(condition, node, report).map(Self)
+    }
+}
+
+impl FromNode for CelScoreForm {
+    fn read(node: &ConfigNode<'_>, report: &mut Report) -> Option<Self> {
+        expression(score, node, report).map(Self)
     }
 }
 
@@ -36,9 +38,33 @@ impl Describe for CelForm {
     }
 }
 
+impl Describe for CelScoreForm {
+    fn shape() -> Shape {
+        CelForm::shape()
+    }
+}
+
+/// Reads an expression by `compile`; what is wrong or may not be meant goes into the report.
+fn expression<T>(
+    compile: fn(&str) -> Result<CelRead<T>, CelUnread>,
+    node: &ConfigNode<'_>,
+    report: &mut Report,
+) -> Option<T> {
+    let text = String::read(node, report)?;
+    match compile(text.trim()) {
+        Ok(read) => {
+            if let Some(doubt) = read.doubt {
+                report.warn(&node.path, doubt);
+            }
+            Some(read.expression)
+        }
+        Err(unread) => node.reject(unread.message, unread.suggestion, report),
+    }
+}
+
 /// An expression that was read.
-struct CelRead {
-    condition: Arc<dyn Condition>,
+struct CelRead<T> {
+    expression: T,
     /// What may not be meant by it.
     doubt: Option<String>,
 }
@@ -50,8 +76,8 @@ struct CelUnread {
 }
 
 #[cfg(feature = "cel")]
-fn compile(text: &str) -> Result<CelRead, CelUnread> {
-    let read = compiled::compile(text).map_err(|error| CelUnread {
+fn condition(text: &str) -> Result<CelRead<Arc<dyn Condition>>, CelUnread> {
+    let read = compiled::condition(text).map_err(|error| CelUnread {
         message: error.to_string(),
         suggestion: "write an expression such as `request.prompt_tokens > 1000 && !request.stream`",
     })?;
@@ -61,15 +87,47 @@ fn compile(text: &str) -> Result<CelRead, CelUnread> {
         )
     });
     Ok(CelRead {
-        condition: Arc::new(read.condition),
+        expression: Arc::new(read.expression),
+        doubt,
+    })
+}
+
+#[cfg(feature = "cel")]
+fn score(text: &str) -> Result<CelRead<Arc<dyn ScoreExpression>>, CelUnread> {
+    let read = compiled::score(text).map_err(|error| CelUnread {
+        message: error.to_string(),
+        suggestion: "write an expression such as `has(target.price_in) ? 1.0 / (0.1 + target.price_in) : 0.1`",
+    })?;
+    let doubt = read.missing.map(|field| {
+        format!(
+            "gives no score where there is no `{field}`, which not every request or upstream has, and leaves such an upstream \
+             out; `has(…)` asks for it"
+        )
+    });
+    Ok(CelRead {
+        expression: Arc::new(read.expression),
         doubt,
     })
 }
 
 #[cfg(not(feature = "cel"))]
-fn compile(_: &str) -> Result<CelRead, CelUnread> {
-    Err(CelUnread {
+fn unavailable(suggestion: &'static str) -> CelUnread {
+    CelUnread {
         message: "this program was built without the feature `cel`".to_owned(),
-        suggestion: "build it with `cargo build --features cel`, or write the condition with the other keys of `when`",
-    })
+        suggestion,
+    }
+}
+
+#[cfg(not(feature = "cel"))]
+fn condition(_: &str) -> Result<CelRead<Arc<dyn Condition>>, CelUnread> {
+    Err(unavailable(
+        "build it with `cargo build --features cel`, or write the condition with the other keys of `when`",
+    ))
+}
+
+#[cfg(not(feature = "cel"))]
+fn score(_: &str) -> Result<CelRead<Arc<dyn ScoreExpression>>, CelUnread> {
+    Err(unavailable(
+        "build it with `cargo build --features cel`, or make the score of the other keys of `policy`",
+    ))
 }

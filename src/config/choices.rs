@@ -3,6 +3,7 @@
 use super::read::{ConfigNode, FromNode, Report};
 use super::resolved::LogFormat;
 use super::values::choice;
+use crate::domain::chain::NameMatch;
 use crate::domain::cooldown::CooldownScope;
 use crate::domain::dialect::NativeRoute;
 use crate::domain::dropped::Unsupported;
@@ -48,6 +49,13 @@ impl FromNode for CooldownScope {
 impl FromNode for LogFormat {
     fn read(node: &ConfigNode<'_>, report: &mut Report) -> Option<Self> {
         choice(node, &[("text", Self::Text), ("json", Self::Json)], report)
+    }
+}
+
+impl FromNode for NameMatch {
+    fn read(node: &ConfigNode<'_>, report: &mut Report) -> Option<Self> {
+        let all = Self::ALL.map(|one| (one.as_str(), one));
+        choice(node, &all, report)
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::domain::catalog::entry::ModelList;
 use crate::domain::catalog::refresh;
-use crate::domain::chain::{ProviderEntry, VirtualEntry};
+use crate::domain::chain::{NameMatch, ProviderEntry, VirtualEntry};
 use crate::domain::ids::{ModelName, ProviderName};
 use crate::wire::catalog::CatalogFormat;
 
@@ -120,4 +120,6 @@ pub struct Offering {
     pub aliases: Vec<(String, ProviderName)>,
     /// What a request without a model means.
     pub default_model: Option<String>,
+    /// What a name in a request means that nothing is called.
+    pub matching: NameMatch,
 }

@@ -24,6 +24,7 @@ pub mod hosts;
 mod interpolate;
 mod key_files;
 mod keys;
+mod known_facts;
 mod known_lists;
 mod listen;
 mod listeners;
@@ -54,6 +55,7 @@ mod score_files;
 mod shapes;
 mod state;
 mod streams;
+mod tags;
 mod telemetry;
 mod tokens;
 mod traces;
@@ -66,6 +68,7 @@ mod when;
 mod zone;
 
 pub use addresses::{addresses, admin_addresses};
+pub use catalog::wanted_variables;
 pub use error::{ConfigErrors, Problem};
 pub use key_files::files_at;
 pub use known_lists::{
@@ -88,6 +91,7 @@ pub use telemetry::{ContentCapture, MetricsPolicy, TelemetryPolicy, Temporality}
 pub use traces::TracesPolicy;
 pub use units::{duration, show as show_duration};
 pub use variables::Variables;
+pub use zone::moment;
 
 #[cfg(test)]
 mod tests;

@@ -15,9 +15,10 @@ use super::read::{ConfigNode, FromNode, Report, section};
 use super::state::StateFile;
 use super::values::{Names, PositiveSpan, Texts};
 use crate::domain::catalog::entry::{ModelList, Origin};
+use crate::domain::catalog::notes::Notes;
 use crate::domain::catalog::refresh;
 use crate::domain::ids::ModelName;
-use crate::wire::catalog::{self as lists, CatalogFormat, Notes};
+use crate::wire::catalog::{self as lists, CatalogFormat};
 
 section! {
     /// `catalog`
@@ -237,6 +238,7 @@ fn read_file(
         of: None,
         entries: page.entries,
         groups: page.groups,
+        notes: page.notes,
     }))
 }
 

@@ -30,6 +30,7 @@ const MOST: usize = 1_000;
 pub(super) struct OfferedTargets {
     pub targets: Result<Targets, Vec<ChainError>>,
     pub known: Option<Arc<Catalog>>,
+    pub offer: Arc<Offer>,
     pub warnings: Vec<String>,
 }
 
@@ -75,12 +76,23 @@ impl Config {
             }
         }
         config.known = offered.known;
+        config.offer = offered.offer;
         config.warnings = offered.warnings;
         config
     }
 }
 
 impl Offering {
+    /// The targets before any list has been fetched.
+    pub(super) fn at_first(
+        &self,
+        providers: &[ProviderConfig],
+        catalog: &CatalogConfig,
+    ) -> OfferedTargets {
+        let lists = lists(providers, catalog, &FetchedLists::new());
+        self.offered(providers, catalog, &lists)
+    }
+
     /// The targets with what `lists` add to them.
     pub(super) fn offered(
         &self,
@@ -100,12 +112,16 @@ impl Offering {
         };
         let own = || {
             let targets = Targets::build(&self.entries, &self.chains, default(&self.chains));
-            targets.map(|targets| targets.with_aliases(self.aliases.clone()))
+            targets.map(|targets| {
+                let targets = targets.with_aliases(self.aliases.clone());
+                targets.with_match(self.matching)
+            })
         };
         if lists.is_empty() {
             return OfferedTargets {
                 targets: own(),
                 known: None,
+                offer: Arc::default(),
                 warnings: Vec::new(),
             };
         }
@@ -141,11 +157,14 @@ impl Offering {
         let targets = Targets::build(&self.entries, &chains, default(&chains));
         let targets = targets.map(|targets| {
             let targets = targets.with_aliases(self.aliases.clone());
-            targets.with_discovered(&discovered)
+            let targets = targets.with_discovered(&discovered);
+            let targets = targets.with_other_names(&other_names(providers, lists));
+            targets.with_match(self.matching)
         });
         OfferedTargets {
             targets,
             known: Some(Arc::new(known)),
+            offer: Arc::new(offer),
             warnings,
         }
     }
@@ -201,7 +220,7 @@ impl Offering {
         chains
     }
 
-    /// All that lists have, under one name.
+    /// All that lists have, under one name, but for models that are not for conversations.
     fn everything(
         &self,
         offer: &Offer,
@@ -215,6 +234,7 @@ impl Offering {
         let index = offer.upstreams.iter().flat_map(|at| usable.names(at));
         let own = discovered.iter().flat_map(|(provider, models)| {
             let models = models.iter();
+            let models = models.filter(move |model| usable.chats(provider, model));
             models.map(move |model| format!("{provider}:{model}"))
         });
         let all = index.chain(own).filter(|name| seen.insert(name.clone()));
@@ -269,6 +289,11 @@ impl Usable<'_> {
         entry.is_some_and(serves) && (!self.free_only || self.is_free(provider, model))
     }
 
+    /// Whether it may answer conversations: no list says that it does not.
+    fn chats(&self, provider: &ProviderName, model: &ModelName) -> bool {
+        self.known.facts(provider, model).chats != Some(false)
+    }
+
     /// Free by the word of a list that states prices; where none does, by being listed.
     fn is_free(&self, provider: &ProviderName, model: &ModelName) -> bool {
         let facts = self.known.facts(provider, model);
@@ -296,13 +321,32 @@ impl Usable<'_> {
     }
 }
 
+/// What providers' own lists call their models besides their ids.
+fn other_names(
+    providers: &[ProviderConfig],
+    lists: &[Arc<ModelList>],
+) -> Vec<(ProviderName, ModelName, ModelName)> {
+    let mut names = Vec::new();
+    for provider in providers {
+        let own = |list: &&Arc<ModelList>| list.of.as_deref() == Some(provider.name.as_str());
+        let entries = lists.iter().filter(own).flat_map(|list| &list.entries);
+        for entry in entries {
+            names.extend(entry.aliases.iter().map(|alias| {
+                let model = ModelName::from(&*entry.id);
+                (provider.name.clone(), ModelName::from(&**alias), model)
+            }));
+        }
+    }
+    names
+}
+
 fn priced(lists: &[Arc<ModelList>]) -> BTreeSet<&str> {
     let priced = lists.iter().filter(|list| list.states_prices());
     priced.filter_map(|list| list.of.as_deref()).collect()
 }
 
 /// A provider as the catalogue knows it.
-fn view(provider: &ProviderConfig, config: &CatalogConfig) -> KnownProvider {
+pub(super) fn view(provider: &ProviderConfig, config: &CatalogConfig) -> KnownProvider {
     let name = provider.name.as_str();
     let kind = hosts::kind_of(&provider.kind, name, &provider.base_url);
     let built_in = catalog::find(kind).or_else(|| catalog::find(&provider.kind));

@@ -8,6 +8,7 @@ use config::ValueKind;
 
 use super::catalog;
 use super::read::{ConfigNode, FromNode, Report, section};
+use super::resolved::Mock;
 use super::values::{Amount, Fraction, PositiveSpan, Span, share};
 use crate::domain::backoff::Waits;
 use crate::domain::breaker::BreakerPolicy;
@@ -137,6 +138,15 @@ section! {
         min_requests: u32,
         /// From opening until one request is let through. Default `15s`.
         recovery_time: PositiveSpan,
+    }
+}
+
+/// Failures and delays that are made up.
+pub(super) fn mock(rate: Option<Fraction>, seed: Option<u64>, latency: Option<Span>) -> Mock {
+    Mock {
+        failure_rate: share(rate, 0.0),
+        seed,
+        latency: latency.map(|Span(span)| span).unwrap_or_default(),
     }
 }
 

@@ -10,14 +10,17 @@ use super::endpoint::ProviderAddress;
 use super::mask::looks_like_key;
 use super::model_lists;
 use super::outbound;
-use super::policies::{breaker, cooldown, cooldown_of, limits, retry, timeouts, with_default};
+use super::policies::{
+    breaker, cooldown, cooldown_of, limits, mock, retry, timeouts, with_default,
+};
 use super::price::prices;
 use super::provider_access::{self, Access};
 use super::provider_address::{address, endpoint, prefill_url};
+use super::provider_keys::{left_out, no_key};
 use super::raw;
 use super::read::Report;
 use super::resolved::{KeyConfig, Mock, ProviderConfig};
-use super::values::{Amount, Span, share};
+use super::values::{Amount, Span};
 use crate::domain::breaker::BreakerPolicy;
 use crate::domain::cooldown::CooldownPolicy;
 use crate::domain::dialect::{NativeRoute, Operation};
@@ -34,6 +37,8 @@ pub(super) enum Outcome {
     Ready(Box<ProviderConfig>),
     /// A built-in provider without a key, in a file that may name such.
     Keyless(&'static BuiltIn),
+    /// One without a key that may be without.
+    LeftOut,
     /// It has no name, which is reported.
     Nameless,
 }
@@ -65,6 +70,7 @@ pub(super) fn resolve(
         }
     });
     let allow_link_local = raw.allow_link_local.unwrap_or_default();
+    let (optional, named_keys) = (raw.is_optional(), raw.api_key_env.is_some());
     let reached = reach(&mut raw, &name, entry, dialect, (path, context), report);
     let Reached {
         access: Access {
@@ -79,8 +85,9 @@ pub(super) fn resolve(
     let free = !dialect.is_remote() || entry.is_some_and(|entry| entry.local);
     if keys.is_empty() && !free && report.problems.len() == before {
         let standard = entry.filter(|_| !own_url);
-        if let Some(entry) = no_key(&name, standard, endpoint.local, path, report) {
-            return Outcome::Keyless(entry);
+        let may_lack = optional && (standard.is_some() || named_keys);
+        if let Some(outcome) = keyless(&name, standard, may_lack, endpoint.local, path, report) {
+            return outcome;
         }
     }
     check_headers(&raw, written, own_url, path, report);
@@ -224,15 +231,12 @@ fn complete(
             report,
         ),
         breaker: breaker(raw.circuit_breaker.take().unwrap_or_default()),
-        mock: Mock {
-            failure_rate: share(raw.mock_failure_rate, 0.0),
-            seed: raw.mock_seed,
-            latency: raw.mock_latency.map(|Span(span)| span).unwrap_or_default(),
-        },
+        mock: mock(raw.mock_failure_rate, raw.mock_seed, raw.mock_latency),
         priority: raw.priority.unwrap_or(100),
         base_priority: raw.base_priority.map_or(1.0, |Amount(factor)| factor),
         data_policy: raw.data_policy.unwrap_or_default(),
         capabilities: raw.capabilities.take().unwrap_or_default().capabilities(),
+        tags: super::tags::tags(raw.tags.take(), raw.model_tags.take()),
         prices: prices(raw.price.take(), raw.prices.take()),
         budgets: of_provider(raw.budgets.take(), parts.name, path, report),
         trace_context: raw.trace_context.unwrap_or(false),
@@ -285,34 +289,20 @@ fn responses(
     }
 }
 
-/// There is no key for a provider that needs one. A built-in one that may be left out is returned. `entry`: it is called
-/// where the catalogue says.
-fn no_key(
+/// What becomes of a provider that needs a key and has none; `None`: it goes on without. `may_lack`: it may be left out.
+fn keyless(
     name: &str,
-    entry: Option<&'static BuiltIn>,
+    standard: Option<&'static BuiltIn>,
+    may_lack: bool,
     local: bool,
     path: &str,
     report: &mut Report,
-) -> Option<&'static BuiltIn> {
-    match entry {
-        Some(entry) if report.lenient => {
-            let text = format!("{name} is left out: no key; set {}", entry.wanted());
-            report.warn(path, text);
-            return Some(entry);
-        }
-        Some(entry) => {
-            let message = format!("provider {name} has no key");
-            let suggestion = format!("set {}, or remove the provider", entry.wanted());
-            let suggestion = report.missing(&suggestion);
-            report.problem(path, message, &suggestion);
-        }
-        None if local => {}
-        None => {
-            let text = format!("{name} has no key: it is called without an Authorization header");
-            report.warn(path, text);
-        }
+) -> Option<Outcome> {
+    if may_lack {
+        left_out(name, standard, path, report);
+        return Some(Outcome::LeftOut);
     }
-    None
+    no_key(name, standard, local, path, report).map(Outcome::Keyless)
 }
 
 /// Reports headers that contradict other settings. `written`: there are keys.
@@ -396,6 +386,7 @@ pub(super) fn from_catalogue(
         base_priority: 1.0,
         data_policy: Default::default(),
         capabilities: Default::default(),
+        tags: Default::default(),
         prices: Default::default(),
         budgets: Vec::new(),
         trace_context: false,

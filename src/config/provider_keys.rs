@@ -1,6 +1,7 @@
 //! The keys of one provider: those of the file, of its variables and of its files.
 
 use super::account_keys::AccountKey;
+use super::catalog::BuiltIn;
 use super::context::Context;
 use super::keys;
 use super::raw;
@@ -23,7 +24,7 @@ pub(super) fn keys_of(
         names.iter().for_each(|name| report.suspect(name));
         let before = report.problems.len();
         let found = context.keys(&names, report);
-        if found.is_empty() && report.problems.len() == before {
+        if found.is_empty() && report.problems.len() == before && !raw.is_optional() {
             let suggestion = report.missing("set the variable");
             report.problem(
                 &format!("{path}.api_key_env"),
@@ -71,6 +72,55 @@ pub(super) fn keys_of(
     }
     let any = !keys.is_empty();
     (keys::distinct(keys), any)
+}
+
+impl raw::ProviderSection {
+    /// Whether it is one of many from which models are taken, as in LLM Gateway's `meta-providers.yaml`: one without a key is
+    /// left out there, and is no mistake.
+    pub(super) fn is_optional(&self) -> bool {
+        self.discover.is_some() && self.base_priority.is_some()
+    }
+}
+
+/// A provider that may be without a key is left out.
+pub(super) fn left_out(
+    name: &str,
+    entry: Option<&'static BuiltIn>,
+    path: &str,
+    report: &mut Report,
+) {
+    let hint = entry.map_or_else(String::new, |entry| format!("; set {}", entry.wanted()));
+    report.warn(path, format!("{name} is left out: no key{hint}"));
+}
+
+/// There is no key for a provider that needs one. A built-in one that may be left out is returned. `entry`: it is called
+/// where the catalogue says.
+pub(super) fn no_key(
+    name: &str,
+    entry: Option<&'static BuiltIn>,
+    local: bool,
+    path: &str,
+    report: &mut Report,
+) -> Option<&'static BuiltIn> {
+    match entry {
+        Some(entry) if report.lenient => {
+            let text = format!("{name} is left out: no key; set {}", entry.wanted());
+            report.warn(path, text);
+            return Some(entry);
+        }
+        Some(entry) => {
+            let message = format!("provider {name} has no key");
+            let suggestion = format!("set {}, or remove the provider", entry.wanted());
+            let suggestion = report.missing(&suggestion);
+            report.problem(path, message, &suggestion);
+        }
+        None if local => {}
+        None => {
+            let text = format!("{name} has no key: it is called without an Authorization header");
+            report.warn(path, text);
+        }
+    }
+    None
 }
 
 /// The keys that are written in the file itself.

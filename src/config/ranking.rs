@@ -2,16 +2,20 @@
 
 use config::ValueKind;
 
+use super::cel::CelScoreForm;
 use super::describe::{Describe, Shape};
 use super::read::{ConfigNode, FromNode, Report, section};
 use super::values::{Amount, Fraction, PositiveSpan, Span, choice};
+use super::zone::ZoneForm;
 use crate::domain::hint_fields::DataPolicy;
 use crate::domain::policy::{
     CostPolicy, Latency, ParamsUnit, Policy, Score, ScoreWeights, Signal, Unpriced, Weighted,
     WeightedBy,
 };
+use crate::domain::score_expression::CustomScore;
 use crate::domain::session_affinity::{AffinityBy, AffinityPolicy};
 use crate::domain::spill::Spill;
+use crate::domain::zone::Zone;
 
 /// A key whose value is one of the words of `$type::ALL`.
 macro_rules! words {
@@ -84,6 +88,11 @@ section! {
         /// `score`: a file with groups of patterns and the points that models get whose names fit, in YAML, relative to
         /// this file.
         adjustments: String,
+        /// `score`: an expression in the Common Expression Language whose number is the score, in place of all of this
+        /// (`docs/routing.md`), where the program was built with the feature `cel`.
+        cel: CelScoreForm,
+        /// `score`: where the times of day of `cel` are: a name such as `Europe/Berlin`. Default: `UTC`.
+        timezone: ZoneForm,
     }
 }
 
@@ -141,13 +150,20 @@ impl FromNode for PolicyForm {
                 node.reject::<()>(message, &suggestion, report);
             }
         }
+        if let Some(key) = table.key_of_formula().filter(|_| table.cel.is_some()) {
+            let message = format!("`cel` stands in place of `{key}`");
+            node.reject::<()>(message, "leave out one of them", report);
+        }
+        if table.timezone.is_some() && table.cel.is_none() {
+            node.reject::<()>("`timezone` is that of `cel`", "leave it out", report);
+        }
         Some(table.policy())
     }
 }
 
 impl PolicyTable {
     /// Each key but `kind`, the policies that it belongs to, and whether it is there.
-    fn keys(&self) -> [(&'static str, &'static [&'static str], bool); 10] {
+    fn keys(&self) -> [(&'static str, &'static [&'static str], bool); 12] {
         [
             ("by", &["weighted"], self.by.is_some()),
             ("band", &["cost", "latency"], self.band.is_some()),
@@ -159,7 +175,19 @@ impl PolicyTable {
             ("params_unit", &["score"], self.params_unit.is_some()),
             ("leaderboard", &["score"], self.leaderboard.is_some()),
             ("adjustments", &["score"], self.adjustments.is_some()),
+            ("cel", &["score"], self.cel.is_some()),
+            ("timezone", &["score"], self.timezone.is_some()),
         ]
+    }
+
+    /// The first key that says how a score is made without an expression.
+    fn key_of_formula(&self) -> Option<&'static str> {
+        const OF_EXPRESSIONS: [&str; 2] = ["cel", "timezone"];
+        let keys = self.keys().into_iter();
+        let mut formula = keys.filter(|(key, kinds, is_there)| {
+            *is_there && kinds.contains(&"score") && !OF_EXPRESSIONS.contains(key)
+        });
+        formula.next().map(|(key, ..)| key)
     }
 
     fn policy(self) -> PolicyForm {
@@ -185,6 +213,14 @@ impl PolicyTable {
                     start: self.start.map_or(usual.start, |Span(span)| span),
                     band: self.band.map_or(usual.band, millionths),
                 })
+            }
+            "score" if self.cel.is_some() => {
+                let zone = self.timezone.map(|ZoneForm(zone)| zone);
+                let own = self.cel.map(|CelScoreForm(expression)| CustomScore {
+                    expression,
+                    zone: zone.unwrap_or_else(Zone::utc),
+                });
+                own.map_or(kind, |own| Policy::new(Score::by(own)))
             }
             "score" => {
                 let weights = self.weights.map(weights).unwrap_or_default();

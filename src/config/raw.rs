@@ -24,9 +24,11 @@ use super::read::{ConfigNode, FromNode, Report, section};
 use super::resolved::LogFormat;
 use super::state::State;
 use super::streams::{PrefillForm, ProfileForm, RescueForm};
+use super::tags::{ModelTagsForm, TagsForm};
 use super::telemetry::Telemetry;
 use super::values::{Amount, Fraction, Headers, KeyTexts, Names, Params, Size, Span};
 use super::when::{self, CapabilitiesSection, WhenSection};
+use crate::domain::chain::NameMatch;
 use crate::domain::dialect::NativeRoute;
 use crate::domain::dropped::Unsupported;
 use crate::domain::hint_fields::DataPolicy;
@@ -137,6 +139,9 @@ section! {
     Llm {
         /// The target of a request without a model: a provider, a virtual provider or `provider:model`.
         default_model: String,
+        /// What a name in a request means that nothing is called: `exact`, nothing; `substring`, every listed model whose id
+        /// contains it, in order (`llama`). Default `exact`.
+        r#match: NameMatch,
         /// The APIs to call.
         providers: Vec<ProviderSection>,
         /// The proxy to providers that are not in a private network: a URL, `environment` or `off`. Default `off`.
@@ -229,6 +234,11 @@ section! {
         base_priority: Amount,
         /// What its models can do, before what lists of models say; what nobody says excludes nothing.
         capabilities: CapabilitiesSection,
+        /// Words of your own for it, which expressions ask for (`target.tags`), such as `eu` or `gpu`: of letters, digits, `-`,
+        /// `_`, `.`, `:` and `/`. Default: none.
+        tags: TagsForm,
+        /// The same for single models, besides: a map of models and lists.
+        model_tags: ModelTagsForm,
         /// What it does with prompts, for requests that ask for that (`hints`): `no_collection`, `zdr` (it retains nothing) or
         /// `unknown`. Default `unknown`.
         data_policy: DataPolicy,
@@ -352,6 +362,7 @@ pub(super) struct UpstreamRef {
     pub(super) weight: Option<u32>,
     pub(super) priority: Option<u32>,
     pub(super) when: Option<Arc<When>>,
+    pub(super) tags: Vec<Arc<str>>,
 }
 
 section! {
@@ -366,6 +377,8 @@ section! {
         priority: u32,
         /// When it is asked at all. Default: always.
         when: WhenSection,
+        /// Words of your own for it, as on a provider, for expressions of this virtual provider. Default: none.
+        tags: TagsForm,
     }
 }
 
@@ -384,6 +397,7 @@ impl FromNode for UpstreamRef {
                 weight: table.weight,
                 priority: table.priority,
                 when: table.when.and_then(when::when),
+                tags: table.tags.map(|TagsForm(tags)| tags).unwrap_or_default(),
             }),
             _ => node.reject("has no name", "write {name: \"provider:model\"}", report),
         }

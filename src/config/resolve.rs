@@ -12,11 +12,10 @@ use super::context::{Context, Placed};
 use super::dispatch;
 use super::error::ConfigErrors;
 use super::keys;
-use super::known_lists::{Discovery, FetchedLists, Offering};
+use super::known_lists::{Discovery, Offering};
 use super::listen::Listen;
 use super::listeners;
 use super::model_lists;
-use super::offering;
 use super::outbound;
 use super::pages;
 use super::policies;
@@ -69,8 +68,7 @@ pub(super) fn resolve(
     let known = NameTable::of(&placed);
     let default_model = usual_model(llm.default_model, &placed, report.lenient);
     let locals = virtuals::locals(&virtuals, default_model.as_deref(), &known).into_iter();
-    let locals = locals.map(|it| built_in(it, &cooldowns, context, &mut report));
-    placed.extend(locals);
+    placed.extend(locals.map(|it| built_in(it, &cooldowns, context, &mut report)));
     let known = NameTable::of(&placed);
     let chains = virtuals::resolve(&virtuals, &known, &context.dir, &mut report);
     let default_model = default_model
@@ -87,9 +85,9 @@ pub(super) fn resolve(
         chains: chains.clone(),
         aliases: known.aliases(),
         default_model: default_model.clone(),
+        matching: llm.r#match.unwrap_or_default(),
     };
-    let lists = offering::lists(&providers, &catalog, &FetchedLists::new());
-    let offered = offering.offered(&providers, &catalog, &lists);
+    let offered = offering.at_first(&providers, &catalog);
     let targets = built(offered.targets, &offered.warnings, &virtuals, &mut report);
     let payers = (&whole[..], &clients[..], &providers[..]);
     let budgets = budgets::settle(payers, &targets, !catalog.sources.is_empty(), &mut report);
@@ -108,6 +106,7 @@ pub(super) fn resolve(
         assume_output,
         catalog,
         known: offered.known,
+        offer: offered.offer,
         offering,
         targets: Arc::new(targets),
         providers,
@@ -213,7 +212,7 @@ fn providers(
                 builtin: false,
             }),
             provider::Outcome::Keyless(entry) => keyless.push(entry),
-            provider::Outcome::Nameless => {}
+            provider::Outcome::LeftOut | provider::Outcome::Nameless => {}
         }
     }
     if context.with_environment {

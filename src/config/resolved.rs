@@ -15,6 +15,7 @@ use super::telemetry::TelemetryPolicy;
 use crate::domain::breaker::BreakerPolicy;
 use crate::domain::budget::BudgetPolicy;
 use crate::domain::catalog::lists::Catalog;
+use crate::domain::catalog::offer::Offer;
 use crate::domain::chain::{Targets, VirtualEntry};
 use crate::domain::client::ClientPolicy;
 use crate::domain::cooldown::CooldownPolicy;
@@ -29,6 +30,7 @@ use crate::domain::profile::TargetPolicies;
 use crate::domain::rescue::Prefill;
 use crate::domain::rotation::KeyRotation;
 use crate::domain::secret::ApiKey;
+use crate::domain::tags::ProviderTags;
 use crate::domain::unmet::KnownCapabilities;
 use crate::wire::auth::AuthScheme;
 use crate::wire::dialects::Dialect;
@@ -51,6 +53,8 @@ pub struct Config {
     pub catalog: CatalogConfig,
     /// What these lists come to; `None` while there are none.
     pub known: Option<Arc<Catalog>>,
+    /// What the indexes among them offer.
+    pub offer: Arc<Offer>,
     /// What the targets are made of.
     pub offering: Offering,
     /// What bounds one request.
@@ -274,6 +278,8 @@ pub struct ProviderConfig {
     pub data_policy: DataPolicy,
     /// What is known of what its models can do.
     pub capabilities: KnownCapabilities,
+    /// What expressions may ask for.
+    pub tags: ProviderTags,
     /// What its models cost.
     pub prices: Prices,
     /// How much calls to it may cost.

@@ -23,6 +23,7 @@ use super::values::{
     Amount, Fraction, Headers, KeyTexts, Names, Params, PositiveSpan, Size, Span, Texts,
 };
 use crate::domain::budget::{Mode, UnpricedSpend};
+use crate::domain::chain::NameMatch;
 use crate::domain::client::Priority;
 use crate::domain::cooldown::CooldownScope;
 use crate::domain::dialect::NativeRoute;
@@ -245,6 +246,12 @@ impl Describe for AuthScheme {
 }
 
 impl Describe for KeyRotation {
+    fn shape() -> Shape {
+        Shape::choice(Self::ALL.map(Self::as_str))
+    }
+}
+
+impl Describe for NameMatch {
     fn shape() -> Shape {
         Shape::choice(Self::ALL.map(Self::as_str))
     }

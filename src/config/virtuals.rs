@@ -171,6 +171,7 @@ pub(super) fn resolve(
                             false => known.priority(&name),
                         }),
                     when: upstream.when.clone(),
+                    tags: upstream.tags.clone(),
                     name,
                 }),
                 Meaning::Absent(builtin) => {

@@ -38,22 +38,26 @@ impl Describe for ZoneForm {
     }
 }
 
+/// A day (`2027-01-01`, its beginning in UTC) or a moment as in RFC 3339, in seconds since 1970.
+pub fn moment(text: &str) -> Option<i64> {
+    let text = text.trim();
+    let day = || {
+        let day: jiff::civil::Date = text.parse().ok().filter(|_| text.len() == DATE)?;
+        let begins = day.to_zoned(jiff::tz::TimeZone::UTC).ok()?;
+        Some(begins.timestamp())
+    };
+    let moment = text.parse::<jiff::Timestamp>().ok().or_else(day)?;
+    Some(moment.as_second())
+}
+
 /// A day or a moment, in seconds since 1970.
 #[derive(Clone, Copy)]
 pub(super) struct DateForm(pub(super) i64);
 
 impl FromNode for DateForm {
     fn read(node: &ConfigNode<'_>, report: &mut Report) -> Option<Self> {
-        let text = node.text().unwrap_or_default();
-        let text = text.trim();
-        let day = || {
-            let day: jiff::civil::Date = text.parse().ok().filter(|_| text.len() == DATE)?;
-            let begins = day.to_zoned(jiff::tz::TimeZone::UTC).ok()?;
-            Some(begins.timestamp())
-        };
-        let moment = text.parse::<jiff::Timestamp>().ok().or_else(day);
-        match moment {
-            Some(moment) => Some(Self(moment.as_second())),
+        match moment(&node.text().unwrap_or_default()) {
+            Some(moment) => Some(Self(moment)),
             None => node.wrong("a day such as 2027-01-01", report),
         }
     }

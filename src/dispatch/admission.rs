@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::budgeted::Budgeted;
+use super::budgeted::{BudgetRefusal, Budgeted, reason};
 use super::failed::Failed;
 use super::request::Request;
 use super::reservation::{OpenReservation, SentBytes};
@@ -15,6 +15,8 @@ use crate::domain::chain::{Chain, RankedChain, ResolveError};
 use crate::domain::dialect::Operation;
 use crate::domain::error_code::ErrorCode;
 use crate::domain::ids::Upstream;
+use crate::domain::refusal::Reason;
+use crate::domain::routing_note::RoutingNote;
 use crate::domain::time::Time;
 use crate::telemetry::request_record::RequestRecord;
 
@@ -35,6 +37,19 @@ pub(super) struct NotAdmitted {
     /// The target as asked for, as far as that was looked at.
     pub(super) target: String,
     pub(super) failed: Failed,
+    /// The budget that refuses it, if one does.
+    pub(super) by_budget: Option<Box<BudgetRefusal>>,
+}
+
+impl NotAdmitted {
+    /// Refused for its target or its client.
+    pub(super) fn new(target: String, failed: Failed) -> Box<Self> {
+        Box::new(Self {
+            target,
+            failed,
+            by_budget: None,
+        })
+    }
 }
 
 impl Dispatch {
@@ -44,7 +59,7 @@ impl Dispatch {
         let mut target = model.map_or_else(String::new, Cow::into_owned);
         let chain = match self.resolve(request) {
             Ok(chain) => chain,
-            Err(failed) => return Err(Box::new(NotAdmitted { target, failed })),
+            Err(failed) => return Err(NotAdmitted::new(target, failed)),
         };
         if target.is_empty() {
             chain.chain.target.as_ref().clone_into(&mut target);
@@ -56,7 +71,7 @@ impl Dispatch {
                 charge,
                 budgeted: None,
             }),
-            Err(failed) => Err(Box::new(NotAdmitted { target, failed })),
+            Err(failed) => Err(NotAdmitted::new(target, failed)),
         }
     }
 
@@ -67,15 +82,20 @@ impl Dispatch {
         refused: NotAdmitted,
         complete: Time,
     ) -> Box<Failed> {
-        let NotAdmitted { target, failed } = refused;
+        let NotAdmitted {
+            target,
+            failed,
+            by_budget,
+        } = refused;
+        let (chain, routing) = by_budget.map(|it| routing_of(*it)).unzip();
         let client = request.client.as_ref();
         let record = RequestRecord {
             client: client.map(|client| Arc::clone(client.name())),
             operation: request.operation,
             stream: request.doc.stream(),
             target,
-            chain: None,
-            routing: None,
+            chain,
+            routing: routing.flatten(),
             outcome: failed.code.as_str(),
             status: Some(failed.code.status()),
             attempts: Vec::new(),
@@ -157,6 +177,23 @@ impl Dispatch {
             said: SentBytes::new(request.caller()),
         }))
     }
+}
+
+/// The chain of a request that a budget refused, and why it went nowhere.
+fn routing_of(refused: BudgetRefusal) -> (Arc<Chain>, Option<Box<RoutingNote>>) {
+    let BudgetRefusal {
+        chain: ranked,
+        closed,
+        note,
+    } = refused;
+    let unmet = ranked.ruled_out.iter();
+    let unmet = unmet.map(|(place, unmet)| (*place, Reason::Unmet(*unmet)));
+    let closed = closed.into_iter().enumerate();
+    let closed = closed.filter_map(|(place, closed)| Some((place, reason(closed?))));
+    let mut left_out: Vec<_> = closed.chain(unmet).collect();
+    left_out.sort_by_key(|(place, _)| *place);
+    let note = RoutingNote::of(ranked.ranking, left_out.into_iter(), Some(note));
+    (ranked.chain, note)
 }
 
 /// Where a passed-through call goes: one provider, and no model that is known here.

@@ -45,6 +45,7 @@ pub(super) fn endpoint(transport: impl Transport + 'static) -> Endpoint {
         base_priority: 1.0,
         data_policy: Default::default(),
         capabilities: Default::default(),
+        tags: Default::default(),
     }
 }
 

@@ -6,6 +6,7 @@ use crate::budgets::{Charge, CostReservation};
 use crate::domain::attempt_record::AttemptRecord;
 use crate::domain::attempts::Attempts;
 use crate::domain::budget::Closed;
+use crate::domain::chain::RankedChain;
 use crate::domain::cost::CostKind;
 use crate::domain::ids::Upstream;
 use crate::domain::money::Pico;
@@ -34,14 +35,29 @@ impl Budgeted {
     }
 }
 
+/// A request that a budget refuses.
+pub(super) struct BudgetRefusal {
+    /// Its chain in the order for it.
+    pub(super) chain: RankedChain,
+    /// By place: what refuses it there.
+    pub(super) closed: Vec<Option<Closed>>,
+    /// What is recorded of it.
+    pub(super) note: BudgetNote,
+}
+
 /// Rules out what is closed.
 pub(super) fn rule_out(closed: &[Option<Closed>], attempts: &mut Attempts) {
     for (place, closed) in closed.iter().enumerate() {
-        match closed {
-            Some(Closed::Budget) => attempts.rule_out(place, Reason::Budget),
-            Some(Closed::Unpriced) => attempts.rule_out(place, Reason::Unpriced),
-            None => {}
+        if let Some(closed) = closed {
+            attempts.rule_out(place, reason(*closed));
         }
+    }
+}
+
+pub(super) const fn reason(closed: Closed) -> Reason {
+    match closed {
+        Closed::Budget(_) => Reason::Budget,
+        Closed::Unpriced(_) => Reason::Unpriced,
     }
 }
 

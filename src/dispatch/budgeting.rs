@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::admission::{Admitted, NotAdmitted, failed};
-use super::budgeted::{Budgeted, charge, rule_out};
+use super::budgeted::{BudgetRefusal, Budgeted, charge, rule_out};
 use super::failed::Failed;
 use super::ranking::unix;
 use super::request::Request;
@@ -15,7 +15,8 @@ use crate::budgets::{Charge, SpendDecision, SpendRequest, Spending};
 use crate::domain::attempt_record::AttemptRecord;
 use crate::domain::attempts::Attempts;
 use crate::domain::budget::{
-    BudgetScope, BudgetView, CandidateCost, Closed, Refused, SpendVerdict, Spender,
+    BudgetScope, BudgetStanding, BudgetView, CandidateCost, Closed, Refused, RefusedCost,
+    SpendVerdict, Spender,
 };
 use crate::domain::chain::{Chain, RankedChain};
 use crate::domain::cost;
@@ -49,6 +50,12 @@ struct CostSize<'a> {
 pub struct CostLook {
     /// The code, message and time of the answer, if no budget lets it through.
     pub(super) refused: Option<(ErrorCode, String, Option<Duration>)>,
+    /// Where it goes instead, and the number of the budget that is used up.
+    pub(super) then: Option<(Arc<Chain>, usize)>,
+    /// By place in the chain: the budget that refuses it there.
+    pub closed: Vec<Option<BudgetStanding>>,
+    /// The budget, in words, that was used up, so that it goes to another target than the one that it asks for.
+    pub steered_by: Option<String>,
     /// By place in the chain: what would be reserved for it there; `None` where the price is not known.
     pub estimates: Vec<Option<Pico>>,
     /// What would be reserved in each budget; `None` where it is refused.
@@ -79,7 +86,7 @@ impl Dispatch {
                 steered: steered.clone(),
                 unix,
             });
-            let failed = match decision.await {
+            let (failed, by, closed) = match decision.await {
                 None => return Ok(admitted),
                 Some(SpendDecision::Admitted {
                     reservation,
@@ -95,6 +102,7 @@ impl Dispatch {
                         soft,
                         tightest,
                         steered_by: steered.last().map(|at| self.described(*at, unix)),
+                        refused_by: None,
                     };
                     admitted.budgeted = Some(Box::new(Budgeted {
                         reservation,
@@ -113,17 +121,56 @@ impl Dispatch {
                             steered.push(number);
                             continue;
                         }
-                        _ => self.steered_nowhere(request, number, unix),
+                        _ => {
+                            let places = admitted.chain.chain.upstreams.len();
+                            let closed = vec![Some(Closed::Budget(number)); places];
+                            let failed = told(request, &self.exhausted(number, unix), unix);
+                            (failed, self.standing(number, unix), closed)
+                        }
                     }
                 }
-                Some(SpendDecision::Refused(refused)) => told(request, &refused, unix),
+                Some(SpendDecision::Refused(RefusedCost { why, by, closed })) => {
+                    (told(request, &why, unix), by, closed)
+                }
             };
-            if let Some(charge) = admitted.charge.take() {
-                charge.reservation.settle(Some(0), self.clock.now());
-            }
-            let target = admitted.target;
-            return Err(Box::new(NotAdmitted { target, failed }));
+            let note = by.map(|by| BudgetNote {
+                steered_by: steered.last().map(|at| self.described(*at, unix)),
+                refused_by: Some(by),
+                ..BudgetNote::default()
+            });
+            return Err(self.not_admitted(admitted, failed, closed, note));
         }
+    }
+
+    /// A request that no budget lets through; its client is not charged for it.
+    fn not_admitted(
+        &self,
+        admitted: Admitted,
+        failed: Failed,
+        closed: Vec<Option<Closed>>,
+        note: Option<BudgetNote>,
+    ) -> Box<NotAdmitted> {
+        if let Some(charge) = admitted.charge {
+            charge.reservation.settle(Some(0), self.clock.now());
+        }
+        let (target, chain) = (admitted.target, admitted.chain);
+        Box::new(NotAdmitted {
+            target,
+            failed,
+            by_budget: note.map(|note| {
+                Box::new(BudgetRefusal {
+                    closed: by_place(closed, &chain),
+                    chain,
+                    note,
+                })
+            }),
+        })
+    }
+
+    /// How the budget of that number stands.
+    fn standing(&self, number: usize, unix: i64) -> Option<BudgetStanding> {
+        let views = self.budgets.views(unix);
+        views.get(number).map(BudgetView::standing)
     }
 
     /// The budget of that number, in words.
@@ -134,25 +181,25 @@ impl Dispatch {
     }
 
     /// A budget is used up whose other target cannot serve this request.
-    fn steered_nowhere(&self, request: &Request, number: usize, unix: i64) -> Failed {
+    fn exhausted(&self, number: usize, unix: i64) -> Refused {
         let views = self.budgets.views(unix);
         let view = views.get(number);
         let what = view.map(|view| view.budget.described());
-        let refused = Refused::Exhausted {
+        Refused::Exhausted {
             what: what.unwrap_or_default(),
             too_large: false,
             until: view.and_then(|view| view.ends),
-        };
-        told(request, &refused, unix)
+        }
     }
 
     /// What budgets would say to a request with this prompt and output; what has no room is ruled out. Nothing is reserved.
-    /// `None`: there are none.
+    /// `steered`: the numbers of budgets that have sent it to this chain. `None`: there are none.
     pub(super) async fn look_at_cost(
         &self,
         client: Option<Arc<str>>,
         ranked: &RankedChain,
         (prompt, output): (Option<u64>, Option<u64>),
+        steered: &[usize],
         attempts: &mut Attempts,
     ) -> Option<CostLook> {
         if self.budgets.is_empty() {
@@ -169,31 +216,44 @@ impl Dispatch {
         let upstreams = ranked.chain.upstreams.iter();
         let estimates: Vec<_> = upstreams.map(|it| self.estimate(it, size)).collect();
         let unix = self.unix();
-        let mut budgets = self.budgets.views(unix);
+        let views = self.budgets.views(unix);
+        let mut budgets = views.clone();
         budgets.retain(|view| bounds(&view.budget.scope, client.as_deref(), &ranked.chain));
         let verdict = self.budgets.look(SpendRequest {
             client,
             target: Arc::clone(&ranked.chain.target),
             candidates: candidates(ranked, &estimates),
-            steered: Vec::new(),
+            steered: steered.to_vec(),
             unix,
         });
-        let mut reserved = None;
-        let refused = match verdict.await? {
+        let (mut reserved, mut refused, mut then) = (None, None, None);
+        let closed = match verdict.await? {
             SpendVerdict::Admitted(admitted) => {
                 reserved = Some(admitted.ticket.most());
-                rule_out(&by_place(admitted.closed, ranked), attempts);
-                None
+                admitted.closed
             }
             SpendVerdict::Then(target, number) => {
-                let what = self.described(number, unix);
-                let message = format!("{what} is used up: the request would go to `{target}`");
-                Some((ErrorCode::ClientBudgetExhausted, message, None))
+                let next = self.targets.resolve(Some(&target)).ok();
+                then = next.map(|chain| (chain, number));
+                if then.is_none() {
+                    refused = Some(words(&self.exhausted(number, unix), unix));
+                }
+                vec![Some(Closed::Budget(number)); ranked.chain.upstreams.len()]
             }
-            SpendVerdict::Refused(refused) => Some(words(&refused, unix)),
+            SpendVerdict::Refused(no_room) => {
+                refused = Some(words(&no_room.why, unix));
+                no_room.closed
+            }
         };
+        let closed = by_place(closed, ranked);
+        rule_out(&closed, attempts);
+        let closed = closed.into_iter();
+        let closed = closed.map(|closed| views.get(closed?.budget()).map(BudgetView::standing));
         Some(CostLook {
             refused,
+            then,
+            closed: closed.collect(),
+            steered_by: steered.last().map(|at| self.described(*at, unix)),
             estimates,
             reserved,
             budgets,

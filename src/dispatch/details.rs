@@ -30,11 +30,12 @@ impl RequestDetails for CallDetails<'_> {
     }
 }
 
-/// Of a question, which names no temperature.
+/// Of a question.
 pub(super) struct QuestionDetails<'a> {
     pub(super) dispatch: &'a Dispatch,
     pub(super) headers: &'a [(String, String)],
     pub(super) client: Option<&'a Client>,
+    pub(super) temperature: Option<f64>,
     pub(super) target: &'a str,
 }
 
@@ -46,7 +47,7 @@ impl RequestDetails for QuestionDetails<'_> {
     }
 
     fn temperature(&self) -> Option<f64> {
-        None
+        self.temperature
     }
 
     fn budget_left(&self) -> Option<Pico> {

@@ -6,6 +6,10 @@ use std::time::Duration;
 
 use super::budgeting::CostLook;
 use super::details::QuestionDetails;
+use super::explanation::{
+    CandidateStanding, Explanation, Fate, KeyExplanation, KeyTurn, Question, UpstreamExplanation,
+    UpstreamSettings,
+};
 use super::ranking;
 use super::request::Endpoint;
 use super::rescue;
@@ -21,161 +25,17 @@ use crate::domain::chain::{Chain, RankedChain};
 use crate::domain::dialect::Operation;
 use crate::domain::dropped::Unsupported;
 use crate::domain::error_code::ErrorCode;
-use crate::domain::hints::Hints;
-use crate::domain::ids::{KeyId, Upstream};
 use crate::domain::pattern::matches;
 use crate::domain::plan::{CandidateFacts, PlanOutcome, WaitLimits};
 use crate::domain::profile::Fetch;
 use crate::domain::refusal::{Reason, Refusal};
 use crate::domain::rescue::{RescueMode, RescueObstacle};
 use crate::domain::skipped::skipped;
-use crate::domain::target::RankingStep;
 use crate::domain::time::Time;
-use crate::domain::unmet::Features;
 use crate::wire::dialects;
 
 /// The `retry_after` of a client that may not ask.
 const COME_BACK: Duration = Duration::from_secs(1);
-
-/// The request in question.
-#[derive(Clone, Debug, Default)]
-pub struct Question {
-    /// What it asks for; `None`: the default.
-    pub target: Option<String>,
-    /// Tokens of its prompt, when they matter.
-    pub tokens: Option<u64>,
-    /// The most tokens that its answer may have.
-    pub output_tokens: Option<u64>,
-    /// The client that asks; `None` where no clients are configured.
-    pub client: Option<Arc<Client>>,
-    /// Whether it asks for a stream.
-    pub stream: bool,
-    /// What it needs of a model.
-    pub features: Features,
-    /// Its headers by their names in small letters, as far as they matter.
-    pub headers: Vec<(String, String)>,
-    /// The name of its conversation.
-    pub session: Option<String>,
-    /// How it narrows the choice, where its target takes that.
-    pub hints: Option<Hints>,
-    /// What its random numbers are made from; `None`: something that nobody chose.
-    pub seed: Option<u64>,
-}
-
-/// Where a request would go, and why.
-#[derive(Clone, Debug)]
-pub struct Explanation {
-    /// What was asked for, by its name; empty when that means nothing.
-    pub target: String,
-    /// The moment that it describes.
-    pub at: Time,
-    /// What becomes of the request.
-    pub fate: Fate,
-    /// The order is made anew for each request: the next one may have another.
-    pub ranked: bool,
-    /// How each target on the way ranked its members, outermost first.
-    pub steps: Vec<RankingStep>,
-    /// What the random numbers of that were made from.
-    pub seed: u64,
-    /// What budgets say of it; `None` where there are none.
-    pub cost: Option<CostLook>,
-    /// Every upstream of the chain in order.
-    pub lines: Vec<UpstreamExplanation>,
-}
-
-/// What becomes of the request.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Fate {
-    /// It goes to the upstream in this line, at once.
-    Goes(usize),
-    /// The request would wait.
-    Waits {
-        /// Until it looks again; `None`: for something that may be ready at any moment.
-        until: Option<Time>,
-        /// The line of what it waits for.
-        at: usize,
-    },
-    /// The request would be refused.
-    Refused {
-        /// The error code.
-        code: ErrorCode,
-        /// The message.
-        message: String,
-        /// When to retry, if that helps.
-        retry_after: Option<Duration>,
-    },
-}
-
-/// One upstream of the chain.
-#[derive(Clone, Debug)]
-pub struct UpstreamExplanation {
-    /// The upstream.
-    pub upstream: Upstream,
-    /// What that is to the request.
-    pub standing: CandidateStanding,
-    /// Tokens its models hold, when known.
-    pub context_window: Option<u64>,
-    /// How it is asked.
-    pub settings: UpstreamSettings,
-    /// The request would be the probe of its breaker.
-    pub probe: bool,
-    /// It recovers: the share that it takes, and whether this request is within it.
-    pub recovery: Option<(f64, bool)>,
-    /// Its keys in the order in which they would be asked.
-    pub keys: Vec<KeyExplanation>,
-}
-
-/// How an upstream is asked, by what holds for its provider and for the target.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct UpstreamSettings {
-    /// Its dialect.
-    pub dialect: &'static str,
-    /// Where calls carry the key, or what they are let in with.
-    pub auth: &'static str,
-    /// Whether it is asked for responses as they are; `None` where its dialect has them, or has not.
-    pub responses: Option<&'static str>,
-    /// How whole answers are fetched.
-    pub fetch: Fetch,
-    /// What is done where its dialect has no place for something, unless the request says.
-    pub unsupported: Unsupported,
-    /// How a stream that broke off elsewhere is continued there; `None`: not at all.
-    pub rescue: Option<RescueMode>,
-    /// What keeps it from that, or from going on where the answer stopped, whatever the request is.
-    pub rescue_obstacle: Option<RescueObstacle>,
-}
-
-/// What an upstream is to the request.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum CandidateStanding {
-    /// The request goes there.
-    Chosen,
-    /// It would come next.
-    Next,
-    /// It cannot take the attempt.
-    Excluded(Refusal),
-}
-
-/// One key of an upstream.
-#[derive(Clone, Debug)]
-pub struct KeyExplanation {
-    /// The key's id.
-    pub id: KeyId,
-    /// What it is to the request.
-    pub turn: KeyTurn,
-    /// Why no token could be fetched for it, if that is what keeps it out; without credentials.
-    pub detail: Option<Arc<str>>,
-}
-
-/// What a key is to the request.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum KeyTurn {
-    /// It is the first that would take it.
-    First,
-    /// It would take it too.
-    Ready,
-    /// It cannot take the attempt.
-    Excluded(Refusal),
-}
 
 impl Dispatch {
     /// What would become of that request if it came now.
@@ -187,6 +47,7 @@ impl Dispatch {
         // Every request has a few.
         let reserve = question.tokens.unwrap_or(1).saturating_add(output);
         let asked = question.target.as_deref();
+        let now = self.clock.now();
         let seed = question
             .seed
             .unwrap_or_else(|| fastrand::u64(..ranking::JSON_SAFE));
@@ -194,36 +55,15 @@ impl Dispatch {
             Ok(chain) => chain,
             Err(fate) => return Ok(self.nowhere(asked.unwrap_or_default(), fate, seed)),
         };
-        let mut ranked = self.ranking(chain, question, seed);
-        let steps = ranked.ranking.take().unwrap_or_default().steps;
-        let (now, policy) = (self.clock.now(), &self.policy);
-        let (deadline, candidates) = (now + policy.deadline, self.candidates(&ranked.chain));
-        let mut attempts = Attempts::new(*policy, deadline, 0, candidates);
         let prompt = question.tokens.unwrap_or(0).max(u64::from(output > 0));
-        let size = (question.tokens, question.output_tokens);
-        let client = question.client.as_ref().map(|it| Arc::clone(it.name()));
-        let mut cost = self
-            .look_at_cost(client, &ranked, size, &mut attempts)
-            .await;
+        let (policy, deadline) = (&self.policy, now + self.policy.deadline);
+        let (ranked, mut attempts, mut cost) = self.bounded(chain, question, seed, deadline).await;
         let refused = cost.as_mut().and_then(|cost| cost.refused.take());
-        if let Some((code, message, retry_after)) = refused {
-            let fate = Fate::Refused {
-                code,
-                message,
-                retry_after,
-            };
-            return Ok(Explanation {
-                ranked: self.targets.is_ranked(&ranked.chain.target),
-                steps,
-                cost,
-                ..self.nowhere(&ranked.chain.target, fate, seed)
-            });
-        }
         let RankedChain {
             chain,
             ruled_out,
             session,
-            ..
+            ranking,
         } = ranked;
         for (place, unmet) in ruled_out {
             attempts.rule_out(place, Reason::Unmet(unmet));
@@ -247,12 +87,48 @@ impl Dispatch {
                 deadline,
             },
         });
-        Ok(Explanation {
-            steps,
+        let mut explained = Explanation {
+            steps: ranking.unwrap_or_default().steps,
             seed,
             cost,
             ..self.explanation(&chain, &attempts, &planned.await?)
-        })
+        };
+        if let Some((code, message, retry_after)) = refused {
+            explained.fate = Fate::Refused {
+                code,
+                message,
+                retry_after,
+            };
+        }
+        Ok(explained)
+    }
+
+    /// The chain for the request in question, its machine, and what budgets say of it. One of them may send it to another chain.
+    async fn bounded(
+        &self,
+        mut chain: Arc<Chain>,
+        question: &Question,
+        seed: u64,
+        deadline: Time,
+    ) -> (RankedChain, Attempts, Option<CostLook>) {
+        let size = (question.tokens, question.output_tokens);
+        let client = question.client.as_ref().map(|it| Arc::clone(it.name()));
+        let mut steered = Vec::new();
+        loop {
+            let ranked = self.ranking(chain, question, seed);
+            let candidates = self.candidates(&ranked.chain);
+            let mut attempts = Attempts::new(self.policy, deadline, 0, candidates);
+            let mut cost = self
+                .look_at_cost(client.clone(), &ranked, size, &steered, &mut attempts)
+                .await;
+            match cost.as_mut().and_then(|cost| cost.then.take()) {
+                Some((next, number)) => {
+                    steered.push(number);
+                    chain = next;
+                }
+                None => return (ranked, attempts, cost),
+            }
+        }
     }
 
     /// Of a request that is refused before any upstream of its chain is looked at.
@@ -293,18 +169,19 @@ impl Dispatch {
                 dispatch: self,
                 headers: &question.headers,
                 client: question.client.as_deref(),
+                temperature: question.temperature,
                 target: &target,
             },
             model: &target,
-            unix: ranking::unix(self.clock.wall()),
+            unix: question
+                .at
+                .unwrap_or_else(|| ranking::unix(self.clock.wall())),
             session: session.map(|name| session::named(client, &chain.target, name)),
             warm: true,
-            hints: question
-                .hints
-                .as_ref()
-                .filter(|_| self.targets.takes_hints(&chain.target)),
         };
-        self.rank(chain, &asked, seed, false)
+        let hints = question.hints.as_ref();
+        let hints = hints.filter(|_| self.targets.takes_hints(&chain.target));
+        self.rank(chain, &asked, hints, seed, false)
     }
 
     /// The checks before the chain is tried.
@@ -383,6 +260,10 @@ impl Dispatch {
                     None => CandidateStanding::Next,
                 },
                 context_window: candidate.context_window,
+                tags: endpoint.map_or_else(Vec::new, |endpoint| {
+                    let tags = endpoint.tags.of(&candidate.upstream.model).into_iter();
+                    tags.map(str::to_owned).collect()
+                }),
                 settings: UpstreamSettings {
                     rescue,
                     rescue_obstacle,
@@ -391,6 +272,7 @@ impl Dispatch {
                 upstream: candidate.upstream,
                 probe: facts.gate.is_ok_and(|pass| pass.probe),
                 recovery: facts.recovery.map(|it| (it.share, it.admits)),
+                preference: facts.preference.clone(),
                 keys: keys(facts, endpoint),
             }
         });

@@ -89,7 +89,8 @@ impl Dispatch {
             unix: unix(self.clock.wall()),
             ..RequestShape::default()
         };
-        let steps = self.rank(chain, &asked, seed, false).ranking?.steps;
+        let ranked = self.rank(chain, &asked, None, seed, false);
+        let steps = ranked.ranking?.steps;
         steps.into_iter().find(|step| *step.target == *target)
     }
 }

@@ -26,13 +26,11 @@ impl Dispatch {
             return Ok(());
         }
         let found = hints::read(&request.doc).map_err(|error| {
-            Box::new(NotAdmitted {
-                target: chain.target.as_ref().to_owned(),
-                failed: Failed {
-                    param: Some(error.field),
-                    ..failed(request, ErrorCode::InvalidRequest, error.to_string())
-                },
-            })
+            let failed = Failed {
+                param: Some(error.field),
+                ..failed(request, ErrorCode::InvalidRequest, error.to_string())
+            };
+            NotAdmitted::new(chain.target.as_ref().to_owned(), failed)
         })?;
         let Some(mut found) = found else {
             return Ok(());

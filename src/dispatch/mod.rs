@@ -21,6 +21,7 @@ mod details;
 mod drain;
 mod events;
 mod explain;
+mod explanation;
 mod failed;
 mod fetch;
 mod figures;
@@ -62,9 +63,10 @@ pub use answer::{AnswerBody, ProxyResponse};
 pub use budgeting::CostLook;
 pub use cost_watch::CostWatch;
 pub use counting::Counted;
-pub use explain::{
-    CandidateStanding, Explanation, Fate, KeyExplanation, KeyTurn, NoAnswer, Question,
-    UpstreamExplanation, UpstreamSettings,
+pub use explain::NoAnswer;
+pub use explanation::{
+    CandidateStanding, Explanation, Fate, KeyExplanation, KeyTurn, Question, UpstreamExplanation,
+    UpstreamSettings,
 };
 pub use failed::Failed;
 pub use figures::{CurrentFigures, USUAL_PROMPT};

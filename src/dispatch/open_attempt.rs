@@ -36,6 +36,7 @@ impl OpenAttempt {
             asked: lease.asked.min(started),
             waited: lease.waited,
             passed_over: std::mem::take(&mut lease.passed_over),
+            preference: lease.preference.take().map(Box::new),
             ..AttemptRecord::new(lease.upstream().clone(), lease.key.clone(), started)
         };
         Self {

@@ -49,7 +49,8 @@ impl UpstreamFigures for RequestFigures<'_> {
         let (sheet, _) = self.dispatch.prices.sheet_of(upstream)?;
         let (tree, asked) = (&self.dispatch.tree, self.asked);
         let output = tree.expected_output(upstream, asked.output_tokens);
-        let at = self.dispatch.clock.wall();
+        let since = Duration::from_secs(u64::try_from(asked.unix).unwrap_or(0));
+        let at = SystemTime::UNIX_EPOCH.checked_add(since)?;
         expected_cost(&sheet, asked.prompt_tokens, output, at)
     }
 
@@ -65,6 +66,16 @@ impl UpstreamFigures for RequestFigures<'_> {
         let (averages, decay) = self.dispatch.tree.averages(upstream)?;
         let average = averages.of(signal, self.asked.stream)?;
         Some(average.read(self.dispatch.clock.now(), decay))
+    }
+
+    fn first_token(&self, upstream: &Upstream) -> Option<Duration> {
+        let (averages, decay) = self.dispatch.tree.averages(upstream)?;
+        Some(averages.stream?.read(self.dispatch.clock.now(), decay))
+    }
+
+    fn tags(&self, upstream: &Upstream) -> Vec<&str> {
+        let endpoint = self.dispatch.endpoints.get(&upstream.provider);
+        endpoint.map_or_else(Vec::new, |endpoint| endpoint.tags.of(&upstream.model))
     }
 
     fn used(&self, upstream: &Upstream) -> Option<f64> {
@@ -214,16 +225,16 @@ impl Dispatch {
             unix: unix(self.clock.wall()),
             session,
             warm: session.is_none_or(|session| self.routing.heard_of(session, ttl, now)),
-            hints,
         };
-        self.rank(chain, &asked, fastrand::u64(..JSON_SAFE), true)
+        self.rank(chain, &asked, hints, fastrand::u64(..JSON_SAFE), true)
     }
 
-    /// The order for a request like that. `takes_turns` is false when none comes.
+    /// The order for a request like that, as its own hints narrow it. `takes_turns` is false when none comes.
     pub(super) fn rank(
         &self,
         chain: Arc<Chain>,
         asked: &RequestShape<'_>,
+        hints: Option<&Hints>,
         seed: u64,
         takes_turns: bool,
     ) -> RankedChain {
@@ -251,7 +262,7 @@ impl Dispatch {
                 }
             }
         }
-        if let Some(hints) = asked.hints {
+        if let Some(hints) = hints {
             let (narrowed, step) = narrowed(ranked, hints, &figures);
             steps.push(step);
             ranked = narrowed;

@@ -22,6 +22,7 @@ use crate::domain::outcome::Failure;
 use crate::domain::profile::Fetch;
 use crate::domain::rescue::Prefill;
 use crate::domain::secret::ApiKey;
+use crate::domain::tags::ProviderTags;
 use crate::domain::time::Time;
 use crate::domain::trace::TraceContext;
 use crate::domain::unmet::KnownCapabilities;
@@ -85,6 +86,8 @@ pub struct Endpoint {
     pub data_policy: DataPolicy,
     /// What is known of what its models can do.
     pub capabilities: KnownCapabilities,
+    /// What expressions may ask for.
+    pub tags: ProviderTags,
 }
 
 /// How an upstream is asked to go on from the beginning of an answer.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::domain::chain::{Chain, Targets};
 use crate::domain::hash_map::HashMap;
 use crate::domain::ids::{ProviderName, Upstream};
+use crate::domain::policy::Needs;
 use crate::domain::rotation::KeyRotation;
 use crate::domain::time::Time;
 
@@ -53,7 +54,10 @@ impl RoutingState {
             },
             turns: all.iter().map(|_| AtomicU64::new(0)).collect(),
             reads_features: knows
-                || whens.any(|when| when.has.each().next().is_some() || when.custom.is_some()),
+                || whens.any(|when| when.has.each().next().is_some() || when.custom.is_some())
+                || all
+                    .iter()
+                    .any(|target| matches!(target.policy.needs(), Needs::Expression(_))),
             keyed: Vec::new(),
         }
     }

@@ -1,6 +1,5 @@
 //! What a request is like, as far as that decides where it goes. Read once for all dialects. No I/O, no clock, no logging.
 
-use super::hints::Hints;
 use super::money::Pico;
 use super::unmet::Features;
 
@@ -58,8 +57,6 @@ pub struct RequestShape<'a> {
     pub session: Option<u64>,
     /// Whether that was heard of lately, so that its prompt may be in a cache.
     pub warm: bool,
-    /// How it narrows the choice itself.
-    pub hints: Option<&'a Hints>,
 }
 
 impl Default for RequestShape<'_> {
@@ -78,7 +75,6 @@ impl Default for RequestShape<'_> {
             unix: 0,
             session: None,
             warm: true,
-            hints: None,
         }
     }
 }

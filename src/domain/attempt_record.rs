@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::cost::{Cost, CostKind};
 use super::dropped::Dropped;
 use super::ids::{KeyId, Upstream};
+use super::key_preference::KeyPreference;
 use super::money::Pico;
 use super::outcome::Class;
 use super::refusal::Refusal;
@@ -126,6 +127,8 @@ pub struct AttemptRecord {
     pub waited: bool,
     /// The candidates of its chain before this one that could not take it, by place, and why.
     pub passed_over: Vec<(usize, Refusal)>,
+    /// The key that its conversation belongs to, where its provider keeps it at one.
+    pub preference: Option<Box<KeyPreference>>,
     /// When the head of the answer was there.
     pub first_byte: Option<Time>,
     /// When the first content of a streamed answer was there.
@@ -172,6 +175,7 @@ impl AttemptRecord {
             asked: started,
             waited: false,
             passed_over: Vec::new(),
+            preference: None,
             first_byte: None,
             first_token: None,
             detail: None,

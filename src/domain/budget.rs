@@ -12,12 +12,14 @@ mod spend;
 mod standing;
 #[cfg(test)]
 mod tests;
+mod verdict;
 
-pub use ledger::{
-    AdmittedCost, BudgetView, CandidateCost, Closed, Ledger, Mark, Refused, SpendVerdict,
-};
+pub use ledger::{BudgetView, Ledger, Mark};
 pub use meter::{PersistedMeter, Ticket};
 pub use period::Period;
 pub use policy::{BudgetPolicy, BudgetScope, Mode, Payer, Spender, UnpricedSpend};
 pub use spend::{KEPT_DAYS, MOST_ROWS, SpendBy, SpendKey, SpendLedger, SpendSum};
 pub use standing::BudgetStanding;
+pub use verdict::{
+    AdmittedCost, CandidateCost, Closed, Refused, RefusedCost, SpendInquiry, SpendVerdict,
+};

@@ -9,6 +9,8 @@ mod build;
 mod discovered;
 mod expand;
 mod inline;
+mod matching;
+mod name_match;
 
 use crate::domain::hash_map::HashMap;
 use std::sync::Arc;
@@ -22,6 +24,7 @@ use super::target::{Forest, Inquiry};
 use super::when::When;
 
 pub use super::target::{Chain, RankedChain};
+pub use name_match::NameMatch;
 
 /// One provider, as far as targets are concerned.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -94,6 +97,8 @@ pub struct MemberEntry {
     pub priority: u32,
     /// When it is asked at all.
     pub when: Option<Arc<When>>,
+    /// What expressions may ask for.
+    pub tags: Vec<Arc<str>>,
 }
 
 /// The tier of a member that names none.
@@ -106,6 +111,7 @@ impl<S: Into<String>> From<S> for MemberEntry {
             weight: 1,
             priority: PRIORITY,
             when: None,
+            tags: Vec::new(),
         }
     }
 }
@@ -243,6 +249,8 @@ pub struct Targets {
     forest: Forest,
     /// The virtual providers whose requests may narrow the choice.
     hinted: Vec<Arc<str>>,
+    /// What a name means that nothing is called.
+    matching: NameMatch,
 }
 
 impl Targets {
@@ -281,7 +289,8 @@ impl Targets {
     }
 
     /// What `model` means: an exact provider or virtual provider; else `provider:model`, split at the first
-    /// colon; else a model id that exactly one provider lists. Several with commas between them are an ordered chain.
+    /// colon; else a model id that exactly one provider lists; else, where that is turned on, every listed model whose id
+    /// contains it. Several with commas between them are an ordered chain.
     /// Without a model the default target.
     ///
     /// # Errors
@@ -389,6 +398,9 @@ impl Targets {
                     upstreams: vec![upstream],
                 }));
             }
+        }
+        if let Some(chain) = self.by_part(name) {
+            return Ok(chain);
         }
         Err(ResolveError::UnknownTarget {
             name: name.to_owned(),

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::attempts::Cause;
 use super::ids::KeyId;
+use super::key_preference::KeyPreference;
 use super::provider_state::Pass;
 use super::ramp::Recovery;
 use super::refusal::{Reason, Refusal};
@@ -180,6 +181,8 @@ pub struct CandidateFacts {
     pub not_offered: Option<Time>,
     /// While it recovers from an open breaker.
     pub recovery: Option<Recovery>,
+    /// The key that the request's conversation belongs to, where its provider keeps it at one.
+    pub preference: Option<KeyPreference>,
     /// Its keys in the order in which they would be asked, and why each would refuse.
     pub keys: Vec<(KeyId, Option<Refusal>)>,
 }
@@ -315,6 +318,7 @@ mod tests {
             gate: gate.map(|()| Pass { probe: false }),
             not_offered: None,
             recovery: None,
+            preference: None,
             keys: vec![(id, key)],
         }
     }

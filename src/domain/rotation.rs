@@ -50,9 +50,18 @@ pub struct KeyConversation<'a> {
 }
 
 impl KeyConversation<'_> {
+    /// The turn of the conversation's own key, and whether that, or its account, has its share of the requests in flight
+    /// already, so that another one comes first. `None` without keys.
+    pub fn home(&self, in_flight: impl Fn(usize) -> u32) -> Option<(usize, bool)> {
+        let (order, home) = self.order(in_flight);
+        let home = home?;
+        Some((home, order.first() != Some(&home)))
+    }
+
     /// All turns in the conversation's order: its account first, and in each account its key first. An account, or a key
-    /// in it, that has more than its share of the requests in flight comes after those that have not.
-    fn order(&self, in_flight: impl Fn(usize) -> u32) -> Vec<usize> {
+    /// in it, that has more than its share of the requests in flight comes after those that have not. Also the turn that
+    /// would come first if nothing were in flight.
+    fn order(&self, in_flight: impl Fn(usize) -> u32) -> (Vec<usize>, Option<usize>) {
         let home = |turn: &usize| self.homes.get(*turn);
         let mut turns: Vec<usize> = (0..self.homes.len()).collect();
         turns.sort_by_key(|turn| home(turn).map(|home| home.account));
@@ -69,22 +78,26 @@ impl KeyConversation<'_> {
                 .map(|turn| in_flight(*turn))
                 .fold(0, u32::saturating_add),
         });
-        let accounts_in_order =
-            session_affinity::order(self.session, &seats.collect::<Vec<_>>(), BOUND);
+        let seats: Vec<Seat> = seats.collect();
+        let (accounts_in_order, home_account) =
+            session_affinity::order_and_home(self.session, &seats, BOUND);
         let mut order = Vec::with_capacity(turns.len());
-        for turns in accounts_in_order
-            .into_iter()
-            .filter_map(|at| accounts.get(at))
-        {
+        let mut home_turn = None;
+        let in_order = accounts_in_order.into_iter();
+        for (at, turns) in in_order.filter_map(|at| Some((at, accounts.get(at)?))) {
             let seats = turns.iter().map(|turn| Seat {
                 name: home(turn).map_or(0, |home| home.key),
                 weight: 1,
                 load: in_flight(*turn),
             });
-            let places = session_affinity::order(self.session, &seats.collect::<Vec<_>>(), BOUND);
+            let seats: Vec<Seat> = seats.collect();
+            let (places, home) = session_affinity::order_and_home(self.session, &seats, BOUND);
+            if home_account == Some(at) {
+                home_turn = home.and_then(|at| turns.get(at).copied());
+            }
             order.extend(places.into_iter().filter_map(|at| turns.get(at).copied()));
         }
-        order
+        (order, home_turn)
     }
 }
 
@@ -164,7 +177,7 @@ impl Rotation {
         let mut usable = |index: &usize| Some(*index) != avoid && ready(*index);
         let conversation = conversation.filter(|_| self.kind == KeyRotation::Affinity);
         if let Some(conversation) = conversation {
-            let order = conversation.order(in_flight).into_iter();
+            let order = conversation.order(in_flight).0.into_iter();
             let chosen = order.filter(|index| *index < count).find(&mut usable);
             return chosen.or_else(|| avoid.filter(|index| *index < count && ready(*index)));
         }
@@ -296,6 +309,21 @@ mod tests {
             account[0] <= 10 && account[1] <= 10 && account[2] <= 5,
             "{loads:?}"
         );
+    }
+
+    #[test]
+    fn a_conversation_knows_its_key_while_that_is_over_its_bound() {
+        let homes = homes();
+        for session in 0..200u64 {
+            let conversation = KeyConversation {
+                session,
+                homes: &homes,
+            };
+            let home = home_of(session, [0; 5], &[]);
+            assert_eq!(conversation.home(|_| 0), Some((home, false)));
+            let busy = |turn: usize| if turn == home { 9 } else { 0 };
+            assert_eq!(conversation.home(busy), Some((home, true)));
+        }
     }
 
     #[test]

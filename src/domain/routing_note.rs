@@ -37,6 +37,8 @@ pub struct BudgetNote {
     pub tightest: Option<BudgetStanding>,
     /// The budget, in words, that was used up, so that the request went to another target than the one that it asked for.
     pub steered_by: Option<String>,
+    /// The budget that refused it, as it stood; what was left out of the chain then is all of it.
+    pub refused_by: Option<BudgetStanding>,
 }
 
 /// What became of a conversation's request.
@@ -81,6 +83,12 @@ impl RoutingNote {
                 budget,
             })
         })
+    }
+
+    /// Whether a budget refused it.
+    pub fn is_refused(&self) -> bool {
+        let budget = self.budget.as_ref();
+        budget.is_some_and(|budget| budget.refused_by.is_some())
     }
 
     /// How its targets ranked their members.

@@ -73,6 +73,8 @@ pub struct Member {
     pub priority: u32,
     /// When it is asked at all.
     pub when: Option<Arc<When>>,
+    /// Its tags besides those of its upstreams.
+    pub tags: Vec<Arc<str>>,
     /// All of its upstreams, in configured order.
     pub chain: Arc<Chain>,
     /// Its place in the [`Forest`], when its own order depends on the request.
@@ -378,6 +380,13 @@ impl Member {
                 });
                 facts.score = scores.reduce(f64::max).unwrap_or(0.0);
             }
+            Needs::Expression(by) => {
+                let scores = able().filter_map(|upstream| {
+                    let upstreams = std::slice::from_ref(upstream);
+                    by.of(inquiry.asked, &self.look_at(upstreams, figures))
+                });
+                facts.score = scores.reduce(f64::max).unwrap_or(f64::NAN);
+            }
         }
         facts
     }
@@ -391,9 +400,19 @@ impl Member {
     }
 
     fn look<'a>(&'a self, figures: &'a dyn UpstreamFigures) -> MemberLook<'a> {
+        self.look_at(&self.chain.upstreams, figures)
+    }
+
+    /// The same with some of its upstreams only.
+    fn look_at<'a>(
+        &'a self,
+        upstreams: &'a [Upstream],
+        figures: &'a dyn UpstreamFigures,
+    ) -> MemberLook<'a> {
         MemberLook {
             name: &self.name,
-            upstreams: &self.chain.upstreams,
+            tags: &self.tags,
+            upstreams,
             figures,
         }
     }

@@ -138,11 +138,18 @@ pub enum Unmet {
     Unpriced,
     /// Its score is not above 0.
     Score,
+    /// The expression that makes scores gives it none.
+    ScoreFailed,
     /// The request itself leaves it out.
     Hint(HintField),
 }
 
 impl Unmet {
+    /// Whether an expression has failed.
+    pub const fn is_failed_expression(self) -> bool {
+        matches!(self, Self::CelFailed | Self::ScoreFailed)
+    }
+
     /// Whether it gives way where no upstream would be left: a request can be served without reasoning, or with a shorter
     /// answer, and its caller is told.
     pub const fn gives_way(self) -> bool {
@@ -169,6 +176,7 @@ impl Unmet {
             Self::Output => "lacks_output",
             Self::Unpriced => "unpriced",
             Self::Score => "score",
+            Self::ScoreFailed => "score_failed",
             Self::Hint(field) => field.reason(),
         }
     }
@@ -193,6 +201,7 @@ impl Unmet {
             Self::Output => "the model answers at less length than is asked for",
             Self::Unpriced => "its price is not known",
             Self::Score => "its score is not above 0",
+            Self::ScoreFailed => "the expression gives it no score (policy.cel)",
             Self::Hint(field) => field.words(),
         }
     }

@@ -33,6 +33,8 @@ pub trait ConditionSubject {
     fn in_flight(&self) -> u32;
     /// The used share of its tightest limit.
     fn used_share(&self) -> Option<f64>;
+    /// Its own tags, and those that all of its upstreams have; each once.
+    fn tags(&self) -> Vec<&str>;
 }
 
 /// A condition in a language of its own.
@@ -180,6 +182,10 @@ mod tests {
 
         fn used_share(&self) -> Option<f64> {
             None
+        }
+
+        fn tags(&self) -> Vec<&str> {
+            Vec::new()
         }
     }
 

@@ -5,8 +5,9 @@ use std::io;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// The form of the file; another one is not read.
 const VERSION: u32 = 1;
@@ -25,7 +26,16 @@ pub struct SavedList {
     /// What the server calls this version of it.
     pub etag: Option<String>,
     /// Its pages.
-    pub pages: Vec<String>,
+    #[serde(serialize_with = "all", deserialize_with = "shared")]
+    pub pages: Arc<[String]>,
+}
+
+fn all<S: Serializer>(pages: &Arc<[String]>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(pages.iter())
+}
+
+fn shared<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<[String]>, D::Error> {
+    Vec::deserialize(deserializer).map(Arc::from)
 }
 
 #[derive(Serialize, Deserialize)]
@@ -58,10 +68,10 @@ pub fn read(path: &Path) -> io::Result<Vec<SavedList>> {
 ///
 /// # Errors
 /// The file cannot be written.
-pub fn write(path: &Path, lists: Vec<SavedList>) -> io::Result<()> {
+pub fn write(path: &Path, lists: &[SavedList]) -> io::Result<()> {
     let kept = SavedLists {
         version: VERSION,
-        lists,
+        lists: lists.to_vec(),
     };
     let text = serde_json::to_vec(&kept).map_err(io::Error::other)?;
     let mut name = path.as_os_str().to_owned();
@@ -91,9 +101,9 @@ mod tests {
             own: true,
             read_at: 7,
             etag: None,
-            pages: vec!["{}".to_owned()],
+            pages: Arc::new(["{}".to_owned()]),
         };
-        write(&path, vec![list.clone()]).unwrap();
+        write(&path, std::slice::from_ref(&list)).unwrap();
         assert_eq!(read(&path).unwrap(), [list]);
         fs::write(&path, r#"{"version": 2, "lists": []}"#).unwrap();
         assert!(read(&path).is_err());

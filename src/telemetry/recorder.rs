@@ -1,7 +1,9 @@
 //! Takes the record of every request when it has ended, once. Log lines, metrics, spans and pages
 //! are made from it here, so that all of them agree.
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::history::History;
 use super::metrics::Metrics;
@@ -10,6 +12,8 @@ use super::request_line;
 use super::request_record::RequestRecord;
 use super::totals::Totals;
 use super::traces::Traces;
+use crate::domain::gcra::Gcra;
+use crate::domain::time::Time;
 use crate::wire::content::RequestContent;
 
 /// Records the requests of a process.
@@ -22,7 +26,13 @@ pub struct Recorder {
     /// Whether callers' traces are listened to.
     propagates: bool,
     metrics: Option<Metrics>,
+    /// Until when the stories of requests that budgets refused are paid for, in nanoseconds.
+    refused: AtomicU64,
 }
+
+/// The stories of requests that a budget refused that are kept in a minute: a client that goes on asking does not displace
+/// all others.
+const REFUSED: Gcra = Gcra::per_minute(NonZeroU64::new(12).unwrap());
 
 impl Recorder {
     /// Keeps this many of the latest requests.
@@ -32,6 +42,7 @@ impl Recorder {
             history: History::default(),
             totals: Totals::default(),
             metrics: None,
+            refused: AtomicU64::new(0),
             traces: None,
             propagates: true,
         }
@@ -76,7 +87,7 @@ impl Recorder {
     }
 
     /// Records a request that was refused on arrival: it is not kept among the latest requests, so that a flood of them
-    /// does not displace the others. Its trace is sent only if it was sampled.
+    /// does not displace the others; of those that a budget refused some are. Its trace is sent only if it was sampled.
     pub fn turned_away(&self, record: RequestRecord) {
         request_line::emit(&record);
         self.history.ended(&record);
@@ -85,11 +96,23 @@ impl Recorder {
         }
         let sampled = record.trace.as_ref().is_some_and(|trace| trace.sampled);
         let traces = self.traces.as_ref().filter(|_| sampled);
-        if let Some((traces, why)) =
-            traces.and_then(|traces| Some((traces, traces.reason(&record)?)))
-        {
-            traces.send(Arc::new(NumberedRequest { number: 0, record }), why, None);
+        let sent = traces.and_then(|traces| Some((traces, traces.reason(&record)?)));
+        let record = match record.is_refused_by_budget() && self.keeps_refused(record.ended) {
+            true => self.recent.push(record),
+            false => Arc::new(NumberedRequest { number: 0, record }),
+        };
+        if let Some((traces, why)) = sent {
+            traces.send(record, why, None);
         }
+    }
+
+    /// Whether there is room for the story of one more that a budget refused.
+    fn keeps_refused(&self, now: Time) -> bool {
+        let taken = self.refused.fetch_update(Relaxed, Relaxed, |paid| {
+            let next = REFUSED.take(Time::from_nanos(paid), now, 1).ok()?;
+            Some(next.as_nanos())
+        });
+        taken.is_ok()
     }
 
     /// The last quarter of an hour as numbers.

@@ -16,7 +16,6 @@ use crate::domain::rescue::RescueNote;
 use crate::domain::routing_note::{AffinityOutcome, RoutingNote};
 use crate::domain::time::Time;
 use crate::domain::trace::TraceContext;
-use crate::domain::unmet::Unmet;
 use crate::domain::usage::Usage;
 
 /// One request, from arrival to end.
@@ -68,9 +67,15 @@ impl RequestRecord {
         self.ended.since(self.started)
     }
 
-    /// Whether the request was admitted: it was not refused for its target or its client.
+    /// Whether the request was admitted: it was not refused for its target, its client or a budget.
     pub fn is_admitted(&self) -> bool {
-        self.chain.is_some()
+        self.chain.is_some() && !self.is_refused_by_budget()
+    }
+
+    /// Whether a budget refused it, before anything was sent.
+    pub fn is_refused_by_budget(&self) -> bool {
+        let note = self.routing.as_ref();
+        note.is_some_and(|note| note.is_refused())
     }
 
     /// Whether we failed it: an error of ours went back that is not the caller's own doing, or an answer was cut.
@@ -102,7 +107,9 @@ impl RequestRecord {
         let reasons = note
             .flat_map(|note| &note.left_out)
             .map(|(_, reason)| reason);
-        let failed = reasons.filter(|reason| **reason == Reason::Unmet(Unmet::CelFailed));
+        let failed = reasons.filter(
+            |reason| matches!(reason, Reason::Unmet(unmet) if unmet.is_failed_expression()),
+        );
         failed.fold(0, |count, _| count + 1)
     }
 

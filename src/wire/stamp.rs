@@ -1,6 +1,6 @@
 //! Moments for people and machines: RFC 3339 in UTC, to the millisecond.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 const DAY: u64 = 86_400;
 
@@ -27,10 +27,15 @@ pub fn rfc3339(moment: SystemTime) -> String {
     )
 }
 
+/// The same of seconds since 1970, to the second: `2026-11-21T09:36:27Z`.
+pub fn rfc3339_of(unix: u64) -> String {
+    let moment = UNIX_EPOCH.checked_add(Duration::from_secs(unix));
+    let text = rfc3339(moment.unwrap_or(UNIX_EPOCH));
+    text.replace(".000Z", "Z")
+}
+
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use proptest::prelude::*;
 
     use super::*;

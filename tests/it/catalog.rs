@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::support::gateway::Place;
+use crate::support::gateway::{Place, filled, run};
 use crate::support::temp::TempDir;
 use crate::support::{At, Behaviour, Gateway, Match, ScriptedUpstream, chat, ms, until};
 
@@ -181,4 +181,174 @@ llm:
     let before = b.count();
     assert_eq!(ask("token-of-some-00000002").await.status, 403);
     assert_eq!(b.count(), before);
+}
+
+#[tokio::test]
+async fn a_part_of_an_id_is_a_chain_of_all_that_contain_it() {
+    let a = ScriptedUpstream::playing([Behaviour::fails(500)]).await;
+    let b = ScriptedUpstream::playing([Behaviour::says("b")]).await;
+    let yaml = "
+llm:
+  match: substring
+  providers:
+    - {name: a, base_url: <a>, api_key: k1, models: [qwen, llama-4]}
+    - {name: b, base_url: <b>, api_key: k2, models: [llama-3]}
+";
+    let gateway = Gateway::start(yaml, &[("a", &a), ("b", &b)]).await;
+    let answer = gateway.chat("llama").send().await;
+    assert_eq!(answer.header("x-pointsman-upstream"), "b:llama-3");
+    assert_eq!(a.models().last().map(String::as_str), Some("llama-4"));
+    let answer = gateway.chat("nothing, qwen").send().await;
+    assert_eq!(answer.status, 404, "{}", answer.text());
+    let before = a.count();
+    let answer = gateway.chat("llama-3").send().await;
+    assert_eq!(
+        (answer.status, a.count()),
+        (200, before),
+        "{}",
+        answer.text()
+    );
+}
+
+#[tokio::test]
+async fn another_key_asks_for_lists_and_those_that_came_stay_kept() {
+    let a = ScriptedUpstream::playing([Behaviour::says("ok")]).await;
+    let b = ScriptedUpstream::playing([Behaviour::says("ok")]).await;
+    a.on(models(), [list(&["one"]), list(&["one", "newer"])]);
+    b.on(models(), [list(&["two"])]);
+    let yaml = "
+catalog: {state: lists.json}
+llm:
+  providers:
+    - {name: a, base_url: <a>, api_key: k1, discover: {ttl: 1s}}
+    - {name: b, base_url: <b>, api_key: k2, discover: {ttl: 1h}}
+";
+    let places: [(&str, &dyn Place); 2] = [("a", &a), ("b", &b)];
+    let dir = TempDir::new();
+    dir.write("gateway.yaml", &filled(yaml, &places));
+    let file = dir.path().join("gateway.yaml");
+    let kept = dir.path().join("lists.json");
+    let gateway = Gateway::start_in(dir, &["--config", "gateway.yaml"], &[]).await;
+    lists(&gateway, "a:one").await;
+    lists(&gateway, "b:two").await;
+    a.on(models().and_key("k9"), [list(&["one", "of-k9"])]);
+    std::fs::write(file, filled(&yaml.replace("k1", "k9"), &places)).unwrap();
+    gateway.signal("HUP");
+    lists(&gateway, "a:of-k9").await;
+    until("the file", async || {
+        std::fs::read_to_string(&kept).is_ok_and(|text| text.contains("of-k9"))
+    })
+    .await;
+    let text = std::fs::read_to_string(&kept).unwrap();
+    assert!(text.contains("two"), "{text}");
+}
+
+#[tokio::test]
+async fn three_pages_of_a_list_are_read() {
+    let a = ScriptedUpstream::start().await;
+    let page = |at: usize| {
+        let body = format!(r#"{{"data":[{{"id":"m{at}"}}],"has_more":true,"last_id":"m{at}"}}"#);
+        Behaviour::json(200, &body)
+    };
+    a.on(Match::any(), (1..=9).map(page));
+    let yaml = "
+llm:
+  providers:
+    - {name: anthropic, base_url: <a>, api_key: k1, discover: {ttl: 1h}}
+";
+    let gateway = Gateway::start(yaml, &[("a", &a)]).await;
+    lists(&gateway, "anthropic:m3").await;
+    gateway.logged("more than 3 pages").await;
+    let paths: Vec<String> = a.requests().into_iter().map(|read| read.path).collect();
+    assert_eq!(
+        paths,
+        [
+            "/v1/models?limit=1000",
+            "/v1/models?limit=1000&after_id=m1",
+            "/v1/models?limit=1000&after_id=m2"
+        ]
+    );
+}
+
+const TOLD: &str = "
+catalog:
+  sources: [{file: index.json}, {file: map.json, format: litellm}]
+  required: [groq, openrouter]
+llm:
+  providers:
+    - {name: groq, base_url: <a>, api_key: k1, discover: true}
+    - {name: openrouter, base_url: <b>, api_key: k2}
+";
+
+#[tokio::test]
+async fn the_command_lists_models_and_says_why_others_are_not_offered() {
+    let a = ScriptedUpstream::start().await;
+    let b = ScriptedUpstream::start().await;
+    let own =
+        r#"{"data":[{"id":"g","context_window":131072},{"id":"other","context_window":8192}]}"#;
+    a.on(models(), [Behaviour::json(200, own)]);
+    let dir = TempDir::new();
+    let places: [(&str, &dyn Place); 2] = [("a", &a), ("b", &b)];
+    dir.write("pointsman.yaml", &filled(TOLD, &places));
+    dir.write(
+        "index.json",
+        r#"{"models": [{"canonical": "zeta", "providers": {"groq": {"model": "g"}, "openrouter": {"model": "o:free"}}},
+            {"canonical": "zz", "providers": {"groq": {"model": "g2"}}}]}"#,
+    );
+    dir.write(
+        "map.json",
+        r#"{"groq/g": {"litellm_provider": "groq", "input_cost_per_token": 1e-6, "output_cost_per_token": 2e-6,
+            "supports_function_calling": true, "input_cost_per_pixel": 1e-9}}"#,
+    );
+    let told = async |arguments: &[&str]| {
+        let output = run(dir.path(), &[&["models"], arguments].concat(), &[]).await;
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let table = told(&["--has", "tools"]).await;
+    let lines: Vec<Vec<&str>> = table
+        .lines()
+        .map(|line| line.split_whitespace().collect())
+        .collect();
+    assert_eq!(lines.len(), 2, "{table}");
+    assert_eq!(
+        lines[1][..8],
+        ["groq", "g", "131072", "-", "1", "2", "-", "tools"],
+        "{table}"
+    );
+    let table = told(&["--limit", "1"]).await;
+    assert!(table.contains("more: --full"), "{table}");
+    let free: Value = serde_json::from_str(&told(&["--free", "--json"]).await).unwrap();
+    assert_eq!(free["models"][0]["model"], "o:free", "{free}");
+    assert_eq!(free["models"].as_array().unwrap().len(), 1);
+    let whole = told(&["--full", "--provider", "groq"]).await;
+    assert!(
+        whole.contains("context_window 131072  groq /models"),
+        "{whole}"
+    );
+    assert!(whole.contains("input 1  map.json"), "{whole}");
+    let before = a.count();
+    let debug: Value =
+        serde_json::from_str(&told(&["--debug", "--json", "--offline"]).await).unwrap();
+    assert_eq!(a.count(), before, "nothing is fetched");
+    let debug = &debug["debug"];
+    assert_eq!(debug["common"], serde_json::json!(["zeta"]), "{debug}");
+    assert_eq!(debug["coverage"][1]["type"], "openrouter");
+    assert_eq!(debug["coverage"][0]["models"], 2);
+    assert!(debug["left_out"][0].as_str().unwrap().contains("`zz`"));
+    assert_eq!(debug["lists"][1]["lost_prices"]["input_cost_per_pixel"], 1);
+    assert!(!debug.to_string().contains("k1"), "{debug}");
+    let text = told(&["--debug"]).await;
+    for part in [
+        "required    groq, openrouter",
+        "zz",
+        "common: zeta",
+        "no place for input_cost_per_pixel (1)",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    for wrong in [["--has", "wings"], ["--provider", "nobody"]] {
+        let output = run(dir.path(), &[&["models"], &wrong[..]].concat(), &[]).await;
+        assert_eq!(output.status.code(), Some(64), "{output:?}");
+    }
 }

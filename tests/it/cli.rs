@@ -31,6 +31,7 @@ async fn version_and_help_are_printed() {
         &["check", "--help"],
         &["health", "--help"],
         &["explain", "--help"],
+        &["models", "--help"],
         &["top", "--help"],
     ] {
         let (code, text) = both(run(dir.path(), arguments, &[]).await);

@@ -50,6 +50,9 @@ async fn every_configuration_is_valid() {
         name == "pointsman.yaml" || name == "pointsman.toml"
     }));
     assert!(files.len() > 8, "{files:?}");
+    if !cfg!(feature = "cel") {
+        files.retain(|path| !path.ends_with("expressions.yaml"));
+    }
     for path in files {
         problems.extend(check(&path, &[]).await.err());
     }

@@ -130,3 +130,32 @@ async fn whatever_is_not_a_healthy_answer_is_told_apart() {
     let (code, text) = told(run(dir.path(), &["health"], &any).await);
     assert!(code == Some(1) && text.contains("--address"), "{text}");
 }
+
+#[tokio::test]
+async fn the_root_says_what_this_is_to_anyone() {
+    let yaml = "
+clients: [{name: all, token: token-of-everyone-0001}]
+llm:
+  providers:
+    - {name: a, base_url: http://127.0.0.1:9/v1, model: m, api_key: k1}
+";
+    for yaml in [yaml, ONE] {
+        let gateway = Gateway::start(yaml, &[]).await;
+        let call = gateway.get("/").header("host", "lb.internal.example");
+        let answer = call.send().await;
+        let told = answer.json();
+        assert_eq!((answer.status, told["status"].as_str()), (200, Some("ok")));
+        assert_eq!(told["name"], "pointsman");
+        assert_eq!(told["version"], env!("CARGO_PKG_VERSION"));
+        assert!(!answer.header("x-request-id").is_empty());
+        let linked = told["links"]["health"].as_str().unwrap();
+        assert_eq!(gateway.get(linked).send().await.status, 200);
+        let head = gateway.exchange(b"HEAD / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+        let head = String::from_utf8(head.await).unwrap();
+        assert!(
+            head.starts_with("HTTP/1.1 200") && head.ends_with("\r\n\r\n"),
+            "{head}"
+        );
+        assert_eq!(gateway.post("/", "{}").send().await.status, 405);
+    }
+}

@@ -99,3 +99,19 @@ async fn a_name_that_means_what_is_listed_is_found_under_that_name() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_price_of_the_configuration_is_told_without_any_list() {
+    let a = ScriptedUpstream::start().await;
+    let yaml = "
+llm:
+  providers:
+    - {name: a, base_url: <a>, model: m, api_key: k1, context_window: 8192, prices: {m: {input: 0.9, output: 2}}}
+";
+    let gateway = Gateway::start(yaml, &[("a", &a)]).await;
+    let entry = gateway.get("/v1/models/a:m").send().await.json();
+    assert_eq!(entry["pricing"]["input"], "0.9", "{entry}");
+    assert_eq!(entry["pricing"]["completion"], "0.000002");
+    assert_eq!(entry["context_window"], 8192);
+    assert_eq!(entry["source"]["pricing"]["name"], "configuration");
+}

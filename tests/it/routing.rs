@@ -1,6 +1,7 @@
 //! Where requests go by policy, condition, capability and conversation: what callers and operators see of it.
 
 mod examples;
+mod explained;
 #[cfg(feature = "cel")]
 mod expressions;
 mod stories;

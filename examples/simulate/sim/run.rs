@@ -366,6 +366,7 @@ pub fn dispatch(
             base_priority: 1.0,
             data_policy: Default::default(),
             capabilities: Default::default(),
+            tags: Default::default(),
             prefill: maker.prefill.map(|form| Continuation {
                 form,
                 transport: None,

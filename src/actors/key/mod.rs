@@ -319,6 +319,7 @@ impl KeyActor {
                 .is_some_and(|parked_at| now > parked_at),
             asked: now,
             passed_over: std::mem::take(&mut route.walk.traversal.declined),
+            preference: route.walk.visit.preference.take(),
             trial: record.probe.is_some() || core.state.is_trial(record.id),
             record,
             port: Arc::clone(&self.port),

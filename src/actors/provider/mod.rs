@@ -27,6 +27,7 @@ use super::status::ProviderStatus;
 use crate::domain::dialect::Operation;
 use crate::domain::hash_map::HashMap;
 use crate::domain::ids::{ModelName, ProviderName, Upstream};
+use crate::domain::key_preference::KeyPreference;
 use crate::domain::latency::LatencyStats;
 use crate::domain::provider_state::{Pass, ProviderState};
 use crate::domain::refusal::{Reason, Refusal};
@@ -331,6 +332,7 @@ impl ProviderActor {
             let Some(seat) = core.ring.seat(place) else {
                 return;
             };
+            route.walk.visit.preference = preference(&core.ring, &route, &upstream, now);
             match seat.handle.send(KeyMessage::Offer(route)) {
                 Ok(()) => return,
                 Err(KeyMessage::Offer(back)) => {
@@ -441,4 +443,32 @@ impl ProviderActor {
         let provider = self.id.clone();
         drop(self.router.send(RouterMessage::Ready { provider, slots }));
     }
+}
+
+/// The key that the route's conversation belongs to, and why it is not to be had.
+fn preference(
+    ring: &KeyRing,
+    route: &RouteRequest,
+    upstream: &Upstream,
+    now: Time,
+) -> Option<KeyPreference> {
+    let at = route.walk.traversal.at;
+    let has_refused = |place: usize| {
+        let mut all = route.ask.refused_keys.iter();
+        all.any(|(of, index)| *of == at && usize::try_from(*index) == Ok(place + 1))
+    };
+    ring.preference(route.session, upstream, |place| {
+        let seat = ring.seat(place)?;
+        if has_refused(place) {
+            return Some(Reason::Tried);
+        }
+        if !seat.is_for(route.generation) {
+            return Some(Reason::Unsuitable);
+        }
+        let visit = &route.walk.visit;
+        // What it published may lag behind its own refusal.
+        let said = visit.refusal.filter(|_| visit.asked.contains(&place));
+        let why_not = seat.why_not(&upstream.model, route.tokens, now);
+        why_not.or(said).map(|refusal| refusal.reason)
+    })
 }

@@ -10,6 +10,7 @@ use crate::actors::route::PlanRequest;
 use crate::actors::status::{KeyStatus, Life};
 use crate::domain::breaker::BreakerPolicy;
 use crate::domain::ids::{KeyId, ModelName, ProviderName, Upstream};
+use crate::domain::key_preference::KeyPreference;
 use crate::domain::limits::RetryBudgetPolicy;
 use crate::domain::persisted::Fingerprint;
 use crate::domain::refusal::{Reason, Refusal};
@@ -33,6 +34,8 @@ pub(crate) struct KeyRing {
     pub(crate) order: Vec<usize>,
     /// Where they keep prompts, in the same order.
     pub(crate) homes: Vec<KeyHome>,
+    /// The names of the accounts that these belong to, in the same order.
+    pub(crate) accounts: Vec<Option<Arc<str>>>,
     pub(crate) rotation: KeyRotation,
     /// For a rate limit.
     pub(crate) longest_cooldown: Duration,
@@ -84,6 +87,33 @@ impl KeyRing {
             .collect()
     }
 
+    /// The key that the conversation of that hash belongs to, where keys are chosen by that. `why_not` says why the key at
+    /// a place cannot be asked.
+    pub(crate) fn preference(
+        &self,
+        session: Option<u64>,
+        upstream: &Upstream,
+        why_not: impl Fn(usize) -> Option<Reason>,
+    ) -> Option<KeyPreference> {
+        if self.rotation != KeyRotation::Affinity {
+            return None;
+        }
+        let conversation = self.conversation(session, &upstream.provider)?;
+        let place = |turn: usize| self.order.get(turn).copied();
+        let busy = |turn: usize| {
+            let seat = place(turn).and_then(|place| self.seat(place));
+            seat.map_or(0, KeySlot::in_flight)
+        };
+        let (turn, over_bound) = conversation.home(busy)?;
+        let home = place(turn)?;
+        Some(KeyPreference {
+            home: self.seat(home)?.status.id.clone(),
+            account: self.accounts.get(turn).cloned().flatten(),
+            over_bound,
+            out: why_not(home),
+        })
+    }
+
     /// The conversation of that hash, as far as this provider is concerned.
     pub(super) fn conversation(
         &self,
@@ -97,7 +127,7 @@ impl KeyRing {
         })
     }
 
-    pub(super) fn seat(&self, place: usize) -> Option<&KeySlot> {
+    pub(crate) fn seat(&self, place: usize) -> Option<&KeySlot> {
         self.keys.get(place)?.as_ref()
     }
 }
@@ -128,7 +158,7 @@ impl KeySlot {
     }
 
     /// Why the key is not worth asking, as far as it is published.
-    pub(super) fn why_not(&self, model: &ModelName, tokens: u64, now: Time) -> Option<Refusal> {
+    pub(crate) fn why_not(&self, model: &ModelName, tokens: u64, now: Time) -> Option<Refusal> {
         if !self.handle.is_up() {
             return Some(match self.status.life.get() {
                 Life::Quarantined => Refusal::open_ended(Reason::Quarantined),

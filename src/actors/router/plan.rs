@@ -52,6 +52,7 @@ fn out(refusal: Refusal) -> CandidateFacts {
         gate: Err(refusal),
         not_offered: None,
         recovery: None,
+        preference: None,
         keys: Vec::new(),
     }
 }
@@ -85,6 +86,11 @@ fn published(
         gate,
         not_offered,
         recovery,
+        preference: ring.preference(request.session, upstream, |place| {
+            let seat = ring.seat(place)?;
+            let why_not = seat.why_not(model, request.tokens, now)?;
+            Some(why_not.reason)
+        }),
         keys: ring.in_turn(seat.status.turn(), upstream, request, now),
     }
 }

@@ -1,7 +1,7 @@
 // Where would a request go now? Nothing is sent for it.
 
 import { byId, countDown, el, put, said, span } from './dom.js';
-import { money, ranking } from './figures.js';
+import { keyHome, money, ranking } from './figures.js';
 import { call } from './wire.js';
 
 /** Of a long list of keys so many are shown at once. */
@@ -70,14 +70,15 @@ function explained(answer) {
 }
 
 /** The budgets that bound it. */
-function bounds({ budgets, reserved }) {
+function bounds({ budgets, reserved, steered_by: steered }) {
   if (!budgets || budgets.length === 0) return [];
   const line = (it) => {
     const name = it.of === 'all' ? 'all requests' : `${it.of} ${it.name}`;
     return el('li', { text: `${name}: ${money(it.spent)} of ${money(it.amount)} spent (${it.every}), ${money(it.reserved)} reserved, ${it.mode}` });
   };
   const head = el('p', { text: reserved ? `Budgets; ${money(reserved)} would be reserved:` : 'Budgets:' });
-  return [el('div', { class: 'bounds' }, head, el('ul', { class: 'soft' }, ...budgets.map(line)))];
+  const note = steered ? el('p', { text: `Goes to another target, for ${steered} is used up.` }) : null;
+  return [el('div', { class: 'bounds' }, note, head, el('ul', { class: 'soft' }, ...budgets.map(line)))];
 }
 
 function candidate(it) {
@@ -95,6 +96,7 @@ function candidate(it) {
     el('div', { class: 'try-head' }, el('strong', { text: it.upstream }), el('span', { class: 'mark', data: { state }, text: word }), because(it)),
     it.detail ? el('p', { class: 'soft', text: it.detail }) : null,
     it.estimate ? el('p', { class: 'soft', text: `may cost ${money(it.estimate)}` }) : null,
+    it.key_affinity ? el('p', { class: 'soft', text: keyHome(it.key_affinity) }) : null,
     keys.length > 0 ? shown : null,
     rest,
   );

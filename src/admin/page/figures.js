@@ -40,6 +40,14 @@ export function figure(known) {
 
 export const share = (value) => (value === null || value === undefined ? '–' : percent(value));
 
+/** Where a conversation belongs among the keys of an upstream, and why it went elsewhere. */
+export function keyHome({ home, account, over_bound: full, reason, outcome }) {
+  const at = `The conversation belongs to ${home}${account ? ` of account ${account}` : ''}`;
+  if (outcome === 'home') return `${at}.`;
+  if (reason) return `${at}, which is out: ${said(reason)}.`;
+  return full ? `${at}, which has its share of the requests.` : `${at}.`;
+}
+
 /** How a target ranked its members. */
 export function ranking(step) {
   const { affinity, hints } = step;

@@ -1,7 +1,7 @@
 // The latest requests as they end, and the whole story of one of them.
 
 import { arrange, byId, clock, count, el, millis, put, said } from './dom.js';
-import { money, ranking } from './figures.js';
+import { keyHome, money, ranking } from './figures.js';
 import { sheet } from './orders.js';
 import { call } from './wire.js';
 
@@ -158,7 +158,8 @@ function routed(routing) {
     affinity && ['Conversation', `at home at ${affinity.home}${affinity.warm ? '' : ', not heard of for long'}${affinity.outcome ? `, ${SERVED[affinity.outcome] ?? said(affinity.outcome)}` : ''}`],
     out.length > 0 && ['Left out', list(out.map((it) => `${it.upstream}: ${said(it.reason)}`))],
     budget && ['Budgets', list([
-      `${money(budget.reserved)} reserved${budget.soft ? ', a soft one was used up' : ''}`,
+      budget.refused_by ? null : `${money(budget.reserved)} reserved${budget.soft ? ', a soft one was used up' : ''}`,
+      budget.refused_by && `refused: ${budget.refused_by.budget} had ${money(budget.refused_by.spent)} of ${money(budget.refused_by.amount)} spent, ${money(budget.refused_by.reserved)} reserved by others`,
       tightest && `tightest: ${tightest.budget}, ${money(tightest.spent)} of ${money(tightest.amount)} spent, ${money(tightest.reserved)} reserved by others`,
       budget.steered_by && `sent to another target, for ${budget.steered_by} was used up`,
     ].filter(Boolean))],
@@ -246,6 +247,7 @@ function attempt(it, at, total) {
     ),
     track,
     el('p', { class: 'times soft', text: times.join(' · ') }),
+    it.key_affinity ? el('p', { class: 'soft', text: keyHome(it.key_affinity) }) : null,
     it.detail ? el('p', { class: 'detail', text: it.detail }) : null,
   );
 }

@@ -197,6 +197,10 @@ async fn pages(source: &ListRequest, etag: Option<&str>) -> Result<FetchedList, 
         all.notes.append(page.notes);
         match page.next {
             None => break,
+            Some(_) if at + 1 == MOST_PAGES => {
+                let warning = format!("it has more than {MOST_PAGES} pages: the rest is not read");
+                all.notes.warn(warning);
+            }
             Some(NextPage::Query(next)) => query = next,
             Some(NextPage::Parameter(name, value)) => {
                 let own = source.query.as_str();

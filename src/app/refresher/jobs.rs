@@ -9,19 +9,21 @@ use tokio::time::Instant;
 use super::fetch::{self, FetchedList, ListReader, ListRequest, ServerDetails};
 use crate::app::access;
 use crate::config::{
-    CatalogConfig, Config, Discovery, FetchedLists, ListKey, ListPlace, ProviderConfig, hosts,
-    shown_notes, shown_url,
+    CatalogConfig, Config, Discovery, FetchedLists, ListKey, ListPlace, ProviderConfig,
+    ProxyConfig, hosts, shown_notes, shown_url,
 };
-use crate::domain::catalog::entry::{Entry, ModelList, Origin};
+use crate::domain::catalog::entry::{ModelList, Origin};
+use crate::domain::catalog::notes::Notes;
 use crate::domain::catalog::offer::ModelGroup;
 use crate::domain::catalog::refresh::{KeptList, Verdict, next_read};
 use crate::domain::ids::ProviderName;
+use crate::domain::secret::ApiKey;
 use crate::runtime::clock::Clock;
 use crate::store::kept_lists::SavedList;
 use crate::upstream::dns::{DnsCache, DnsPolicy};
 use crate::upstream::http_client::{ClientOptions, HttpUpstream, ProxySetting};
 use crate::wire::auth::AuthScheme;
-use crate::wire::catalog;
+use crate::wire::catalog::{self, Page};
 
 /// Until a connection to a list of the operator's is established.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -30,23 +32,52 @@ const CONNECT: Duration = Duration::from_secs(5);
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Wanted {
     catalog: CatalogConfig,
-    providers: Vec<(ProviderName, String, Option<Discovery>, usize)>,
+    providers: Vec<WantedList>,
+}
+
+/// Everything that a request for a provider's own list is made of.
+#[derive(Clone, PartialEq, Eq)]
+struct WantedList {
+    provider: ProviderName,
+    base_url: String,
+    query: Vec<(String, ApiKey)>,
+    discovery: Discovery,
+    key: Option<ApiKey>,
+    headers: Vec<(String, ApiKey)>,
+    authorities: Vec<Vec<u8>>,
+    proxy: Option<ProxyConfig>,
 }
 
 pub(super) fn wanted(config: &Config) -> Wanted {
-    let providers = config.providers.iter().map(|provider| {
-        let keys = provider.keys.len();
-        (
-            provider.name.clone(),
-            provider.base_url.clone(),
-            provider.discover.clone(),
-            keys,
-        )
+    let providers = config.providers.iter().filter_map(|provider| {
+        Some(WantedList {
+            provider: provider.name.clone(),
+            base_url: provider.base_url.clone(),
+            query: provider.query.clone(),
+            discovery: provider.discover.clone()?,
+            key: first_key(provider).cloned(),
+            headers: provider.headers.clone(),
+            authorities: provider.authorities.clone(),
+            proxy: provider.proxy.clone(),
+        })
     });
     Wanted {
         catalog: config.catalog.clone(),
         providers: providers.collect(),
     }
+}
+
+/// The key with which a provider's list is asked for.
+fn first_key(provider: &ProviderConfig) -> Option<&ApiKey> {
+    provider.keys.iter().find_map(|key| key.material.as_ref())
+}
+
+/// What came of a fetch.
+pub(super) enum Refreshed {
+    /// There is something new to publish, if only its age.
+    New,
+    /// The list before stays in use, for this reason.
+    NotTaken(String),
 }
 
 /// One list and its state.
@@ -59,13 +90,14 @@ pub(super) struct ListJob {
     etag: Option<String>,
     kept: KeptList,
     groups: Vec<ModelGroup>,
+    notes: Notes,
     read_at: Option<u64>,
-    pages: Vec<String>,
+    pages: Arc<[String]>,
 }
 
 impl ListJob {
-    /// Fetches the list; says whether there is anything new to publish, if only its age.
-    pub(super) async fn refresh(&mut self, clock: Clock) -> bool {
+    /// Fetches the list, and says what came of it.
+    pub(super) async fn refresh(&mut self, clock: Clock) -> Refreshed {
         let fetched = fetch::fetch(&self.source, self.etag.as_deref()).await;
         let succeeded = fetched.is_ok();
         let now = clock
@@ -75,8 +107,12 @@ impl ListJob {
             .as_secs();
         let new = match fetched {
             Ok(FetchedList::Unchanged) => {
+                let gone = self.kept.confirm();
+                if gone > 0 {
+                    tracing::info!(list = self.name, gone, "models have left a list");
+                }
                 self.read_at = Some(now);
-                true
+                Refreshed::New
             }
             Ok(FetchedList::New { page, pages, etag }) => {
                 let models = page.entries.len();
@@ -88,7 +124,10 @@ impl ListJob {
                             now,
                             "a list of models has shrunk by more than half: the one before stays in use"
                         );
-                        false
+                        Refreshed::NotTaken(format!(
+                            "{}: it has shrunk from {before} models to {now}",
+                            self.name
+                        ))
                     }
                     Verdict::Taken { gone } => {
                         for warning in shown_notes(&page.notes) {
@@ -96,10 +135,11 @@ impl ListJob {
                         }
                         tracing::info!(list = self.name, models, gone, "a list of models was read");
                         self.groups = page.groups;
+                        self.notes = page.notes;
                         self.etag = etag;
                         self.read_at = Some(now);
-                        self.pages = pages;
-                        true
+                        self.pages = pages.into();
+                        Refreshed::New
                     }
                 }
             }
@@ -110,7 +150,7 @@ impl ListJob {
                 };
                 let days = last.stale_days(now);
                 tracing::warn!(list = self.name, %error, days_old = days, "a list of models could not be read: the last one stays in use");
-                false
+                Refreshed::NotTaken(format!("{}: {error}", self.name))
             }
         };
         self.due = Instant::now() + next_read(self.ttl, succeeded, fastrand::f64());
@@ -124,8 +164,12 @@ impl ListJob {
             &self.key,
             &self.name,
             read_at,
-            self.kept.entries.clone(),
-            self.groups.clone(),
+            Page {
+                entries: self.kept.entries.clone(),
+                groups: self.groups.clone(),
+                notes: self.notes.clone(),
+                next: None,
+            },
         ))
     }
 
@@ -137,19 +181,13 @@ impl ListJob {
             own,
             read_at: self.read_at?,
             etag: self.etag.clone(),
-            pages: self.pages.clone(),
+            pages: Arc::clone(&self.pages),
         })
         .filter(|saved| !saved.pages.is_empty())
     }
 }
 
-fn list_of(
-    key: &ListKey,
-    name: &str,
-    read_at: u64,
-    entries: Vec<Entry>,
-    groups: Vec<ModelGroup>,
-) -> Arc<ModelList> {
+fn list_of(key: &ListKey, name: &str, read_at: u64, page: Page) -> Arc<ModelList> {
     Arc::new(ModelList {
         origin: Arc::new(Origin {
             name: name.into(),
@@ -159,8 +197,9 @@ fn list_of(
             ListKey::Provider(provider) => Some(provider.as_str().into()),
             ListKey::Url(_) => None,
         },
-        entries,
-        groups,
+        entries: page.entries,
+        groups: page.groups,
+        notes: page.notes,
     })
 }
 
@@ -224,7 +263,7 @@ pub(super) fn restore(config: &Config, saved: &[SavedList]) -> FetchedLists {
         .filter_map(|(key, name, reader, _)| {
             let saved = find(saved, &key)?;
             let page = reader.read_all(&saved.pages).ok()?;
-            let list = list_of(&key, &name, saved.read_at, page.entries, page.groups);
+            let list = list_of(&key, &name, saved.read_at, page);
             Some((key, list))
         });
     lists.collect()
@@ -282,8 +321,9 @@ pub(super) fn jobs(
                     ..KeptList::default()
                 },
                 groups: list.map(|list| list.groups.clone()).unwrap_or_default(),
+                notes: list.map(|list| list.notes.clone()).unwrap_or_default(),
                 read_at,
-                pages: saved.map(|saved| saved.pages.clone()).unwrap_or_default(),
+                pages: saved.map_or_else(Arc::default, |saved| Arc::clone(&saved.pages)),
             })
         });
     jobs.collect()
@@ -337,8 +377,15 @@ fn own_source(
         .discover
         .as_ref()
         .and_then(|discovery| discovery.url.as_deref());
+    let all = catalog::own_query(kind_of(provider), provider.dialect);
     let mut source = match url {
-        Some(url) => at_url(url, reader, &way)?,
+        Some(url) => {
+            let mut source = at_url(url, reader, &way)?;
+            if source.query.is_empty() {
+                all.clone_into(&mut source.query);
+            }
+            source
+        }
         None if provider.base_url.contains('{') => {
             return Err("its base_url depends on the model: set discover.url".to_owned());
         }
@@ -348,7 +395,7 @@ fn own_source(
             ListRequest {
                 transport: Arc::new(transport.map_err(|error| error.to_string())?),
                 path: catalog::own_path(kind_of(provider)).to_owned(),
-                query: String::new(),
+                query: all.to_owned(),
                 headers: HeaderMap::new(),
                 query_key: None,
                 reader,
@@ -372,7 +419,7 @@ fn own_source(
     provider
         .dialect
         .complete_headers(&HeaderMap::new(), &mut source.headers);
-    if let Some(key) = provider.keys.iter().find_map(|key| key.material.as_ref()) {
+    if let Some(key) = first_key(provider) {
         match scheme {
             Some(AuthScheme::Query) => source.query_key = Some(key.clone()),
             Some(scheme) => scheme.put(&mut source.headers, key),

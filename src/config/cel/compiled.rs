@@ -19,6 +19,7 @@ use error::{CelError, DEEPEST, LONGEST};
 use fields::{FIELDS, Field, Input};
 
 use crate::domain::asked::RequestShape;
+use crate::domain::score_expression::ScoreExpression;
 use crate::domain::when::{Condition, ConditionSubject};
 
 /// For the parser, whose frames are large; it is touched only as far as it is used.
@@ -41,15 +42,48 @@ static STANDARD: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib()));
 
 /// What a text became.
 #[derive(Debug)]
-pub(super) struct Compiled {
-    pub condition: CelCondition,
+pub(super) struct Compiled<E> {
+    pub expression: E,
     /// A field that not every request or upstream has, and without which the expression fails.
     pub missing: Option<String>,
 }
 
+/// A condition that is ready.
+#[derive(Debug)]
+pub(super) struct CelCondition(CelProgram);
+
+/// A score that is ready.
+#[derive(Debug)]
+pub(super) struct CelScore(CelProgram);
+
+/// What is to come of an expression.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum CelKind {
+    Truth,
+    Number,
+}
+
+impl CelKind {
+    const fn words(self) -> &'static str {
+        match self {
+            Self::Truth => "true or false",
+            Self::Number => "a number",
+        }
+    }
+
+    const fn takes(self, value: &Value) -> bool {
+        match self {
+            Self::Truth => matches!(value, Value::Bool(_)),
+            Self::Number => matches!(value, Value::Int(_) | Value::UInt(_) | Value::Float(_)),
+        }
+    }
+}
+
 /// An expression that is ready.
-pub(super) struct CelCondition {
+struct CelProgram {
     text: String,
+    /// What comes of it.
+    kind: CelKind,
     program: Program,
     /// The variables that it speaks of, each with its fields that it names.
     variables: Vec<(&'static str, Vec<&'static Field>)>,
@@ -59,14 +93,34 @@ pub(super) struct CelCondition {
     headers: Vec<String>,
 }
 
-impl std::fmt::Debug for CelCondition {
+impl std::fmt::Debug for CelProgram {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.text)
     }
 }
 
-/// Reads an expression.
-pub(super) fn compile(text: &str) -> Result<Compiled, CelError> {
+/// Reads a condition: an expression that is true or false.
+pub(super) fn condition(text: &str) -> Result<Compiled<CelCondition>, CelError> {
+    let (program, missing) = compile(text, CelKind::Truth)?;
+    let expression = CelCondition(program);
+    Ok(Compiled {
+        expression,
+        missing,
+    })
+}
+
+/// Reads a score: an expression that is a number.
+pub(super) fn score(text: &str) -> Result<Compiled<CelScore>, CelError> {
+    let (program, missing) = compile(text, CelKind::Number)?;
+    let expression = CelScore(program);
+    Ok(Compiled {
+        expression,
+        missing,
+    })
+}
+
+/// Reads an expression, and finds the field that may be missing.
+fn compile(text: &str, kind: CelKind) -> Result<(CelProgram, Option<String>), CelError> {
     if text.is_empty() {
         return Err(CelError::Empty);
     }
@@ -79,15 +133,15 @@ pub(super) fn compile(text: &str) -> Result<Compiled, CelError> {
         .name("cel".to_owned())
         .stack_size(STACK);
     let reading = thread.spawn(move || {
-        let condition = read(own)?;
-        let missing = condition.tried()?;
-        Ok(Compiled { condition, missing })
+        let program = read(own, kind)?;
+        let missing = program.tried()?;
+        Ok((program, missing))
     });
     let read = reading.map_err(|_| CelError::Unreadable)?.join();
     read.unwrap_or(Err(CelError::Unreadable))
 }
 
-fn read(text: String) -> Result<CelCondition, CelError> {
+fn read(text: String, kind: CelKind) -> Result<CelProgram, CelError> {
     let program = Program::compile(&text).map_err(|errors| {
         let said = errors.to_string();
         let first = said.lines().next().unwrap_or_default();
@@ -119,8 +173,9 @@ fn read(text: String) -> Result<CelCondition, CelError> {
     headers.sort_unstable();
     headers.dedup();
     headers.retain(|name| has_headers && !SECRET.contains(&&**name));
-    Ok(CelCondition {
+    Ok(CelProgram {
         variables,
+        kind,
         has_headers,
         headers,
         text,
@@ -193,16 +248,31 @@ fn known_field(variable: &str, field: &str) -> Result<(), CelError> {
 
 /// Why a run told nothing.
 enum RunError {
-    /// A value of this kind came out.
-    NotBool(String),
+    /// A value of another kind came out.
+    Kind(&'static str),
     /// The language says so.
     Execution(ExecutionError),
     /// The library panicked.
     Panicked,
 }
 
-impl CelCondition {
-    fn run(&self, input: &Input<'_>) -> Result<bool, RunError> {
+impl CelProgram {
+    /// A value of its kind, for that member.
+    fn value(
+        &self,
+        asked: &RequestShape<'_>,
+        candidate: &dyn ConditionSubject,
+        local: i64,
+    ) -> Option<Value> {
+        let input = Input {
+            asked,
+            candidate,
+            local,
+        };
+        self.run(&input).ok()
+    }
+
+    fn run(&self, input: &Input<'_>) -> Result<Value, RunError> {
         let mut context = Context::with_env(Arc::clone(&STANDARD));
         for (variable, fields) in &self.variables {
             let fields = fields.iter();
@@ -220,11 +290,11 @@ impl CelCondition {
             let found: HashMap<String, Value> = found.collect();
             context.add_variable_from_value(HEADERS, found);
         }
-        // Whatever the library does with odd values: the condition does not hold.
+        // Whatever the library does with odd values: the expression has failed.
         let run = AssertUnwindSafe(|| self.program.execute(&context));
         match catch_unwind(run) {
-            Ok(Ok(Value::Bool(holds))) => Ok(holds),
-            Ok(Ok(other)) => Err(RunError::NotBool(kind(&other).to_owned())),
+            Ok(Ok(value)) if self.kind.takes(&value) => Ok(value),
+            Ok(Ok(other)) => Err(RunError::Kind(kind(&other))),
             Ok(Err(error)) => Err(RunError::Execution(error)),
             Err(_) => Err(RunError::Panicked),
         }
@@ -234,7 +304,10 @@ impl CelCondition {
     /// returned; what no request could make right is an error.
     fn tried(&self) -> Result<Option<String>, CelError> {
         match samples::with(true, |input| self.run(input)) {
-            Err(RunError::NotBool(kind)) => return Err(CelError::NotBool(kind)),
+            Err(RunError::Kind(found)) => {
+                let wanted = self.kind.words();
+                return Err(CelError::Kind { found, wanted });
+            }
             Err(RunError::Execution(error)) if is_always(&error) => {
                 let said = error.to_string();
                 return Err(CelError::Wrong(said.chars().take(200).collect()));
@@ -271,6 +344,7 @@ fn is_always(error: &ExecutionError) -> bool {
 
 fn kind(value: &Value) -> &'static str {
     match value {
+        Value::Bool(_) => "true or false",
         Value::Int(_) | Value::UInt(_) | Value::Float(_) => "a number",
         Value::String(_) => "a text",
         Value::List(_) => "a list",
@@ -281,7 +355,7 @@ fn kind(value: &Value) -> &'static str {
 
 impl Condition for CelCondition {
     fn text(&self) -> &str {
-        &self.text
+        &self.0.text
     }
 
     fn holds(
@@ -290,11 +364,35 @@ impl Condition for CelCondition {
         candidate: &dyn ConditionSubject,
         local: i64,
     ) -> Option<bool> {
-        let input = Input {
-            asked,
-            candidate,
-            local,
+        match self.0.value(asked, candidate, local)? {
+            Value::Bool(holds) => Some(holds),
+            _ => None,
+        }
+    }
+}
+
+impl ScoreExpression for CelScore {
+    fn text(&self) -> &str {
+        &self.0.text
+    }
+
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "scores are compared, not added up"
+    )]
+    fn score(
+        &self,
+        asked: &RequestShape<'_>,
+        candidate: &dyn ConditionSubject,
+        local: i64,
+    ) -> Option<f64> {
+        let score = match self.0.value(asked, candidate, local)? {
+            Value::Int(score) => score as f64,
+            Value::UInt(score) => score as f64,
+            Value::Float(score) => score,
+            _ => return None,
         };
-        self.run(&input).ok()
+        // Such as what is divided by a price of zero.
+        score.is_finite().then_some(score)
     }
 }

@@ -36,6 +36,7 @@ fn own_list(of: &str, text: &str) -> (ListKey, Arc<ModelList>) {
         of: Some(of.into()),
         entries: page.entries,
         groups: page.groups,
+        notes: page.notes,
     };
     (ListKey::Provider(of.into()), Arc::new(list))
 }
@@ -192,4 +193,62 @@ fn everything_that_lists_have_may_be_the_default() {
     let nothing = text("").replace(", discover: {ttl: 1h}", "");
     let problems = yaml(&nothing, &[]).unwrap_err().to_string();
     has(&problems, &["default_model", "priority-auto"]);
+}
+
+#[test]
+fn what_does_not_chat_is_asked_by_its_name_only() {
+    let config = with_index("{}").unwrap();
+    let fetched = FetchedLists::from([own_list(
+        "openrouter",
+        r#"{"data": [{"id": "a/embed", "architecture": {"output_modalities": ["embeddings"]}},
+            {"id": "a/chat", "architecture": {"output_modalities": ["text"]}}, {"id": "a/unknown"}]}"#,
+    )]);
+    let config = config.with_lists(&fetched);
+    assert_eq!(upstreams(&config, Some("a/embed")), ["openrouter:a/embed"]);
+    assert_eq!(
+        upstreams(&config, Some("priority-auto")),
+        ["openrouter:a/chat", "openrouter:a/unknown"]
+    );
+}
+
+#[test]
+fn a_part_of_an_id_means_models_of_lists_too() {
+    let text = format!("{}, match: substring}}", PROVIDERS.trim_end_matches('}'));
+    let fetched = FetchedLists::from([own_list(
+        "openrouter",
+        r#"{"data": [{"id": "meta/llama-4"}, {"id": "qwen"}, {"id": "meta/llama-3"}]}"#,
+    )]);
+    let config = yaml(&text, &[]).unwrap();
+    assert!(config.targets.resolve(Some("llama")).is_err());
+    let config = config.with_lists(&fetched);
+    assert_eq!(
+        upstreams(&config, Some("llama")),
+        ["openrouter:meta/llama-4", "openrouter:meta/llama-3"]
+    );
+    let problems = yaml(&text.replace("substring", "fuzzy"), &[]).unwrap_err();
+    has(&problems.to_string(), &["llm.match", "substring"]);
+}
+
+#[test]
+fn of_many_providers_with_lists_those_without_a_key_are_left_out() {
+    let text = "llm:
+  default_model: priority-auto
+  providers:
+    - {name: groq, discover: {ttl: 24h}, base_priority: 1}
+    - {name: cohere, discover: {url: 'https://api.cohere.com/v1/models'}, base_priority: 0.5}
+    - {name: mine, base_url: 'https://example.com/v1', api_key_env: MY_KEY, discover: true, base_priority: 2}
+";
+    let config = yaml(text, &[("GROQ_API_KEY", "k")]).unwrap();
+    let names: Vec<&str> = config.providers.iter().map(|it| it.name.as_str()).collect();
+    assert_eq!(names, ["groq"]);
+    has(
+        &config.warnings.join("\n"),
+        &["cohere is left out", "COHERE_API_KEY", "mine is left out"],
+    );
+    let all = [("GROQ_API_KEY", "k"), ("CO_API_KEY", "c"), ("MY_KEY", "m")];
+    assert_eq!(yaml(text, &all).unwrap().providers.len(), 3);
+    // Who names a provider for itself wants it.
+    let plain = text.replace(", base_priority: 0.5", "");
+    let problems = yaml(&plain, &all[..1]).unwrap_err().to_string();
+    has(&problems, &["cohere has no key"]);
 }

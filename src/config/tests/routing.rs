@@ -240,11 +240,75 @@ fn an_expression_is_read_at_load_and_what_may_not_be_meant_is_told() {
     assert!(said.contains("speaks of `request.max_token`"), "{said}");
 }
 
+#[cfg(feature = "cel")]
+#[test]
+fn a_score_may_be_an_expression_alone() {
+    let of = |settings: &str| {
+        let policy = format!("policy: {{kind: score, {settings}}}, upstreams: [a, b]");
+        yaml(&with(&policy), &[])
+    };
+    let config = of("cel: '1.0', timezone: Europe/Berlin").unwrap();
+    assert_eq!(config.warnings, Vec::<String>::new());
+    let shown = config.targets.configured("v").unwrap().policy.to_string();
+    assert_eq!(shown, "score, cel: 1.0, timezone: Europe/Berlin");
+    let warned = of("cel: target.price_in").unwrap().warnings.concat();
+    assert!(warned.contains("policy.cel"), "{warned}");
+    assert!(
+        warned.contains("no score where there is no `price_in`"),
+        "{warned}"
+    );
+    for (settings, said) in [
+        ("cel: request.stream", "is true or false, not a number"),
+        ("cel: '1', weights: {context: 1}", "in place of `weights`"),
+        ("cel: '1', leaderboard: x.json", "in place of `leaderboard`"),
+        ("timezone: UTC", "`timezone` is that of `cel`"),
+    ] {
+        let error = of(settings).unwrap_err().to_string();
+        assert!(error.contains(said), "{settings}: {error}");
+    }
+    let cost = yaml(&with("policy: {kind: cost, cel: '1'}, upstreams: [a]"), &[]);
+    let error = cost.unwrap_err().to_string();
+    assert!(error.contains("policy cost has no `cel`"), "{error}");
+}
+
+#[test]
+fn tags_are_words_of_providers_models_and_members() {
+    let of = |keys: &str| {
+        let provider =
+            format!("{{name: a, base_url: 'http://localhost:1/v1', model: m, api_key: k, {keys}}}");
+        yaml(&format!("llm: {{providers: [{provider}]}}"), &[])
+    };
+    let config = of("tags: [eu, team/x], model_tags: {m: 'small, eu'}").unwrap();
+    let tags = &config.providers[0].tags;
+    assert_eq!(tags.of(&"m".into()), ["eu", "team/x", "small"]);
+    assert_eq!(tags.of(&"n".into()), ["eu", "team/x"]);
+    for wrong in [
+        "tags: ['a b!']",
+        "tags: {a: b}",
+        "model_tags: [a]",
+        "model_tags: {m: ['ä']}",
+    ] {
+        let error = of(wrong).unwrap_err().to_string();
+        assert!(
+            error.contains("tags of letters") || error.contains("expected"),
+            "{error}"
+        );
+    }
+    let config = yaml(&with("upstreams: [{name: a, tags: [x]}, b]"), &[]).unwrap();
+    let members = &config.targets.configured("v").unwrap().upstreams;
+    assert_eq!(members[0].tags.concat(), "x");
+    assert!(members[1].tags.is_empty());
+}
+
 #[cfg(not(feature = "cel"))]
 #[test]
 fn an_expression_is_refused_by_a_program_without_the_language() {
     let members = "upstreams: [{name: a, when: {cel: 'request.stream'}}, b]";
     let said = yaml(&with(members), &[]).unwrap_err().to_string();
     assert!(said.contains("upstreams[0].when.cel"), "{said}");
+    assert!(said.contains("without the feature `cel`"), "{said}");
+    let score = "policy: {kind: score, cel: '1'}, upstreams: [a, b]";
+    let said = yaml(&with(score), &[]).unwrap_err().to_string();
+    assert!(said.contains("policy.cel"), "{said}");
     assert!(said.contains("without the feature `cel`"), "{said}");
 }

@@ -7,70 +7,12 @@ use super::meter::{Meter, MeterKey, PersistedMeter, Ticket, reached};
 use super::period::Period;
 use super::policy::{BudgetPolicy, BudgetScope, Mode, Payer, Spender, UnpricedSpend};
 use super::standing::{BudgetStanding, Tightest};
+use super::verdict::{
+    AdmittedCost, CandidateCost, Closed, Refused, RefusedCost, SpendInquiry, SpendVerdict,
+};
 use crate::domain::ids::ProviderName;
 use crate::domain::money::Pico;
 use crate::domain::zone::Zone;
-
-/// An upstream of a request, and what the request may cost there.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct CandidateCost {
-    /// Its provider.
-    pub provider: ProviderName,
-    /// What is reserved; `None` where the price is not known, zero where it is free.
-    pub estimate: Option<Pico>,
-}
-
-/// Why an upstream may not be asked.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Closed {
-    /// A budget has no room for it.
-    Budget,
-    /// Its price is not known, and a budget refuses that.
-    Unpriced,
-}
-
-/// A request that may go on.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct AdmittedCost {
-    /// What it has reserved.
-    pub ticket: Ticket,
-    /// By candidate: why it may not go there.
-    pub closed: Vec<Option<Closed>>,
-    /// Whether a soft budget is used up.
-    pub soft: bool,
-    /// Of the budgets that bound it, the one with the least room.
-    pub tightest: Option<BudgetStanding>,
-}
-
-/// A request that no budget lets through.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Refused {
-    /// There is no room.
-    Exhausted {
-        /// Which budget, in words.
-        what: String,
-        /// Whether the request may cost more than the whole budget.
-        too_large: bool,
-        /// When there is room again at the earliest, in seconds since 1970; `None`: never.
-        until: Option<i64>,
-    },
-    /// No upstream has a price that is known.
-    Unpriced {
-        /// Which budget refuses that, in words.
-        what: String,
-    },
-}
-
-/// What becomes of a request.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum SpendVerdict {
-    /// It goes on.
-    Admitted(AdmittedCost),
-    /// It goes to another target, because the budget of this number is used up.
-    Then(Arc<str>, usize),
-    /// It does not go on.
-    Refused(Refused),
-}
 
 /// A soft budget has reached a mark, for the first time in its window.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -100,6 +42,19 @@ pub struct BudgetView {
     pub ends: Option<i64>,
 }
 
+impl BudgetView {
+    /// The same in short.
+    pub fn standing(&self) -> BudgetStanding {
+        BudgetStanding {
+            what: self.budget.described(),
+            amount: self.budget.amount,
+            spent: self.spent,
+            reserved: self.reserved,
+            ends: self.ends,
+        }
+    }
+}
+
 /// All budgets with what is spent and reserved.
 #[derive(Clone, Debug, Default)]
 pub struct Ledger {
@@ -118,10 +73,8 @@ struct Obstacles {
 
 impl Obstacles {
     fn closed(&self) -> Option<Closed> {
-        match self.unpriced {
-            Some(_) => Some(Closed::Unpriced),
-            None => (!self.exhausted.is_empty()).then_some(Closed::Budget),
-        }
+        let unpriced = self.unpriced.map(Closed::Unpriced);
+        unpriced.or_else(|| self.exhausted.first().copied().map(Closed::Budget))
     }
 }
 
@@ -218,16 +171,9 @@ impl Ledger {
         views.collect()
     }
 
-    /// Whether a request may go to these candidates at this moment. What it may cost is reserved in all
-    /// budgets that apply, at once. `steered`: the numbers of budgets that have sent it elsewhere already.
-    pub fn admit(
-        &mut self,
-        payer: Payer<'_>,
-        candidates: &[CandidateCost],
-        steered: &[usize],
-        unix: i64,
-    ) -> SpendVerdict {
-        let verdict = self.look(payer, candidates, steered, unix);
+    /// Whether a request may go to its candidates. What it may cost is reserved in all budgets that apply, at once.
+    pub fn admit(&mut self, inquiry: SpendInquiry<'_>) -> SpendVerdict {
+        let verdict = self.look(inquiry);
         if let SpendVerdict::Admitted(AdmittedCost { ticket, .. }) = &verdict {
             for (key, amount) in &ticket.0 {
                 if let Some(meter) = self.meter_of(key) {
@@ -239,13 +185,13 @@ impl Ledger {
     }
 
     /// What [`admit`](Self::admit) would say. Reserves nothing.
-    pub fn look(
-        &mut self,
-        payer: Payer<'_>,
-        candidates: &[CandidateCost],
-        steered: &[usize],
-        unix: i64,
-    ) -> SpendVerdict {
+    pub fn look(&mut self, inquiry: SpendInquiry<'_>) -> SpendVerdict {
+        let SpendInquiry {
+            payer,
+            candidates,
+            steered,
+            unix,
+        } = inquiry;
         self.roll(unix);
         let obstacles: Vec<Obstacles> = candidates
             .iter()
@@ -253,7 +199,7 @@ impl Ledger {
             .collect();
         let closed: Vec<Option<Closed>> = obstacles.iter().map(Obstacles::closed).collect();
         if !closed.is_empty() && closed.iter().all(Option::is_some) {
-            return self.none_left(candidates, &obstacles);
+            return self.none_left(candidates, &obstacles, closed);
         }
         let open = candidates.iter().zip(&closed);
         let open = open.filter_map(|(candidate, closed)| closed.is_none().then_some(candidate));
@@ -321,7 +267,12 @@ impl Ledger {
     }
 
     /// No candidate is left: where the request goes instead, or why it goes nowhere.
-    fn none_left(&self, candidates: &[CandidateCost], obstacles: &[Obstacles]) -> SpendVerdict {
+    fn none_left(
+        &self,
+        candidates: &[CandidateCost],
+        obstacles: &[Obstacles],
+        closed: Vec<Option<Closed>>,
+    ) -> SpendVerdict {
         let numbers = obstacles.iter().flat_map(|found| &found.exhausted);
         let mut steering = numbers.filter_map(|number| {
             let then = self.budgets.get(*number)?.then.as_ref()?;
@@ -339,8 +290,14 @@ impl Ledger {
         let mut full = full.filter(|(_, found)| found.unpriced.is_none());
         let Some((candidate, found)) = full.next() else {
             let first = obstacles.iter().find_map(|found| found.unpriced);
-            let what = described(first.unwrap_or_default());
-            return SpendVerdict::Refused(Refused::Unpriced { what });
+            let first = first.unwrap_or_default();
+            return SpendVerdict::Refused(RefusedCost {
+                why: Refused::Unpriced {
+                    what: described(first),
+                },
+                closed,
+                by: self.standing(first),
+            });
         };
         let mut until = self.room_at(found);
         for (_, found) in full {
@@ -351,11 +308,21 @@ impl Ledger {
         }
         let first = found.exhausted.first().copied().unwrap_or_default();
         let amount = self.budgets.get(first).map_or(Pico::ZERO, |it| it.amount);
-        SpendVerdict::Refused(Refused::Exhausted {
-            what: described(first),
-            too_large: candidate.estimate.is_some_and(|estimate| estimate > amount),
-            until,
+        SpendVerdict::Refused(RefusedCost {
+            why: Refused::Exhausted {
+                what: described(first),
+                too_large: candidate.estimate.is_some_and(|estimate| estimate > amount),
+                until,
+            },
+            closed,
+            by: self.standing(first),
         })
+    }
+
+    /// How the budget of that number stands.
+    fn standing(&self, number: usize) -> Option<BudgetStanding> {
+        let budget = self.budgets.get(number)?;
+        Some(BudgetStanding::of(budget, self.meter(budget)?))
     }
 
     /// When all of these budgets have begun another window; `None`: never.

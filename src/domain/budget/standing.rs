@@ -15,6 +15,20 @@ pub struct BudgetStanding {
     pub spent: Pico,
     /// What other requests under way had reserved.
     pub reserved: Pico,
+    /// When its window ends, in seconds since 1970; `None`: never.
+    pub ends: Option<i64>,
+}
+
+impl BudgetStanding {
+    pub(super) fn of(budget: &BudgetPolicy, meter: &Meter) -> Self {
+        Self {
+            what: budget.described(),
+            amount: budget.amount,
+            spent: meter.spent,
+            reserved: meter.reserved,
+            ends: meter.ends(),
+        }
+    }
 }
 
 /// The budget of which the largest part is taken, among those that were looked at.
@@ -35,11 +49,7 @@ impl<'a> Tightest<'a> {
     }
 
     pub(super) fn standing(self) -> Option<BudgetStanding> {
-        self.0.map(|(budget, meter)| BudgetStanding {
-            what: budget.described(),
-            amount: budget.amount,
-            spent: meter.spent,
-            reserved: meter.reserved,
-        })
+        self.0
+            .map(|(budget, meter)| BudgetStanding::of(budget, meter))
     }
 }

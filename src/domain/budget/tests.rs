@@ -48,6 +48,24 @@ fn at(provider: &str, estimate: Option<u64>) -> CandidateCost {
     }
 }
 
+/// A request that no budget has sent elsewhere.
+fn asked<'a>(payer: Payer<'a>, candidates: &'a [CandidateCost], unix: i64) -> SpendInquiry<'a> {
+    SpendInquiry {
+        payer,
+        candidates,
+        steered: &[],
+        unix,
+    }
+}
+
+/// Why it is refused, if it is.
+fn why(verdict: &SpendVerdict) -> Option<&Refused> {
+    match verdict {
+        SpendVerdict::Refused(refused) => Some(&refused.why),
+        _ => None,
+    }
+}
+
 fn ledger(budgets: Vec<BudgetPolicy>) -> Ledger {
     let mut ledger = Ledger::default();
     ledger.configure(budgets, NOON);
@@ -55,7 +73,7 @@ fn ledger(budgets: Vec<BudgetPolicy>) -> Ledger {
 }
 
 fn admitted(ledger: &mut Ledger, candidates: &[CandidateCost], unix: i64) -> Option<AdmittedCost> {
-    match ledger.admit(CI, candidates, &[], unix) {
+    match ledger.admit(asked(CI, candidates, unix)) {
         SpendVerdict::Admitted(admitted) => Some(admitted),
         _ => None,
     }
@@ -106,11 +124,14 @@ fn a_refusal_says_when_there_is_room_again() {
     let here = [at("p", Some(10))];
     let first = admitted(&mut ledger, &here, NOON).unwrap();
     ledger.settle(first.ticket, CI, &paid("p", 10), NOON);
-    let refused = |ledger: &mut Ledger, payer, unix| match ledger.admit(payer, &here, &[], unix) {
-        SpendVerdict::Refused(Refused::Exhausted {
-            until, too_large, ..
-        }) => Some((until, too_large)),
-        _ => None,
+    let refused = |ledger: &mut Ledger, payer, unix| {
+        let verdict = ledger.admit(asked(payer, &here, unix));
+        match why(&verdict)? {
+            Refused::Exhausted {
+                until, too_large, ..
+            } => Some((*until, *too_large)),
+            Refused::Unpriced { .. } => None,
+        }
     };
     // The end of the month is later than the end of the day.
     let december = NOON + DAY + DAY / 2;
@@ -124,14 +145,25 @@ fn a_refusal_says_when_there_is_room_again() {
     );
     assert!(admitted(&mut ledger, &here, december).is_some());
     let dear = [at("p", Some(11))];
-    let verdict = ledger.admit(CI, &dear, &[], december + 40 * DAY);
-    let SpendVerdict::Refused(Refused::Exhausted {
-        too_large, what, ..
-    }) = verdict
-    else {
+    let verdict = ledger.admit(asked(CI, &dear, december + 40 * DAY));
+    let SpendVerdict::Refused(refused) = verdict else {
         panic!("{verdict:?}");
     };
-    assert!(too_large && what.contains("client `ci`"), "{what}");
+    let Refused::Exhausted {
+        too_large, what, ..
+    } = &refused.why
+    else {
+        panic!("{refused:?}");
+    };
+    assert!(*too_large && what.contains("client `ci`"), "{what}");
+    // Which budget refuses what, and how it stands.
+    assert_eq!(refused.closed, [Some(Closed::Budget(0))]);
+    let by = refused.by.unwrap();
+    assert_eq!(
+        (by.amount, by.spent, by.reserved),
+        (cents(10), Pico::ZERO, cents(10))
+    );
+    assert_eq!(by.ends, Some(december + 41 * DAY));
 }
 
 #[test]
@@ -147,24 +179,22 @@ fn only_what_costs_too_much_is_left_out() {
         at("free", Some(0)),
     ];
     let one = admitted(&mut ledger, &chain, NOON).unwrap();
-    let out = Some(Closed::Budget);
-    assert_eq!(one.closed, [out, Some(Closed::Unpriced), None, None]);
+    let unpriced = Some(Closed::Unpriced(0));
+    let out = |budget| Some(Closed::Budget(budget));
+    assert_eq!(one.closed, [out(1), unpriced, None, None]);
     ledger.settle(one.ticket, CI, &paid("cheap", 20), NOON);
     // What is free passes when nothing is left.
     let two = admitted(&mut ledger, &chain, NOON).unwrap();
-    assert_eq!(two.closed, [out, Some(Closed::Unpriced), out, None]);
+    assert_eq!(two.closed, [out(0), unpriced, out(0), None]);
     assert_eq!(two.ticket, Ticket::default());
-    let verdict = ledger.admit(CI, &chain[1..2], &[], NOON);
-    assert!(matches!(
-        verdict,
-        SpendVerdict::Refused(Refused::Unpriced { .. })
-    ));
+    let verdict = ledger.admit(asked(CI, &chain[1..2], NOON));
+    assert!(matches!(why(&verdict), Some(Refused::Unpriced { .. })));
     // No window follows.
-    let verdict = ledger.admit(CI, &chain[2..3], &[], NOON + 400 * DAY);
-    let SpendVerdict::Refused(Refused::Exhausted { until, .. }) = verdict else {
-        panic!("{verdict:?}");
-    };
-    assert_eq!(until, None);
+    let verdict = ledger.admit(asked(CI, &chain[2..3], NOON + 400 * DAY));
+    assert!(matches!(
+        why(&verdict),
+        Some(Refused::Exhausted { until: None, .. })
+    ));
 }
 
 #[test]
@@ -178,9 +208,14 @@ fn a_budget_may_send_what_it_refuses_elsewhere() {
         budget(client(), cents(12), Period::Day),
     ]);
     let here = [at("p", Some(11))];
-    let verdict = ledger.admit(CI, &here, &[], NOON);
+    let verdict = ledger.admit(asked(CI, &here, NOON));
     assert_eq!(verdict, SpendVerdict::Then("local".into(), 0));
-    let there = |ledger: &mut Ledger| ledger.admit(CI, &[at("q", Some(11))], &[0], NOON);
+    let there = |ledger: &mut Ledger| {
+        ledger.admit(SpendInquiry {
+            steered: &[0],
+            ..asked(CI, &[at("q", Some(11))], NOON)
+        })
+    };
     // It does not bound what goes there; another one does.
     let SpendVerdict::Admitted(one) = there(&mut ledger) else {
         panic!();
@@ -210,7 +245,7 @@ fn only_requests_to_its_targets_count() {
     ] {
         let mut ledger = ledger(budgets.clone());
         let payer = Payer { target, ..CI };
-        let SpendVerdict::Admitted(one) = ledger.admit(payer, &here, &[], NOON) else {
+        let SpendVerdict::Admitted(one) = ledger.admit(asked(payer, &here, NOON)) else {
             panic!("{target}");
         };
         ledger.settle(one.ticket, payer, &paid("p", 10), NOON);
@@ -223,11 +258,9 @@ fn only_requests_to_its_targets_count() {
             target: "big",
             ..CI
         };
-        let next = ledger.look(big, &here, &[], NOON);
-        let is_full = match &next {
-            SpendVerdict::Refused(Refused::Exhausted { what, .. }) => {
-                what.contains("for `big`, `openai`")
-            }
+        let next = ledger.look(asked(big, &here, NOON));
+        let is_full = match why(&next) {
+            Some(Refused::Exhausted { what, .. }) => what.contains("for `big`, `openai`"),
             _ => false,
         };
         assert_eq!(is_full, counts, "{target}: {next:?}");
@@ -272,10 +305,13 @@ fn a_request_that_a_soft_budget_sent_elsewhere_is_told_so() {
         let mut ledger = ledger(vec![policy]);
         let one = admitted(&mut ledger, &[at("p", Some(10))], NOON).unwrap();
         ledger.settle(one.ticket, CI, &paid("p", 10), NOON);
-        let next = ledger.admit(CI, &[at("p", Some(1))], &[], NOON);
+        let next = ledger.admit(asked(CI, &[at("p", Some(1))], NOON));
         assert!(matches!(next, SpendVerdict::Then(_, 0)), "{next:?}");
         // Where it goes has nothing to do with the provider's budget.
-        match ledger.admit(CI, &[at("q", Some(1))], &[0], NOON) {
+        match ledger.admit(SpendInquiry {
+            steered: &[0],
+            ..asked(CI, &[at("q", Some(1))], NOON)
+        }) {
             SpendVerdict::Admitted(there) => assert_eq!(there.soft, told),
             other => panic!("{other:?}"),
         }

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use super::capability::Capabilities;
+use super::notes::Notes;
+use super::offer::ModelGroup;
 use crate::domain::price_sheet::PriceSheet;
 
 /// How far along a model is.
@@ -63,6 +65,8 @@ pub struct Entry {
     pub zero: Zero,
     /// Whether it costs nothing by the list's own word.
     pub free: bool,
+    /// Whether it answers conversations, as far as that is said: one for embeddings does not.
+    pub chats: Option<bool>,
     /// `None`: in general use, or unknown.
     pub status: Option<Status>,
     /// The day on which it is switched off, or since when it is deprecated: `2026-11-29`.
@@ -135,7 +139,9 @@ pub struct ModelList {
     /// What it lists.
     pub entries: Vec<Entry>,
     /// What it groups under one name across providers (llmrouter's index).
-    pub groups: Vec<super::offer::ModelGroup>,
+    pub groups: Vec<ModelGroup>,
+    /// What of it could not be taken.
+    pub notes: Notes,
 }
 
 impl ModelList {

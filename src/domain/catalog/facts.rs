@@ -58,6 +58,8 @@ pub struct Facts {
     pub sheet: Option<Sourced<Arc<PriceSheet>>>,
     /// Whether the list that knows its price says that it costs nothing.
     pub free: bool,
+    /// Whether it answers conversations; `None`: unknown.
+    pub chats: Option<bool>,
     /// How far along it is.
     pub status: Option<Sourced<Status>>,
     /// The day on which it is switched off, or since when it is deprecated.
@@ -80,6 +82,7 @@ impl Facts {
             facts.window = window(said);
         }
         facts.max_output = first(said, |entry| entry.max_output);
+        facts.chats = said.iter().find_map(|said| said.entry.chats);
         facts.status = first(said, |entry| entry.status);
         facts.retires = first(said, |entry| entry.retires.clone());
         for capability in Capability::ALL {

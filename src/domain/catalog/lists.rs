@@ -201,6 +201,16 @@ impl Catalog {
         }
     }
 
+    /// Every id of a provider that some list has, its other names too, in no order, with what is known of it.
+    pub fn models<'a>(
+        &'a self,
+        provider: &ProviderName,
+    ) -> impl Iterator<Item = (&'a str, &'a Arc<Facts>)> + use<'a> {
+        let shelves = self.providers.get(provider).into_iter();
+        let merged = shelves.flat_map(|shelves| &shelves.merged);
+        merged.map(|(id, facts)| (&**id, facts))
+    }
+
     /// What a provider's model costs, and who says so.
     pub fn sheet(
         &self,

@@ -6,9 +6,11 @@
 //! No I/O, no clock, no logging.
 
 pub mod capability;
+pub mod coverage;
 pub mod entry;
 pub mod facts;
 pub mod lists;
 pub mod names;
+pub mod notes;
 pub mod offer;
 pub mod refresh;

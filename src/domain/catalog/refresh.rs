@@ -77,6 +77,15 @@ impl KeptList {
         self.gone_once = gone_once;
         Verdict::Taken { gone }
     }
+
+    /// The last list is still the newest: what it did not have is gone. Returns how many models that are.
+    pub fn confirm(&mut self) -> usize {
+        let gone_once = std::mem::take(&mut self.gone_once);
+        let before = self.entries.len();
+        self.entries
+            .retain(|entry| !gone_once.contains(&place_of(entry)));
+        before - self.entries.len()
+    }
 }
 
 fn key(entry: &Entry) -> (Option<&str>, &str) {
@@ -121,6 +130,11 @@ mod tests {
         assert_eq!(kept.take(list(&["a", "b"])), Verdict::Taken { gone: 0 });
         assert_eq!(kept.take(list(&["a", "b"])), Verdict::Taken { gone: 1 });
         assert_eq!(ids(&kept), ["a", "b"]);
+        // A server that says that nothing has changed says it again.
+        kept.take(list(&["a"]));
+        assert_eq!(ids(&kept), ["a", "b"]);
+        assert_eq!((kept.confirm(), kept.confirm()), (1, 0));
+        assert_eq!(ids(&kept), ["a"]);
     }
 
     #[test]

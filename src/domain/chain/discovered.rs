@@ -42,6 +42,29 @@ impl Targets {
         self.name_models_of_one_owner(owners);
         self
     }
+
+    /// Lets other names of listed models (`grok-latest`: a provider, the name, the model) mean these, where one provider has
+    /// such a model and nothing else has the name.
+    #[must_use]
+    pub fn with_other_names(mut self, names: &[(ProviderName, ModelName, ModelName)]) -> Self {
+        let mut owners: HashMap<&ModelName, Vec<Arc<Chain>>> = HashMap::default();
+        for (provider, name, model) in names {
+            let id = format!("{provider}:{model}");
+            let Some(chain) = self.known.get(id.as_str()) else {
+                continue;
+            };
+            let chains = owners.entry(name).or_default();
+            let own = |upstream: &Upstream| upstream.provider == *provider;
+            if !chains
+                .iter()
+                .any(|other| other.upstreams.first().is_some_and(own))
+            {
+                chains.push(Arc::clone(chain));
+            }
+        }
+        self.name_models_of_one_owner(owners);
+        self
+    }
 }
 
 #[cfg(test)]
@@ -79,6 +102,24 @@ mod tests {
         assert_eq!(meaning("x").as_deref(), Some("closed:x"));
         assert_eq!(meaning("a:odd").as_deref(), Some("a:odd"));
         assert_eq!((meaning("both"), meaning("more")), (None, None));
+        let names = [
+            ("a", "latest", "one"),
+            ("a", "latest", "x"),
+            ("a", "shared", "one"),
+            ("b", "shared", "both"),
+            ("b", "one", "both"),
+            ("closed", "of-closed", "more"),
+        ];
+        let names =
+            names.map(|(provider, name, model)| (provider.into(), name.into(), model.into()));
+        let more = targets.clone().with_other_names(&names);
+        let other = |name: &str| {
+            let chain = more.resolve(Some(name)).ok()?;
+            Some(chain.upstreams.first()?.to_string())
+        };
+        assert_eq!(other("latest").as_deref(), Some("a:one"));
+        assert_eq!(other("one").as_deref(), Some("a:one"));
+        assert_eq!((other("shared"), other("of-closed")), (None, None));
         let discovered = targets.listed().iter().filter(|line| line.discovered);
         assert_eq!(discovered.count(), 5);
     }

@@ -83,6 +83,7 @@ impl<'a> Frame<'a> {
             weight: member.weight,
             priority: member.priority,
             when: member.when.clone(),
+            tags: member.tags.clone(),
             chain: Arc::clone(chain),
             ranked,
         });

@@ -46,6 +46,14 @@ impl UpstreamFigures for FewFacts {
         of(table, &upstream.provider).map(Duration::from_millis)
     }
 
+    fn first_token(&self, upstream: &Upstream) -> Option<Duration> {
+        of(&self.first_token, &upstream.provider).map(Duration::from_millis)
+    }
+
+    fn tags(&self, _: &Upstream) -> Vec<&str> {
+        Vec::new()
+    }
+
     fn used(&self, _: &Upstream) -> Option<f64> {
         None
     }

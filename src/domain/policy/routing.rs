@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::domain::ids::{ModelName, ProviderName, Upstream};
 use crate::domain::money::Pico;
+use crate::domain::score_expression::CustomScore;
 use crate::domain::spill::TierKeys;
 use crate::domain::unmet::Unmet;
 
@@ -23,7 +24,7 @@ pub struct MemberFacts {
     pub load: f64,
     /// The used share of its tightest limit, 0 to 1 and above; `None`: no limit is known.
     pub used: Option<f64>,
-    /// Its score.
+    /// Its score; not a number where there is none.
     pub score: f64,
 }
 
@@ -42,6 +43,8 @@ pub enum Needs<'a> {
     Used,
     /// The score.
     Score(&'a dyn Scores),
+    /// The score that an expression gives.
+    Expression(&'a CustomScore),
 }
 
 /// How load is counted.
@@ -119,8 +122,12 @@ pub trait UpstreamFigures {
     fn token_prices(&self, upstream: &Upstream) -> TokenPrices;
     /// How long its answers took of late, as a peak-sensitive average that has decayed until now.
     fn latency(&self, upstream: &Upstream, signal: Signal) -> Option<Duration>;
+    /// How long the first tokens of its streams took of late, in the same way.
+    fn first_token(&self, upstream: &Upstream) -> Option<Duration>;
     /// The used share of its tightest limit.
     fn used(&self, upstream: &Upstream) -> Option<f64>;
+    /// The tags of its provider and of its model.
+    fn tags(&self, upstream: &Upstream) -> Vec<&str>;
     /// Tokens that its context window holds.
     fn context_window(&self, upstream: &Upstream) -> Option<u64>;
     /// The factor of its provider's scores.

@@ -1,6 +1,6 @@
 //! `score`: by a number for each upstream, made of its model's place on a leaderboard, the parameters in its name, its
 //! context window and adjustments by name, times its provider's `base_priority`; highest first. What is not above 0 is
-//! left out.
+//! left out. An expression may stand in place of the formula.
 //!
 //! The formula and its constants are those of LLM Gateway ("BEST"), which some of Pointsman's users come from. Its reading
 //! of parameters takes millions for billions; `params_unit: seed` does the same.
@@ -11,6 +11,7 @@ use std::sync::Arc;
 use super::routing::{Chance, Figure, MemberFacts, Needs, RoutingPolicy, Scores, number, sorted};
 use crate::domain::hash_map::HashMap;
 use crate::domain::ids::{ModelName, Upstream};
+use crate::domain::score_expression::CustomScore;
 use crate::domain::unmet::Unmet;
 
 /// What each part of a score counts.
@@ -74,6 +75,8 @@ pub struct Score {
     pub leaderboard: Arc<[(String, f64)]>,
     /// Points by name; `None`: no model gets any.
     pub adjust: Option<Adjust>,
+    /// An expression in place of the formula.
+    pub own: Option<CustomScore>,
     /// The part of the score that depends on the model's name alone, for models that are known.
     named: HashMap<ModelName, f64>,
 }
@@ -105,6 +108,14 @@ impl Score {
             + points * self.weights.adjustment
     }
 
+    /// A score that this expression gives.
+    pub fn by(own: CustomScore) -> Self {
+        Self {
+            own: Some(own),
+            ..Self::default()
+        }
+    }
+
     /// The mean of the leaderboard's rows whose names contain that of the model.
     fn mean_of_rows(&self, model: &str) -> f64 {
         let model = model.to_lowercase();
@@ -131,7 +142,7 @@ impl RoutingPolicy for Score {
     }
 
     fn settings(&self) -> String {
-        let mut all = Vec::new();
+        let mut all: Vec<String> = self.own.iter().map(ToString::to_string).collect();
         let (own, usual) = (self.weights, ScoreWeights::default());
         if own != usual {
             all.push(format!(
@@ -149,10 +160,16 @@ impl RoutingPolicy for Score {
     }
 
     fn needs(&self) -> Needs<'_> {
-        Needs::Score(self)
+        match &self.own {
+            Some(own) => Needs::Expression(own),
+            None => Needs::Score(self),
+        }
     }
 
     fn prepared(&self, upstreams: &[Upstream]) -> Option<Arc<dyn RoutingPolicy>> {
+        if self.own.is_some() {
+            return None;
+        }
         let models = upstreams.iter().map(|upstream| &upstream.model);
         let named = models.map(|model| (model.clone(), self.of_name(model.as_str())));
         Some(Arc::new(Self {
@@ -162,7 +179,10 @@ impl RoutingPolicy for Score {
     }
 
     fn excludes(&self, member: &MemberFacts) -> Option<Unmet> {
-        (member.score <= 0.0).then_some(Unmet::Score)
+        match member.score {
+            score if score.is_nan() => Some(Unmet::ScoreFailed),
+            score => (score <= 0.0).then_some(Unmet::Score),
+        }
     }
 
     fn figure(&self, member: &MemberFacts) -> Option<Figure> {
@@ -279,6 +299,7 @@ mod tests {
         assert_eq!(policy.excludes(&facts(0.0)), Some(Unmet::Score));
         assert_eq!(policy.excludes(&facts(-1.0)), Some(Unmet::Score));
         assert_eq!(policy.excludes(&facts(0.1)), None);
+        assert_eq!(policy.excludes(&facts(f64::NAN)), Some(Unmet::ScoreFailed));
         near(score("gpt-4o", 128_000, 0.5, -50.0), -6.8);
     }
 

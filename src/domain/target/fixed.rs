@@ -20,6 +20,7 @@ pub(crate) struct Fixed {
     pub(crate) used: Vec<(&'static str, f64)>,
     pub(crate) lacks: Vec<(&'static str, Unmet)>,
     pub(crate) window: Vec<(&'static str, u64)>,
+    pub(crate) tags: Vec<(&'static str, &'static str)>,
     pub(crate) turn: u64,
     /// Usable and all; of others one of one.
     pub(crate) keys: Vec<(&'static str, (u32, u32))>,
@@ -53,6 +54,16 @@ impl UpstreamFigures for Fixed {
 
     fn latency(&self, upstream: &Upstream, _: Signal) -> Option<Duration> {
         of(&self.latency, &upstream.provider).map(Duration::from_millis)
+    }
+
+    fn first_token(&self, upstream: &Upstream) -> Option<Duration> {
+        self.latency(upstream, Signal::FirstToken)
+    }
+
+    fn tags(&self, upstream: &Upstream) -> Vec<&str> {
+        let own = self.tags.iter();
+        let own = own.filter(|(name, _)| *name == upstream.provider.as_str());
+        own.map(|(_, tag)| *tag).collect()
     }
 
     fn used(&self, upstream: &Upstream) -> Option<f64> {

@@ -1,15 +1,19 @@
 //! What is known of a member at the moment of a request. No I/O, no clock, no logging.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::domain::ids::{ProviderName, Upstream};
 use crate::domain::money::Pico;
-use crate::domain::policy::{Signal, UpstreamFigures};
+use crate::domain::policy::UpstreamFigures;
+use crate::domain::tags;
 use crate::domain::when::ConditionSubject;
 
 /// A member by its name and its upstreams.
 pub(super) struct MemberLook<'a> {
     pub(super) name: &'a str,
+    /// Its own tags.
+    pub(super) tags: &'a [Arc<str>],
     pub(super) upstreams: &'a [Upstream],
     pub(super) figures: &'a dyn UpstreamFigures,
 }
@@ -75,8 +79,7 @@ impl ConditionSubject for MemberLook<'_> {
     }
 
     fn first_token(&self) -> Option<Duration> {
-        let took = self.able();
-        let took = took.filter_map(|it| self.figures.latency(it, Signal::FirstToken));
+        let took = self.able().filter_map(|it| self.figures.first_token(it));
         took.min()
     }
 
@@ -90,5 +93,17 @@ impl ConditionSubject for MemberLook<'_> {
     fn used_share(&self) -> Option<f64> {
         let shares = self.able().filter_map(|it| self.figures.used(it));
         shares.reduce(f64::min)
+    }
+
+    /// What not all of its upstreams have does not hold for it: a tag may say where data goes.
+    fn tags(&self) -> Vec<&str> {
+        let mut all = self.upstreams.iter().map(|it| self.figures.tags(it));
+        let mut common = all.next().unwrap_or_default();
+        for tags in all {
+            common.retain(|tag| tags.contains(tag));
+        }
+        let mut tags: Vec<&str> = self.tags.iter().map(|tag| &**tag).chain(common).collect();
+        tags::once(&mut tags);
+        tags
     }
 }

@@ -8,6 +8,7 @@ use crate::domain::catalog::capability::Capability;
 use crate::domain::chain::{MemberEntry, ProviderEntry, Targets, VirtualEntry};
 use crate::domain::money::Pico;
 use crate::domain::policy::{CostPolicy, Latency, Score};
+use crate::domain::score_expression::{CustomScore, ScoreExpression};
 use crate::domain::when::{Condition, ConditionSubject, CustomCondition};
 use crate::domain::zone::Zone;
 
@@ -383,4 +384,86 @@ fn a_condition_sees_what_is_known_of_its_member_at_its_best() {
     };
     let able = |seen: &dyn ConditionSubject| seen.input_price() == Some(Pico::new(4));
     assert_eq!(order("inner", &figures, able), "abd");
+}
+
+/// The price of a token of the prompt as its score; none where that is not known.
+struct PriceAsScore;
+
+impl ScoreExpression for PriceAsScore {
+    fn text(&self) -> &str {
+        "price"
+    }
+
+    fn score(
+        &self,
+        asked: &RequestShape<'_>,
+        candidate: &dyn ConditionSubject,
+        local: i64,
+    ) -> Option<f64> {
+        assert_eq!((asked.unix, local), (60, 3660));
+        let price = candidate.input_price()?.get();
+        Some(f64::from(u32::try_from(price).unwrap()) - 1.0)
+    }
+}
+
+#[test]
+fn an_expression_scores_each_upstream_and_a_member_counts_as_its_best() {
+    let policy = Policy::new(Score::by(CustomScore {
+        expression: Arc::new(PriceAsScore),
+        zone: Zone {
+            offset: Arc::new(|_| 3600),
+            ..Zone::utc()
+        },
+    }));
+    let virtuals = [
+        virtual_of("outer", policy, plain(&["a", "c", "d", "inner"])),
+        virtual_of("inner", named("ordered"), plain(&["b", "d"])),
+    ];
+    let figures = Fixed {
+        prices: vec![("a", 3), ("b", 9), ("c", 1)],
+        ..Fixed::default()
+    };
+    let asked = RequestShape {
+        unix: 60,
+        ..RequestShape::default()
+    };
+    let (text, steps) = told(&virtuals, &figures, &asked);
+    // `d` has no score, but it is in the member that comes first.
+    assert_eq!(text, "bda|c");
+    let told = steps[0].members.iter();
+    let told: Vec<_> = told.map(|it| (&*it.name, it.unmet)).collect();
+    let expected = [
+        ("inner", None),
+        ("a", None),
+        ("c", Some(Unmet::Score)),
+        ("d", Some(Unmet::ScoreFailed)),
+    ];
+    assert_eq!(told, expected);
+}
+
+#[test]
+fn a_member_has_its_own_tags_and_those_of_all_its_upstreams() {
+    let figures = Fixed {
+        tags: vec![("a", "eu"), ("a", "fast"), ("b", "fast"), ("b", "us")],
+        ..Fixed::default()
+    };
+    let order = |member: &str, seen| {
+        let mut all = plain(&[member, "d"]);
+        all[0].tags = vec!["own".into(), "fast".into()];
+        all[0].when = Some(Arc::new(When {
+            custom: Some(CustomCondition {
+                condition: Arc::new(SeenCondition(seen)),
+                zone: Zone::utc(),
+            }),
+            ..When::default()
+        }));
+        let inner = virtual_of("inner", named("ordered"), plain(&["a", "b"]));
+        let outer = virtual_of("v", named("ordered"), all);
+        self::order(&[outer, inner], &figures, &RequestShape::default())
+    };
+    assert_eq!(order("inner", |seen| seen.tags() == ["own", "fast"]), "abd");
+    assert_eq!(
+        order("a", |seen| seen.tags() == ["own", "fast", "eu"]),
+        "ad"
+    );
 }

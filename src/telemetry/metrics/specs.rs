@@ -227,7 +227,7 @@ specs! {
     Counter, Most::PerTarget(3), AFFINITY = "pointsman.affinity" "{request}" ["target", "result"]
         "Requests of conversations that are kept together, by where they were served: home, over_bound (home had its share), moved (home was out)";
     Counter, Most::PerTarget(1), CONDITIONS_FAILED = "pointsman.conditions.failed" "{condition}" ["target"]
-        "Upstreams that were left out because their expression (when.cel) failed for a request";
+        "Upstreams that were left out because their expression (when.cel, policy.cel) failed for a request";
     Gauge, Most::PerKey(8), BUDGET_AMOUNT = "pointsman.budget.amount" "{currency}" ["of", "name", "number", "every"]
         "What may be spent in a window of a budget";
     Gauge, Most::PerKey(8), BUDGET_SPENT = "pointsman.budget.spent" "{currency}" ["of", "name", "number", "every"]

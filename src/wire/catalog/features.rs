@@ -72,6 +72,13 @@ pub(super) fn modalities(node: Option<Node<'_>>, to: &mut Capabilities) {
     }
 }
 
+/// Whether kinds of output have text among them: what makes only pictures or vectors answers no conversation.
+pub(super) fn writes(outputs: Option<Node<'_>>) -> Option<bool> {
+    let outputs = outputs.filter(|outputs| outputs.is_list())?;
+    let mut words = outputs.items().filter_map(Node::text);
+    Some(words.any(|word| word == "text"))
+}
+
 /// Flags under names of their own.
 pub(super) fn flags(object: &NodeFields<'_>, names: &[(&str, Capability)], to: &mut Capabilities) {
     for (name, capability) in names {

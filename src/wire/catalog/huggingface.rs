@@ -3,11 +3,11 @@
 use super::amount::PriceUnit;
 use super::features;
 use super::node::{Node, NodeFields};
-use super::notes::Notes;
 use super::page::Page;
 use super::sheet::{Rate, SheetDraft};
 use crate::domain::catalog::capability::Capability;
 use crate::domain::catalog::entry::{Entry, Status};
+use crate::domain::catalog::notes::Notes;
 use crate::domain::money::Pico;
 
 const IGNORED: &[&str] = &["id", "object", "created", "owned_by"];
@@ -75,8 +75,10 @@ fn entry(
     if status.is_some_and(|status| status != "live") {
         entry.status = Some(Status::Offline);
     }
-    if let Some(pricing) = provider.get("pricing").and_then(Node::object) {
-        let mut draft = SheetDraft::default();
+    let mut draft = SheetDraft::default();
+    let pricing = provider.get("pricing").and_then(Node::object);
+    let is_free = provider.get("is_free").and_then(Node::flag) == Some(true);
+    if let Some(pricing) = &pricing {
         for (key, rate) in RATES {
             if let Some(node) = pricing.get(key) {
                 draft.rate(key, *rate, node, PriceUnit::Million);
@@ -87,9 +89,12 @@ fn entry(
                 notes.lose(&format!("pricing.{key}"));
             }
         }
-        draft.finish(&mut entry, notes);
+    } else if is_free {
+        draft.sheet.rates.input = Some(Pico::ZERO);
+        draft.sheet.rates.output = Some(Pico::ZERO);
     }
-    entry.free |= provider.get("is_free").and_then(Node::flag) == Some(true);
+    draft.finish(&mut entry, notes);
+    entry.free |= is_free;
     notes.unknown_keys += provider.unknown(IGNORED_OF_PROVIDERS);
     entry
 }

@@ -1,249 +1,50 @@
-//! Providers' own lists of models: one row each says where a fact stands and in what unit prices are.
-//!
-//! Sources: the vendors' documentation and live lists as of 2026-11; Together's, Novita's, DeepInfra's and SambaNova's
-//! units are those that clients of these lists use.
+//! Reads providers' own lists of models, by the rows of `list_rows.rs`.
 
 use super::amount::PriceUnit;
 use super::features;
+use super::list_rows::{ListRow, row};
 use super::node::{Node, NodeFields};
-use super::notes::Notes;
 use super::page::{ListError, NextPage, Page};
 use super::sheet::{Rate, RatePlace, SheetDraft};
-use crate::domain::catalog::capability::Capability;
 use crate::domain::catalog::entry::{Entry, Status};
+use crate::domain::catalog::notes::Notes;
 
-/// Where the facts of one provider's list stand. Paths are tried in their order.
-struct ListRow {
-    /// The kinds of provider that list so.
-    kinds: &'static [&'static str],
-    /// The path of the list behind the API's root.
-    path: &'static str,
-    /// Windows that the model supports.
-    window: &'static [&'static str],
-    /// Windows that are really taken.
-    effective: &'static [&'static str],
-    /// The most tokens of an answer.
-    output: &'static [&'static str],
-    /// A smaller window is none of text (Whisper's 448).
-    least_window: u64,
-    /// Prices, all in one unit.
-    prices: &'static [(&'static str, Rate)],
-    unit: PriceUnit,
-    /// Rates of which a zero means that there is none.
-    zero_is_unknown: &'static [Rate],
-    /// Words, or flags, for what a model can do.
-    features: &'static [&'static str],
-    /// Kinds of input.
-    inputs: &'static [&'static str],
-    /// What a word list tells fully.
-    whole: &'static [Capability],
-}
-
-/// What every list may call a window, and the only fields that are read of an unknown server's list.
-const WINDOWS: &[&str] = &[
-    "context_length",
-    "context_window",
-    "max_model_len",
-    "max_context_length",
-    "max_input_tokens",
-    "context_size",
-    "inputTokenLimit",
-    "max_prompt_length",
-    "meta.n_ctx_train",
+/// Fields that say nothing that is used.
+const IGNORED: &[&str] = &[
+    "id",
+    "object",
+    "created",
+    "created_at",
+    "owned_by",
+    "name",
+    "title",
+    "display_name",
+    "displayName",
+    "description",
+    "type",
+    "root",
+    "parent",
+    "permission",
+    "organization",
+    "link",
+    "license",
+    "version",
+    "fingerprint",
+    "tokenizer_url",
 ];
-
-/// Prices as OpenRouter calls them, which others have taken over.
-const PROMPT_AND_COMPLETION: &[(&str, Rate)] = &[
-    ("pricing.prompt", Rate::Input),
-    ("pricing.completion", Rate::Output),
-    ("pricing.input_cache_read", Rate::CachedInput),
-    ("pricing.input_cache_reads", Rate::CachedInput),
-    ("pricing.input_cache_write", Rate::CacheWrite),
-    ("pricing.input_cache_writes", Rate::CacheWrite),
-    ("pricing.internal_reasoning", Rate::Reasoning),
-];
-
-const USUAL: ListRow = ListRow {
-    kinds: &[],
-    path: "/models",
-    window: WINDOWS,
-    effective: &[],
-    output: &[],
-    least_window: 0,
-    prices: &[],
-    unit: PriceUnit::Each,
-    zero_is_unknown: &[],
-    features: &[],
-    inputs: &[],
-    whole: &[],
-};
-
-static ROWS: &[ListRow] = &[
-    ListRow {
-        kinds: &[
-            "openai",
-            "deepseek",
-            "cerebras",
-            "nvidia_nim",
-            "fireworks",
-            "perplexity",
-            "moonshot",
-            "zai",
-        ],
-        ..USUAL
-    },
-    ListRow {
-        kinds: &["anthropic"],
-        output: &["max_tokens"],
-        features: &["capabilities"],
-        ..USUAL
-    },
-    ListRow {
-        kinds: &["google", "google_native", "vertex"],
-        output: &["outputTokenLimit"],
-        ..USUAL
-    },
-    ListRow {
-        kinds: &["groq"],
-        output: &["max_completion_tokens"],
-        least_window: 1024,
-        ..USUAL
-    },
-    ListRow {
-        kinds: &["mistralai"],
-        features: &["capabilities"],
-        ..USUAL
-    },
-    ListRow {
-        kinds: &["togetherai"],
-        prices: &[
-            ("pricing.input", Rate::Input),
-            ("pricing.output", Rate::Output),
-            ("pricing.cached_input", Rate::CachedInput),
-        ],
-        unit: PriceUnit::Million,
-        ..USUAL
-    },
-    ListRow {
-        kinds: &["deepinfra"],
-        window: &["metadata.context_length", "context_length"],
-        output: &["metadata.max_tokens"],
-        prices: &[
-            ("metadata.pricing.input_tokens", Rate::Input),
-            ("metadata.pricing.output_tokens", Rate::Output),
-            ("metadata.pricing.cache_read_tokens", Rate::CachedInput),
-        ],
-        unit: PriceUnit::Million,
-        features: &["metadata.tags", "tags"],
-        ..USUAL
-    },
-    ListRow {
-        kinds: &["sambanova", "baseten"],
-        output: &["max_completion_tokens"],
-        prices: PROMPT_AND_COMPLETION,
-        features: &["supported_features"],
-        ..USUAL
-    },
-    ListRow {
-        kinds: &["novita"],
-        output: &["max_output_tokens"],
-        prices: &[
-            ("input_token_price_per_m", Rate::Input),
-            ("output_token_price_per_m", Rate::Output),
-            ("pricing.input_cache_read.price_per_m", Rate::CachedInput),
-        ],
-        unit: PriceUnit::TenThousandthOfMillion,
-        features: &["features"],
-        inputs: &["input_modalities"],
-        ..USUAL
-    },
-    ListRow {
-        kinds: &["xai"],
-        path: "/language-models",
-        prices: &[
-            ("prompt_text_token_price", Rate::Input),
-            ("cached_prompt_text_token_price", Rate::CachedInput),
-            ("completion_text_token_price", Rate::Output),
-        ],
-        unit: PriceUnit::TenThousandthOfMillion,
-        inputs: &["input_modalities"],
-        ..USUAL
-    },
-    ListRow {
-        kinds: &["chutes"],
-        output: &["max_output_length"],
-        prices: PROMPT_AND_COMPLETION,
-        unit: PriceUnit::Million,
-        features: &["supported_features"],
-        inputs: &["input_modalities"],
-        ..USUAL
-    },
-    ListRow {
-        kinds: &["vercel"],
-        output: &["max_tokens"],
-        prices: &[
-            ("pricing.input", Rate::Input),
-            ("pricing.output", Rate::Output),
-            ("pricing.input_cache_read", Rate::CachedInput),
-            ("pricing.input_cache_write", Rate::CacheWrite),
-        ],
-        features: &["tags"],
-        ..USUAL
-    },
-    ListRow {
-        kinds: &["ovh", "ovhcloud"],
-        output: &["max_output_tokens", "max_completion_tokens"],
-        prices: PROMPT_AND_COMPLETION,
-        features: &["supported_features", "supported_parameters"],
-        ..USUAL
-    },
-    ListRow {
-        kinds: &["llmgateway"],
-        effective: &["top_provider.context_length"],
-        output: &["top_provider.max_completion_tokens", "max_output"],
-        prices: PROMPT_AND_COMPLETION,
-        zero_is_unknown: &[Rate::CachedInput, Rate::CacheWrite, Rate::Reasoning],
-        features: &["supported_parameters"],
-        inputs: &["architecture.input_modalities"],
-        ..USUAL
-    },
-    ListRow {
-        kinds: &["venice"],
-        window: &["model_spec.availableContextTokens"],
-        output: &["model_spec.maxCompletionTokens"],
-        prices: &[
-            ("model_spec.pricing.input.usd", Rate::Input),
-            ("model_spec.pricing.output.usd", Rate::Output),
-            ("model_spec.pricing.cache_input.usd", Rate::CachedInput),
-        ],
-        unit: PriceUnit::Million,
-        ..USUAL
-    },
-    ListRow {
-        kinds: &["llamacpp"],
-        effective: &["meta.n_ctx", "default_generation_settings.n_ctx"],
-        ..USUAL
-    },
-    ListRow {
-        kinds: &["lmstudio"],
-        features: &["capabilities"],
-        ..USUAL
-    },
-    ListRow {
-        kinds: &["ollama", "ollama_native"],
-        features: &["capabilities"],
-        ..USUAL
-    },
-];
-
-fn row(kind: &str) -> &'static ListRow {
-    let found = ROWS.iter().find(|row| row.kinds.contains(&kind));
-    found.unwrap_or(&USUAL)
-}
 
 /// The path of a provider's list behind its API's root.
 pub(super) fn path(kind: &str) -> &'static str {
     row(kind).path
+}
+
+/// The query of the first page of a provider's list that is called in this dialect.
+pub(super) fn query(kind: &str, dialect: &str) -> &'static str {
+    let row = row(kind);
+    match row.query_of.is_empty() || row.query_of == dialect {
+        true => row.query,
+        false => "",
+    }
 }
 
 /// Reads a page of the own list of a provider of this kind.
@@ -289,6 +90,7 @@ fn entry(model: &NodeFields<'_>, row: &ListRow, notes: &mut Notes) -> Option<Ent
         effective_window: window(row.effective).or_else(|| loaded(model)),
         max_output: first(row.output),
         status: status(model),
+        chats: chats(model, row),
         retires: RETIRING.iter().find_map(|name| model.get(name)?.date()),
         ..Entry::default()
     };
@@ -297,7 +99,12 @@ fn entry(model: &NodeFields<'_>, row: &ListRow, notes: &mut Notes) -> Option<Ent
     entry.aliases = aliases.map(|alias| alias.as_ref().into()).collect();
     for path in row.features {
         if let Some(node) = model.at(path) {
-            features::read(node, row.whole, &mut entry.capabilities);
+            features::read(node, &[], &mut entry.capabilities);
+        }
+    }
+    for (path, capability) in row.flags {
+        if let Some(flag) = model.at(path).and_then(Node::flag) {
+            entry.capabilities.set(*capability, Some(flag));
         }
     }
     for path in row.inputs {
@@ -305,8 +112,90 @@ fn entry(model: &NodeFields<'_>, row: &ListRow, notes: &mut Notes) -> Option<Ent
     }
     if !row.prices.is_empty() {
         prices(model, row).finish(&mut entry, notes);
+        lose(model, row, notes);
     }
+    notes.unknown_keys += model.unknown(IGNORED);
     Some(entry)
+}
+
+/// Whether the model chats, as far as its list says. One whose window is none of text does not.
+fn chats(model: &NodeFields<'_>, row: &ListRow) -> Option<bool> {
+    let mut windows = row.window.iter();
+    let named = windows.find_map(|path| model.at(path)?.tokens());
+    if named.is_some_and(|window| window < row.least_window) {
+        return Some(false);
+    }
+    let (path, words) = row.chats?;
+    let node = model.at(path)?;
+    if let Some(flag) = node.flag() {
+        return Some(flag);
+    }
+    let is_one = |word: &str| words.iter().any(|one| word.eq_ignore_ascii_case(one));
+    match node.text() {
+        Some(word) => Some(is_one(&word)),
+        None => node.is_list().then(|| {
+            node.items()
+                .filter_map(Node::text)
+                .any(|word| is_one(&word))
+        }),
+    }
+}
+
+/// Prices of tokens that are read elsewhere here, or are no price.
+const NO_LOSS: [&str; 7] = [
+    "pricing.input_tiers",
+    "pricing.output_tiers",
+    "pricing.input_cache_read_tiers",
+    "pricing.input_cache_write_tiers",
+    "pricing.hourly",
+    "pricing.currency",
+    "pricing.base",
+];
+
+/// Counts prices that the normal form has no place for: what stands beside those that are read.
+fn lose(model: &NodeFields<'_>, row: &ListRow, notes: &mut Notes) {
+    let mut roots: Vec<&str> = Vec::new();
+    for (path, _) in row.prices {
+        // The prices stand in an object of that name, or beside the model's other facts.
+        let root = path
+            .find("pricing.")
+            .map_or("", |at| &path[..at + "pricing".len()]);
+        if !roots.contains(&root) {
+            roots.push(root);
+        }
+    }
+    for root in roots {
+        let within = match root {
+            "" => None,
+            root => model.at(root).and_then(Node::object),
+        };
+        let (all, is_price): (_, fn(&str) -> bool) = match (root, &within) {
+            ("", _) => (model, |name| name.contains("price")),
+            (_, Some(within)) => (within, |_| true),
+            (_, None) => continue,
+        };
+        for (name, node) in all.iter().filter(|(name, _)| is_price(name)) {
+            let path = match root {
+                "" => name.to_owned(),
+                root => format!("{root}.{name}"),
+            };
+            let inside = format!("{path}.");
+            let is_read = |known: &str| known == path || known.starts_with(&inside);
+            let known = row.prices.iter().any(|(known, _)| is_read(known));
+            if !known && !NO_LOSS.contains(&path.as_str()) && says_something(node) {
+                notes.lose(&path);
+            }
+        }
+    }
+}
+
+/// Whether a price is more than a zero, which lists write for what they do not have.
+fn says_something(node: Node<'_>) -> bool {
+    let is_above_zero = |text: &str| text.bytes().any(|digit| (b'1'..=b'9').contains(&digit));
+    match node.written() {
+        Some(text) => is_above_zero(&text),
+        None => node.object().is_some() || node.items().next().is_some(),
+    }
 }
 
 /// The smallest window with which a model is loaded (LM Studio).
@@ -330,10 +219,17 @@ const RETIRING: [&str; 5] = [
 ];
 
 fn status(model: &NodeFields<'_>) -> Option<Status> {
-    let flag = |name: &str| model.get(name).and_then(Node::flag);
-    if flag("active") == Some(false) || flag("archived") == Some(true) {
+    let flag = |path: &str| model.at(path).and_then(Node::flag);
+    let lifecycle = model.get("lifecycle").and_then(Node::text);
+    let lifecycle = lifecycle.as_deref().unwrap_or_default();
+    if flag("active") == Some(false)
+        || flag("archived") == Some(true)
+        || flag("model_spec.offline") == Some(true)
+        || lifecycle == "retired"
+    {
         Some(Status::Offline)
     } else if flag("is_deprecated") == Some(true)
+        || lifecycle == "deprecated"
         || RETIRING.iter().any(|name| model.get(name).is_some())
     {
         Some(Status::Deprecated)
@@ -361,8 +257,7 @@ fn prices(model: &NodeFields<'_>, row: &ListRow) -> SheetDraft {
         tiers(model.at(path), path, rate, row.unit, &mut draft);
     }
     // Rented by the hour: what a token costs is not said.
-    let hourly = model.at("pricing.hourly").and_then(Node::written);
-    if hourly.is_some_and(|price| price.bytes().any(|digit| (b'1'..=b'9').contains(&digit))) {
+    if model.at("pricing.hourly").is_some_and(says_something) {
         draft.distrust();
     }
     draft

@@ -6,12 +6,12 @@ use super::amount::PriceUnit;
 use super::features;
 use super::litellm_keys::{Key, parse};
 use super::node::{Node, NodeFields};
-use super::notes::Notes;
 use super::page::Page;
 use super::sheet::{PiecePrice, RatePlace, SheetDraft};
 use crate::domain::calendar::{Calendar, Hours};
 use crate::domain::catalog::capability::Capability;
 use crate::domain::catalog::entry::{Entry, Status, Zero};
+use crate::domain::catalog::notes::Notes;
 use crate::domain::price_sheet::{OffPeak, Rates};
 use crate::domain::zone::Zone;
 
@@ -28,6 +28,9 @@ const FLAGS: &[(&str, Capability)] = &[
     ("supports_response_schema", Capability::JsonSchema),
     ("supports_reasoning", Capability::Reasoning),
 ];
+
+/// Modes of models that answer conversations.
+const CHATS: [&str; 3] = ["chat", "responses", "completion"];
 
 /// Factors under `provider_specific_entry`, and what they depend on.
 const FACTORS: &[(&str, &str)] = &[("us", "geo:us"), ("eu", "geo:eu"), ("fast", "speed:fast")];
@@ -135,6 +138,8 @@ fn entry(key: &str, model: &NodeFields<'_>, notes: &mut Notes) -> Entry {
         retires: model.get("deprecation_date").and_then(Node::date),
         ..Entry::default()
     };
+    let mode = model.get("mode").and_then(Node::text);
+    entry.chats = mode.map(|mode| CHATS.contains(&mode.as_ref()));
     features::flags(model, FLAGS, &mut entry.capabilities);
     if model.get("deprecation_date").is_some() {
         entry.status = Some(Status::Deprecated);

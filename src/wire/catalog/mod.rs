@@ -1,27 +1,27 @@
 //! Lists of models: each source's own shape and unit, read into what the catalogue merges (`domain/catalog`).
 //!
 //! One file for each source with a shape of its own; providers' own lists differ in names only and are rows of a table
-//! (`lists.rs`). The unit of a price belongs to the source. Unknown keys are counted and else ignored.
+//! (`list_rows.rs`). The unit of a price belongs to the source. Unknown keys are counted and else ignored.
 
 mod amount;
 mod details;
 mod features;
 mod huggingface;
+mod list_rows;
 mod lists;
 mod litellm;
 mod litellm_keys;
 mod llmrouter;
 mod models_dev;
 mod node;
-mod notes;
 mod openrouter;
 mod page;
 mod sheet;
 
 pub use self::details::{DetailCall, add_details, detail_calls, detail_page, tells_details};
 use self::node::{Node, NodeFields};
-pub use self::notes::Notes;
 pub use self::page::{ListError, NextPage, Page};
+use super::dialects::Dialect;
 
 /// The largest page of a list, in bytes.
 pub const MOST_BYTES: usize = 16 * 1024 * 1024;
@@ -161,9 +161,15 @@ pub fn read_own(text: &str, kind: &str) -> Result<Page, ListError> {
     })
 }
 
-/// The path of a provider's own list behind its API's root, if it is not `/models`.
+/// The path of a provider's own list behind its API's root.
 pub fn own_path(kind: &str) -> &'static str {
     lists::path(kind)
+}
+
+/// The query that asks for as much of a provider's own list at once as its API gives; empty where it gives all. `dialect`
+/// is the one in which the provider is called.
+pub fn own_query(kind: &str, dialect: Dialect) -> &'static str {
+    lists::query(kind, dialect.id())
 }
 
 fn with_json<T>(

@@ -3,11 +3,11 @@
 use super::amount::PriceUnit;
 use super::features;
 use super::node::{Node, NodeFields};
-use super::notes::Notes;
 use super::page::Page;
 use super::sheet::{Rate, RatePlace, SheetDraft};
 use crate::domain::catalog::capability::Capability;
 use crate::domain::catalog::entry::{Entry, Status};
+use crate::domain::catalog::notes::Notes;
 
 /// Fields of a model that say nothing that is used.
 const IGNORED: &[&str] = &[
@@ -94,6 +94,7 @@ fn entry(provider: &str, id: &str, model: &NodeFields<'_>, notes: &mut Notes) ->
     };
     features::flags(model, FLAGS, &mut entry.capabilities);
     features::modalities(model.at("modalities.input"), &mut entry.capabilities);
+    entry.chats = features::writes(model.at("modalities.output"));
     let status = model.get("status").and_then(Node::text);
     entry.status = match status.as_deref() {
         Some("alpha") => Some(Status::Alpha),
@@ -104,6 +105,13 @@ fn entry(provider: &str, id: &str, model: &NodeFields<'_>, notes: &mut Notes) ->
     if let Some(cost) = model.get("cost").and_then(Node::object) {
         let draft = prices(&cost, &entry.id, notes);
         draft.finish(&mut entry, notes);
+    }
+    // Ways of asking (`fast`) that cost something else.
+    let modes = model.at("experimental.modes").and_then(Node::object);
+    for (name, mode) in modes.iter().flat_map(NodeFields::iter) {
+        if mode.object().is_some_and(|mode| mode.get("cost").is_some()) {
+            notes.lose(&format!("experimental.modes.{name}.cost"));
+        }
     }
     notes.unknown_keys += model.unknown(IGNORED);
     entry

@@ -3,12 +3,12 @@
 use super::amount::PriceUnit;
 use super::features;
 use super::node::{Node, NodeFields};
-use super::notes::Notes;
 use super::page::{NextPage, Page};
-use super::sheet::{PiecePrice, Rate, SheetDraft};
+use super::sheet::{PiecePrice, Rate, RatePlace, SheetDraft};
 use crate::domain::calendar::{Calendar, Hours};
 use crate::domain::catalog::capability::Capability;
-use crate::domain::catalog::entry::Entry;
+use crate::domain::catalog::entry::{Entry, Status};
+use crate::domain::catalog::notes::Notes;
 use crate::domain::price_sheet::{OffPeak, Rates};
 use crate::domain::zone::Zone;
 
@@ -73,6 +73,8 @@ fn entry(id: &str, model: &NodeFields<'_>, notes: &mut Notes) -> Entry {
         retires: model.get("expiration_date").and_then(Node::date),
         ..Entry::default()
     };
+    entry.status = entry.retires.as_ref().map(|_| Status::Deprecated);
+    entry.chats = features::writes(model.at("architecture.output_modalities"));
     if let Some(parameters) = model.get("supported_parameters") {
         // The list is complete: what is not in it is refused or ignored.
         let whole = [
@@ -107,12 +109,14 @@ fn prices(pricing: &NodeFields<'_>, notes: &mut Notes) -> SheetDraft {
             draft.piece(name, *piece, node);
         }
     }
-    // Later ones go before earlier ones, and the sheet's first off-peak price holds.
     let overrides = pricing.get("overrides").into_iter().flat_map(Node::items);
+    let mut steps: Vec<(u64, Rates)> = Vec::new();
     for change in overrides.filter_map(Node::object) {
-        override_of(&change, &mut draft, notes);
+        override_of(&change, &mut draft, &mut steps, notes);
     }
+    // Later ones go before earlier ones, and the sheet's first off-peak price holds.
     draft.sheet.off_peak.reverse();
+    long_prompts(&steps, &mut draft);
     for (name, _) in pricing.iter() {
         let known = RATES.iter().any(|(rate, _)| *rate == name)
             || PIECES.iter().any(|(piece, _)| *piece == name)
@@ -124,7 +128,12 @@ fn prices(pricing: &NodeFields<'_>, notes: &mut Notes) -> SheetDraft {
     draft
 }
 
-fn override_of(change: &NodeFields<'_>, draft: &mut SheetDraft, notes: &mut Notes) {
+fn override_of(
+    change: &NodeFields<'_>,
+    draft: &mut SheetDraft,
+    steps: &mut Vec<(u64, Rates)>,
+    notes: &mut Notes,
+) {
     let above = change.get("min_prompt_tokens").and_then(Node::count);
     let hour = |name: &str| {
         change
@@ -133,28 +142,9 @@ fn override_of(change: &NodeFields<'_>, draft: &mut SheetDraft, notes: &mut Note
             .and_then(|text| minutes(&text))
     };
     match (above, hour("utc_start"), hour("utc_end")) {
-        (Some(tokens), None, None) => {
-            let place = super::sheet::RatePlace {
-                above: Some(tokens),
-                ..Default::default()
-            };
-            for (name, rate) in RATES {
-                if let Some(node) = change.get(name) {
-                    draft.long(name, place, *rate, node, PriceUnit::Each);
-                }
-            }
-        }
+        (Some(tokens), None, None) => steps.push((tokens, rates_of(change, draft))),
         (None, Some(start), Some(end)) => {
-            let mut rates = Rates::default();
-            for (name, rate) in RATES {
-                if let Some(node) = change.get(name) {
-                    let price = draft.read(name, node, PriceUnit::Each);
-                    if price.is_none() {
-                        draft.distrust();
-                    }
-                    *rate.slot(&mut rates) = price;
-                }
-            }
+            let rates = rates_of(change, draft);
             draft.off_peak(OffPeak {
                 hours: Calendar {
                     hours: vec![Hours { start, end }],
@@ -164,7 +154,36 @@ fn override_of(change: &NodeFields<'_>, draft: &mut SheetDraft, notes: &mut Note
                 rates,
             });
         }
-        _ => notes.lose("pricing.overrides of both length and hours"),
+        (Some(_), _, _) => notes.lose("pricing.overrides of both length and hours"),
+        _ => notes.lose("pricing.overrides without a length or hours"),
+    }
+}
+
+fn rates_of(change: &NodeFields<'_>, draft: &mut SheetDraft) -> Rates {
+    let mut rates = Rates::default();
+    for (name, rate) in RATES {
+        if let Some(node) = change.get(name) {
+            let price = draft.read(name, node, PriceUnit::Each);
+            if price.is_none() {
+                draft.distrust();
+            }
+            *rate.slot(&mut rates) = price;
+        }
+    }
+    rates
+}
+
+/// Overrides by the length of the prompt: of those that a prompt reaches, a later one goes before an earlier one, key by key.
+/// A sheet has one set of rates for each length, so each gets those of all that it reaches.
+fn long_prompts(steps: &[(u64, Rates)], draft: &mut SheetDraft) {
+    for (tokens, _) in steps {
+        let reached = steps.iter().filter(|(from, _)| from <= tokens);
+        let rates = reached.fold(Rates::default(), |rates, (_, own)| own.over(rates));
+        let place = RatePlace {
+            above: Some(*tokens),
+            ..RatePlace::default()
+        };
+        *draft.place(place) = rates;
     }
 }
 

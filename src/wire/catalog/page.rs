@@ -1,7 +1,7 @@
 //! What a reader makes of one page of a list, or why it cannot.
 
-use super::notes::Notes;
 use crate::domain::catalog::entry::Entry;
+use crate::domain::catalog::notes::Notes;
 use crate::domain::catalog::offer::ModelGroup;
 
 /// What a list says.

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::amount::{self, PriceUnit};
 use super::node::Node;
-use super::notes::Notes;
 use crate::domain::catalog::entry::{Entry, Zero};
+use crate::domain::catalog::notes::Notes;
 use crate::domain::money::Pico;
 use crate::domain::price_sheet::{LongPrompt, OffPeak, PriceSheet, Rates, TierRates};
 

@@ -1,3 +1,5 @@
+mod own;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -255,7 +257,8 @@ fn models_dev_has_tiers_and_an_old_key_for_one_of_them() {
                 "context_over_200k": {"input": 9}}},
         "old": {"cost": {"input": 1, "output": 2, "context_over_200k": {"input": 2, "output": 4}}},
         "none": {"limit": {"context": 4096}},
-        "free": {"cost": {"input": 0, "output": 0}}}}}"#;
+        "free": {"cost": {"input": 0, "output": 0}, "experimental": {"modes": {"fast": {"cost": {"input": 6}}}},
+            "modalities": {"output": ["image"]}}}}}"#;
     let page = page(text);
     let tiers = find(&page, "tiers");
     assert_eq!((tiers.window, tiers.max_output), (None, Some(8_192)));
@@ -276,7 +279,9 @@ fn models_dev_has_tiers_and_an_old_key_for_one_of_them() {
     assert!(page.notes.warnings[0].contains("`old`"));
     assert!(find(&page, "none").sheet.is_none() && !find(&page, "none").free);
     assert!(find(&page, "free").free);
-    assert!(page.notes.lost.contains_key("cost.odd"));
+    let lost: Vec<&String> = page.notes.lost.keys().collect();
+    assert_eq!(lost, ["cost.odd", "experimental.modes.fast.cost"]);
+    assert_eq!(find(&page, "free").chats, Some(false));
 }
 
 #[test]
@@ -293,6 +298,39 @@ fn hugging_faces_models_cost_what_the_dearest_live_provider_asks() {
     assert_eq!(*any.capabilities.get(Capability::Images), Some(false));
     assert_eq!(rates(find(&page, "m:a")).input, million("1"));
     assert_eq!(find(&page, "m:c").status, Some(Status::Offline));
+}
+
+#[test]
+fn openrouters_overrides_go_before_earlier_ones_key_by_key() {
+    let text = r#"{"data": [{"id": "m", "expiration_date": "2027-03-01", "pricing": {"prompt": "0.000001", "completion": "0.000002", "overrides": [
+        {"min_prompt_tokens": 200000, "prompt": "0.000003"}, {"min_prompt_tokens": 100000, "prompt": "0.000002", "completion": "0.000004"}]}}]}"#;
+    let page = page(text);
+    let entry = find(&page, "m");
+    let above = sheet(entry).above.iter();
+    let above: Vec<_> = above
+        .map(|long| (long.tokens, long.rates.input, long.rates.output))
+        .collect();
+    assert_eq!(
+        above,
+        [
+            (100_000, million("2"), million("4")),
+            (200_000, million("2"), million("4"))
+        ]
+    );
+    assert_eq!(entry.status, Some(Status::Deprecated));
+}
+
+#[test]
+fn a_provider_behind_the_router_may_be_free_without_a_price() {
+    let text = r#"{"data": [{"id": "m", "providers": [{"provider": "a", "status": "live", "is_free": true}]}]}"#;
+    let page = page(text);
+    for id in ["m", "m:a"] {
+        let entry = find(&page, id);
+        assert!(
+            entry.free && rates(entry).output == Some(Pico::ZERO),
+            "{id}"
+        );
+    }
 }
 
 #[test]
@@ -322,79 +360,6 @@ fn an_index_is_offered_where_all_required_providers_have_it() {
             "echo:e 10"
         ]
     );
-}
-
-#[test]
-fn providers_tell_windows_and_states_in_their_own_words() {
-    let own = |kind: &str, text: &str| read_own(text, kind).unwrap();
-    let groq = own(
-        "groq",
-        r#"{"data": [{"id": "a", "context_window": 131072, "max_completion_tokens": 8192, "active": true},
-            {"id": "whisper", "context_window": 448}, {"id": "b", "active": false}]}"#,
-    );
-    assert_eq!(find(&groq, "a").window, Some(131_072));
-    assert_eq!(find(&groq, "a").max_output, Some(8_192));
-    assert_eq!(find(&groq, "whisper").window, None);
-    assert_eq!(find(&groq, "b").status, Some(Status::Offline));
-    let google = own(
-        "google_native",
-        r#"{"models": [{"name": "models/gemini", "inputTokenLimit": 1048576, "outputTokenLimit": 65536}], "nextPageToken": "t"}"#,
-    );
-    assert_eq!(find(&google, "gemini").window, Some(1_048_576));
-    assert_eq!(
-        google.next,
-        Some(NextPage::Parameter("pageToken", "t".to_owned()))
-    );
-    let anthropic = own(
-        "anthropic",
-        r#"{"data": [{"id": "claude", "max_input_tokens": 200000, "max_tokens": 64000}], "has_more": true, "last_id": "claude"}"#,
-    );
-    assert_eq!(find(&anthropic, "claude").max_output, Some(64_000));
-    assert_eq!(
-        anthropic.next,
-        Some(NextPage::Parameter("after_id", "claude".to_owned()))
-    );
-    let mistral = own(
-        "mistralai",
-        r#"{"data": [{"id": "m", "max_context_length": 32768, "aliases": ["m-latest"], "deprecation": null,
-            "capabilities": {"function_calling": true, "vision": false}}]}"#,
-    );
-    let entry = find(&mistral, "m");
-    assert_eq!((entry.window, entry.status), (Some(32_768), None));
-    assert_eq!(*entry.capabilities.get(Capability::Tools), Some(true));
-    assert_eq!(*entry.capabilities.get(Capability::Images), Some(false));
-    assert_eq!(*entry.aliases, [Box::from("m-latest")]);
-    let lmstudio = own(
-        "lmstudio",
-        r#"{"models": [{"key": "m", "max_context_length": 131072, "loaded_instances": [{"config": {"context_length": 4096}}]}]}"#,
-    );
-    assert_eq!(find(&lmstudio, "m").effective_window, Some(4_096));
-    let vercel = own(
-        "vercel",
-        r#"{"data": [{"id": "m", "pricing": {"input": "0.00000125", "output": "0.00001",
-            "input_tiers": [{"cost": "0.00000125", "min": 0, "max": 200001}, {"cost": "0.0000025", "min": 200001}]}}]}"#,
-    );
-    let above = &sheet(find(&vercel, "m")).above[0];
-    assert_eq!(
-        (above.tokens, above.inclusive, above.rates.input),
-        (200_001, true, million("2.5"))
-    );
-    let gateway = own(
-        "llmgateway",
-        r#"{"data": [{"id": "m", "pricing": {"prompt": "0.000001", "completion": "0.000002", "input_cache_read": "0"}}]}"#,
-    );
-    assert_eq!(rates(find(&gateway, "m")).cached_input, None);
-}
-
-#[test]
-fn of_an_unknown_server_windows_are_believed_and_prices_are_not() {
-    let text = r#"{"data": [{"id": "m", "max_model_len": 8192, "pricing": {"prompt": "0.000001", "completion": "0"}},
-        {"id": "n", "meta": {"n_ctx_train": 4096}}, {"no": "id"}]}"#;
-    let page = read_own(text, "").unwrap();
-    assert_eq!(find(&page, "m").window, Some(8_192));
-    assert!(find(&page, "m").sheet.is_none() && !find(&page, "m").free);
-    assert_eq!(find(&page, "n").window, Some(4_096));
-    assert_eq!(page.entries.len(), 2);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use crate::admin::side::Side;
 use crate::support::{At, Behaviour, Gate, Match, ScriptedUpstream, until};
 
 /// The story of the request that was answered with this id, once it is kept.
-async fn story(side: &Side, id: &str) -> Value {
+pub(super) async fn story(side: &Side, id: &str) -> Value {
     let path = format!("/admin/v1/requests/{id}");
     until("the request to be kept", async || {
         side.get(&path).send().await.status == 200

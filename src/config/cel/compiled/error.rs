@@ -30,8 +30,11 @@ pub enum CelError {
     },
     #[error("fails for every request: {0}")]
     Wrong(String),
-    #[error("is {0}, not true or false")]
-    NotBool(String),
+    #[error("is {found}, not {wanted}")]
+    Kind {
+        found: &'static str,
+        wanted: &'static str,
+    },
     #[error("could not be read: there is no thread for it, or its parser has failed")]
     Unreadable,
 }

@@ -93,6 +93,10 @@ pub(super) static FIELDS: &[Field] = &[
     field("target", "used_share", |it| {
         it.candidate.used_share().map(Value::Float)
     }),
+    field("target", "tags", |it| {
+        let tags: Vec<Value> = it.candidate.tags().into_iter().map(Value::from).collect();
+        Some(tags.into())
+    }),
 ];
 
 /// Decimal places of an amount, and of the price of a token as that of a million.

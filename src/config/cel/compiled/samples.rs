@@ -66,6 +66,10 @@ impl ConditionSubject for CelSample {
     fn used_share(&self) -> Option<f64> {
         self.when(0.0)
     }
+
+    fn tags(&self) -> Vec<&str> {
+        vec!["tag"]
+    }
 }
 
 /// What comes of that request.

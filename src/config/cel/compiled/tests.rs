@@ -69,11 +69,15 @@ impl ConditionSubject for KnownSubject {
     fn used_share(&self) -> Option<f64> {
         Some(0.5)
     }
+
+    fn tags(&self) -> Vec<&str> {
+        vec!["eu", "gpu"]
+    }
 }
 
 fn holds(text: &str, asked: &RequestShape<'_>) -> Option<bool> {
-    let compiled = compile(text).unwrap_or_else(|error| panic!("{text} {error}"));
-    compiled.condition.holds(asked, &KnownSubject, 0)
+    let compiled = condition(text).unwrap_or_else(|error| panic!("{text} {error}"));
+    compiled.expression.holds(asked, &KnownSubject, 0)
 }
 
 fn asked() -> RequestShape<'static> {
@@ -134,9 +138,11 @@ fn everything_that_is_known_can_be_asked_for() {
         ),
         ("has(target.ttft_ms) ? target.ttft_ms < 500 : true", true),
         ("has(target.used_share) && target.used_share < 0.9", true),
+        ("'eu' in target.tags && !('us' in target.tags)", true),
+        ("target.tags.size() == 2 && target.tags[0] == 'eu'", true),
     ] {
         assert_eq!(holds(text, &asked()), Some(expected), "{text}");
-        let missing = compile(text).unwrap().missing;
+        let missing = condition(text).unwrap().missing;
         assert_eq!(missing, None, "{text}: nothing may be missing");
     }
 }
@@ -151,11 +157,11 @@ fn what_a_request_does_not_have_does_not_hold_and_is_told_at_load() {
         ("1 / request.prompt_tokens == 1", None),
         ("int(headers['x-other']) > 1", None),
     ] {
-        let compiled = compile(text).unwrap();
+        let compiled = condition(text).unwrap();
         assert_eq!(compiled.missing.as_deref(), missing, "{text}");
         let nothing = RequestShape::default();
         assert_eq!(
-            compiled.condition.holds(&nothing, &KnownSubject, 0),
+            compiled.expression.holds(&nothing, &KnownSubject, 0),
             None,
             "{text}"
         );
@@ -166,7 +172,9 @@ fn what_a_request_does_not_have_does_not_hold_and_is_told_at_load() {
 fn what_no_request_could_make_right_is_refused() {
     for (text, said) in [
         ("", "empty"),
-        ("target.tags", "`target.tags`"),
+        ("target.tag == 'eu'", "`target.tag`"),
+        ("target.tags", "a list, not true or false"),
+        ("target.tags.exists(tag, tag == 'eu')", "loop"),
         ("request.promt_tokens > 1", "prompt_tokens"),
         ("nothing(1)", "nothing"),
         ("request.model > 3", "every request"),
@@ -182,7 +190,7 @@ fn what_no_request_could_make_right_is_refused() {
         ("'open", "do not match"),
         ("'''open'", "do not match"),
     ] {
-        let error = compile(text).map(|_| ()).unwrap_err().to_string();
+        let error = condition(text).map(|_| ()).unwrap_err().to_string();
         assert!(error.contains(said), "{text}: {error}");
     }
 }
@@ -206,7 +214,7 @@ fn expressions_have_limits() {
         "true.a".to_owned() + &".a".repeat(200),
         motif.repeat(4) + "1",
     ] {
-        assert!(compile(&text).is_err(), "{text}");
+        assert!(condition(&text).is_err(), "{text}");
     }
     let inside = format!("'{}' != ''", "(".repeat(50));
     assert_eq!(
@@ -215,6 +223,44 @@ fn expressions_have_limits() {
         "texts are no brackets"
     );
     assert_eq!(holds(r"r'\' != '\'' // ((", &asked()), Some(true));
+}
+
+#[test]
+fn an_expression_may_be_a_score() {
+    let told = |text: &str| {
+        let compiled = score(text).unwrap_or_else(|error| panic!("{text} {error}"));
+        let score = compiled.expression.score(&asked(), &KnownSubject, 0);
+        (score, compiled.missing)
+    };
+    for (text, expected) in [
+        ("7", 7.0),
+        ("7u", 7.0),
+        ("-0.5", -0.5),
+        ("0.15 / target.price_in", 1.0),
+        ("'gpu' in target.tags ? 10 : 1", 10.0),
+        ("request.images ? 2.5 : 1.0", 2.5),
+        ("1000.0 / double(target.ttft_ms + 160)", 2.0),
+    ] {
+        assert_eq!(told(text).0, Some(expected), "{text}");
+    }
+    for (text, missing) in [
+        ("target.price_out", Some("price_out")),
+        ("1.0 / (target.used_share - 0.5)", Some("used_share")),
+        ("1.0 / double(now.hour)", None),
+        ("1 / now.hour", None),
+        ("request.images ? request.stream : 1", None),
+    ] {
+        let missing = missing.map(str::to_owned);
+        assert_eq!(told(text), (None, missing), "{text}");
+    }
+    for (text, said) in [
+        ("request.stream", "is true or false, not a number"),
+        ("'7'", "is a text, not a number"),
+        ("[1].map(x, x)[0]", "loop"),
+    ] {
+        let error = score(text).map(|_| ()).unwrap_err().to_string();
+        assert!(error.contains(said), "{text}: {error}");
+    }
 }
 
 proptest! {
@@ -226,8 +272,12 @@ proptest! {
             "1", "0.5", "'a'", "\"", "'", "&&", "||", "==", "<", "in", "has(", "+", "/", "%", ",", " ", "\\", "é", "size", "null",
         ]), 0..40),
     ) {
-        if let Ok(compiled) = compile(&parts.concat()) {
-            let _ = compiled.condition.holds(&asked(), &KnownSubject, i64::MIN);
+        if let Ok(compiled) = condition(&parts.concat()) {
+            let _ = compiled.expression.holds(&asked(), &KnownSubject, i64::MIN);
+        }
+        if let Ok(compiled) = score(&parts.concat()) {
+            let score = compiled.expression.score(&asked(), &KnownSubject, i64::MIN);
+            prop_assert!(score.is_none_or(f64::is_finite));
         }
     }
 }

@@ -1,6 +1,7 @@
 use super::*;
 use crate::domain::catalog::capability::Capability;
 use crate::domain::catalog::entry::Zero;
+use crate::domain::catalog::notes::Notes;
 use crate::domain::money::Pico;
 use crate::domain::price_sheet::Rates;
 
@@ -38,6 +39,7 @@ fn list(name: &str, of: Option<&str>, read_at: u64, entries: Vec<Entry>) -> Arc<
         of: of.map(Into::into),
         entries,
         groups: Vec::new(),
+        notes: Notes::default(),
     })
 }
 

@@ -1,4 +1,5 @@
-//! What a reader has to say of a list besides its entries.
+//! What a reader has to say of a list besides its entries: it is kept with the list, so that an operator can see what of
+//! it was not taken.
 
 use std::collections::BTreeMap;
 
@@ -22,7 +23,7 @@ pub struct Notes {
 
 impl Notes {
     /// Keeps a warning.
-    pub(super) fn warn(&mut self, warning: String) {
+    pub fn warn(&mut self, warning: String) {
         if self.warnings.len() < MOST_WARNINGS {
             self.warnings.push(warning);
         } else {
@@ -31,7 +32,7 @@ impl Notes {
     }
 
     /// Counts a key of an entry whose price is lost.
-    pub(super) fn lose(&mut self, key: &str) {
+    pub fn lose(&mut self, key: &str) {
         if let Some(count) = self.lost.get_mut(key) {
             *count += 1;
         } else if self.lost.len() < MOST_LOST {
