@@ -149,7 +149,7 @@ impl FieldReports {
 
 fn is_below(path: &str, above: &str) -> bool {
     let rest = path.strip_prefix(above);
-    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+    above.is_empty() || rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
 }
 
 /// What may be shown of a value: nothing that looks like a key, or stands under a name that belongs to one.
@@ -193,6 +193,10 @@ pub(super) fn is_secret_name(name: &str) -> bool {
         "auth",
     ];
     let name = name.to_ascii_lowercase();
+    // There stands the name of a variable; what looks like a key there is masked by its form.
+    if name.ends_with("_env") || name.ends_with("_env_var") {
+        return false;
+    }
     let counts = ["max_tokens", "tokens", "max_completion_tokens", "per_token"];
     let counted = counts.iter().any(|count| name.ends_with(count)) || name.contains("cost");
     !counted && PARTS.iter().any(|part| name.contains(part))

@@ -182,7 +182,10 @@ fn addressed(read: &CodeProvider, url: &str, importer: &mut Importer<'_>) -> Dra
     };
     let same = |entry: &&'static catalog::BuiltIn| {
         let usual = entry.base_url.as_str();
-        let bare = |url: &str| url.trim_end_matches("/v1").to_owned();
+        let bare = |url: &str| {
+            url.trim_end_matches("/v1")
+                .replace("//localhost", "//127.0.0.1")
+        };
         entry.dialect().id() == dialect
             && entry.cloud.is_none()
             && !usual.is_empty()

@@ -69,7 +69,11 @@ impl DraftProvider {
             false => name,
         };
         // A built-in name would bring that provider's dialect, and its keys to a stranger.
-        match self.builtin.is_none() && catalog::find(&name).is_some() {
+        let brings = |entry: &BuiltIn| {
+            let keyless = !self.has("api_key") && !entry.local;
+            keyless || entry.cloud.is_some() || entry.dialect().id() != "openai"
+        };
+        match self.builtin.is_none() && catalog::find(&name).is_some_and(brings) {
             true => format!("{name}-custom"),
             false => name,
         }

@@ -1,6 +1,6 @@
 //! LiteLLM's deployments: an entry of `model_list`, field by field, and the provider that it becomes.
 
-use super::prefixes::{self, Place};
+use super::prefixes::{self, PrefixPlace};
 use crate::config::catalog::Cloud;
 use crate::import::clouds::{name_of_host, set_azure, vertex, wrong_url};
 use crate::import::draft::{DraftProvider, ProviderAt};
@@ -97,12 +97,14 @@ impl Deployment {
         let made = match found {
             Some((prefix, Some(place))) => self.provider(prefix, place, &model, importer),
             Some((prefix, None)) if self.base.is_some() => {
-                self.provider(prefix, Place::Server, &model, importer)
+                self.provider(prefix, PrefixPlace::Server, &model, importer)
             }
             Some((prefix, None)) => Err(format!(
                 "`{prefix}` is no provider that is known here: write it with its base_url"
             )),
-            None if self.base.is_some() => self.provider("openai", Place::Server, &model, importer),
+            None if self.base.is_some() => {
+                self.provider("openai", PrefixPlace::Server, &model, importer)
+            }
             None => Err("nothing says whose model it is".to_owned()),
         };
         let (mut provider, model) = match made {
@@ -179,7 +181,7 @@ impl Deployment {
     fn provider(
         &mut self,
         prefix: &str,
-        place: Place,
+        place: PrefixPlace,
         model: &str,
         importer: &mut Importer<'_>,
     ) -> Result<(DraftProvider, String), String> {
@@ -191,13 +193,13 @@ impl Deployment {
         }
         let mut model = model.to_owned();
         let mut provider = match place {
-            Place::None(why) => return Err(why.to_owned()),
-            Place::BuiltIn(name) => self.open(name, base.as_deref(), importer),
-            Place::Server => {
+            PrefixPlace::None(why) => return Err(why.to_owned()),
+            PrefixPlace::BuiltIn(name) => self.open(name, base.as_deref(), importer),
+            PrefixPlace::Server => {
                 let url = base.as_deref().ok_or("its api_base is missing")?;
                 self.own(prefix, url, importer)
             }
-            Place::Service(url) => match base.as_deref() {
+            PrefixPlace::Service(url) => match base.as_deref() {
                 Some(url) => self.own(prefix, url, importer),
                 None => {
                     let mut provider = DraftProvider::own(prefix);
@@ -205,7 +207,7 @@ impl Deployment {
                     provider
                 }
             },
-            Place::Ollama => {
+            PrefixPlace::Ollama => {
                 let mut provider = DraftProvider::built_in("ollama");
                 provider.set(&["dialect"], YamlTree::bare("ollama"));
                 if let Some(url) = &base {
@@ -214,8 +216,8 @@ impl Deployment {
                 }
                 provider
             }
-            Place::Anthropic => self.anthropic(base.as_deref(), importer),
-            Place::Azure => {
+            PrefixPlace::Anthropic => self.anthropic(base.as_deref(), importer),
+            PrefixPlace::Azure => {
                 for part in ["responses/", "gpt5_series/", "o_series/", "gpt-5_series/"] {
                     if let Some(rest) = model.strip_prefix(part) {
                         model = rest.to_owned();
@@ -223,7 +225,7 @@ impl Deployment {
                 }
                 self.azure(base.as_deref(), importer)?
             }
-            Place::AzureAi => {
+            PrefixPlace::AzureAi => {
                 let url = base
                     .as_deref()
                     .ok_or("its api_base is missing: the address of the resource at Azure")?;
@@ -235,8 +237,8 @@ impl Deployment {
                 }
                 provider
             }
-            Place::Bedrock => self.bedrock(&mut model, base.as_deref(), importer)?,
-            Place::Vertex => self.vertex(&model, importer)?,
+            PrefixPlace::Bedrock => self.bedrock(&mut model, base.as_deref(), importer)?,
+            PrefixPlace::Vertex => self.vertex(&model, importer)?,
         };
         self.keys(&mut provider, importer);
         if self.needs_responses && provider.builtin.is_none() {

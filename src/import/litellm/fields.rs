@@ -12,10 +12,10 @@ use crate::import::table::{FieldRow, FieldRule, SourceField};
 
 use FieldRule::{Lacks, Needless, Read};
 
-type Row = FieldRow<Deployment>;
+type DeploymentRow = FieldRow<Deployment>;
 
 /// The keys of an entry of `model_list`.
-pub(super) const ENTRY: &[Row] = &[
+pub(super) const ENTRY: &[DeploymentRow] = &[
     (
         &["model_name"],
         Read(|_, _, _| mapped("llm.virtual[].name")),
@@ -29,7 +29,7 @@ pub(super) const ENTRY: &[Row] = &[
 ];
 
 /// The keys of `litellm_params`. What is not here is a parameter of requests.
-pub(super) const PARAMS: &[Row] = &[
+pub(super) const PARAMS: &[DeploymentRow] = &[
     (
         &["model"],
         Read(|it, field, _| text(&mut it.model, field, "llm.virtual[].upstreams")),
@@ -282,7 +282,7 @@ pub(super) const PARAMS: &[Row] = &[
 ];
 
 /// The keys of `model_info` that are no parameters; the other ones are those of `litellm_params`.
-pub(super) const INFO: &[Row] = &[
+pub(super) const INFO: &[DeploymentRow] = &[
     (
         &["max_tokens", "max_output_tokens"],
         Needless("lists of models tell how long answers may be"),

@@ -15,7 +15,7 @@ use crate::import::tree::YamlTree;
 const USUAL: &str = "weighted";
 
 /// The deployments of one name.
-struct Group {
+struct ModelGroup {
     name: String,
     members: Vec<DraftMember>,
     policy: &'static str,
@@ -30,7 +30,7 @@ pub(super) fn build(
     importer: &mut Importer<'_>,
 ) {
     provider_settings(router, &placed, importer);
-    let mut groups: Vec<Group> = Vec::new();
+    let mut groups: Vec<ModelGroup> = Vec::new();
     let mut by_name: Vec<(String, Vec<PlacedDeployment>)> = Vec::new();
     for one in placed {
         if one.model.is_none() {
@@ -139,7 +139,7 @@ fn group(
     deployments: &[PlacedDeployment],
     router: &RouterSettings,
     importer: &mut Importer<'_>,
-) -> Group {
+) -> ModelGroup {
     let own = router
         .groups
         .iter()
@@ -167,7 +167,7 @@ fn group(
             false => members.push(member),
         }
     }
-    Group {
+    ModelGroup {
         name,
         size: deployments.len(),
         members,
@@ -257,8 +257,8 @@ fn shares(
 }
 
 /// Builds the virtual providers: a group alone, or a group and what it falls back to.
-fn chains(router: &RouterSettings, groups: &[Group], importer: &mut Importer<'_>) {
-    let by_name: BTreeMap<&str, &Group> = groups
+fn chains(router: &RouterSettings, groups: &[ModelGroup], importer: &mut Importer<'_>) {
+    let by_name: BTreeMap<&str, &ModelGroup> = groups
         .iter()
         .map(|group| (group.name.as_str(), group))
         .collect();
@@ -322,7 +322,7 @@ fn bare(member: &DraftMember) -> DraftMember {
     }
 }
 
-fn push(name: String, group: &Group, router: &RouterSettings, importer: &mut Importer<'_>) {
+fn push(name: String, group: &ModelGroup, router: &RouterSettings, importer: &mut Importer<'_>) {
     let mut settings = YamlTree::map();
     if group.members.len() > 1 {
         settings.set(&["policy"], YamlTree::bare(group.policy));
@@ -351,7 +351,7 @@ fn push(name: String, group: &Group, router: &RouterSettings, importer: &mut Imp
 fn chain<'g>(
     name: &'g str,
     router: &'g RouterSettings,
-    groups: &BTreeMap<&'g str, &'g Group>,
+    groups: &BTreeMap<&'g str, &'g ModelGroup>,
 ) -> Vec<&'g str> {
     let resolve = |wanted: &'g str| {
         let alias = router.aliases.iter().find(|(_, alias, _)| alias == wanted);
@@ -390,7 +390,7 @@ fn chain<'g>(
 /// Says which fallbacks lead nowhere.
 fn check_names(
     router: &RouterSettings,
-    groups: &BTreeMap<&str, &Group>,
+    groups: &BTreeMap<&str, &ModelGroup>,
     importer: &mut Importer<'_>,
 ) {
     let known = |name: &str| {
@@ -420,7 +420,7 @@ fn check_names(
     }
 }
 
-fn aliases(router: &RouterSettings, groups: &[Group], importer: &mut Importer<'_>) {
+fn aliases(router: &RouterSettings, groups: &[ModelGroup], importer: &mut Importer<'_>) {
     for (path, name, target) in &router.aliases {
         if importer.draft.has_virtual(name) {
             importer
@@ -442,16 +442,16 @@ fn aliases(router: &RouterSettings, groups: &[Group], importer: &mut Importer<'_
 }
 
 /// Attempts for the retries that were asked for, and at least for each upstream of the longest chain.
-fn attempts(router: &RouterSettings, groups: &[Group], importer: &mut Importer<'_>) {
+fn attempts(router: &RouterSettings, groups: &[ModelGroup], importer: &mut Importer<'_>) {
     let Some(retries) = router.retries else {
         return;
     };
-    let by_name: BTreeMap<&str, &Group> = groups
+    let by_name: BTreeMap<&str, &ModelGroup> = groups
         .iter()
         .map(|group| (group.name.as_str(), group))
         .collect();
     let size = |name: &str| by_name.get(name).map_or(0, |group| group.size);
-    let length = |group: &Group| {
+    let length = |group: &ModelGroup| {
         let chain = chain(&group.name, router, &by_name);
         group.size + chain.into_iter().map(size).sum::<usize>()
     };
@@ -465,7 +465,7 @@ fn attempts(router: &RouterSettings, groups: &[Group], importer: &mut Importer<'
 }
 
 /// A default that was not taken over would be a mistake.
-fn missing_default(groups: &[Group], importer: &mut Importer<'_>) {
+fn missing_default(groups: &[ModelGroup], importer: &mut Importer<'_>) {
     let Some(YamlTree::Text(name)) = importer.draft.rest.get(&["llm", "default_model"]).cloned()
     else {
         return;

@@ -7,7 +7,7 @@ use super::settings::{RouterSettings, SettingRow};
 use crate::import::field_report::{FieldVerdict, approximated, mapped, needless, unsupported};
 use crate::import::importer::Importer;
 use crate::import::source::SourceNode;
-use crate::import::spans::{amount, count, window};
+use crate::import::spans::{amount, window};
 use crate::import::table::{FieldRule, SourceField};
 use crate::import::tree::YamlTree;
 

@@ -2,7 +2,7 @@
 
 /// What a prefix means here.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Place {
+pub(super) enum PrefixPlace {
     /// This built-in provider, which speaks OpenAI's API, or an address of its kind.
     BuiltIn(&'static str),
     /// A server that speaks OpenAI's API, at the address that the file gives.
@@ -26,162 +26,186 @@ pub(super) enum Place {
 }
 
 /// One row for each prefix.
-const PREFIXES: &[(&str, Place)] = &[
-    ("openai", Place::BuiltIn("openai")),
-    ("text-completion-openai", Place::BuiltIn("openai")),
-    ("anthropic", Place::Anthropic),
-    ("azure", Place::Azure),
-    ("azure_text", Place::Azure),
-    ("azure_ai", Place::AzureAi),
-    ("bedrock", Place::Bedrock),
-    ("bedrock_converse", Place::Bedrock),
-    ("vertex_ai", Place::Vertex),
-    ("vertex_ai_beta", Place::Vertex),
-    ("gemini", Place::BuiltIn("google")),
-    ("groq", Place::BuiltIn("groq")),
-    ("cerebras", Place::BuiltIn("cerebras")),
-    ("openrouter", Place::BuiltIn("openrouter")),
-    ("mistral", Place::BuiltIn("mistralai")),
+const PREFIXES: &[(&str, PrefixPlace)] = &[
+    ("openai", PrefixPlace::BuiltIn("openai")),
+    ("text-completion-openai", PrefixPlace::BuiltIn("openai")),
+    ("anthropic", PrefixPlace::Anthropic),
+    ("azure", PrefixPlace::Azure),
+    ("azure_text", PrefixPlace::Azure),
+    ("azure_ai", PrefixPlace::AzureAi),
+    ("bedrock", PrefixPlace::Bedrock),
+    ("bedrock_converse", PrefixPlace::Bedrock),
+    ("vertex_ai", PrefixPlace::Vertex),
+    ("vertex_ai_beta", PrefixPlace::Vertex),
+    ("gemini", PrefixPlace::BuiltIn("google")),
+    ("groq", PrefixPlace::BuiltIn("groq")),
+    ("cerebras", PrefixPlace::BuiltIn("cerebras")),
+    ("openrouter", PrefixPlace::BuiltIn("openrouter")),
+    ("mistral", PrefixPlace::BuiltIn("mistralai")),
     (
         "codestral",
-        Place::Service("https://codestral.mistral.ai/v1"),
+        PrefixPlace::Service("https://codestral.mistral.ai/v1"),
     ),
-    ("together_ai", Place::BuiltIn("togetherai")),
-    ("fireworks_ai", Place::BuiltIn("fireworks")),
-    ("deepinfra", Place::BuiltIn("deepinfra")),
-    ("deepseek", Place::BuiltIn("deepseek")),
-    ("perplexity", Place::BuiltIn("perplexity")),
-    ("xai", Place::BuiltIn("xai")),
-    ("nvidia_nim", Place::BuiltIn("nvidia_nim")),
-    ("huggingface", Place::BuiltIn("huggingface")),
-    ("moonshot", Place::BuiltIn("moonshot")),
-    ("novita", Place::BuiltIn("novita")),
-    ("sambanova", Place::BuiltIn("sambanova")),
-    ("zai", Place::BuiltIn("zai")),
-    ("minimax", Place::BuiltIn("minimax")),
-    ("nebius", Place::BuiltIn("nebius")),
-    ("chutes", Place::BuiltIn("chutes")),
-    ("cohere", Place::BuiltIn("cohere")),
-    ("cohere_chat", Place::BuiltIn("cohere")),
-    ("dashscope", Place::BuiltIn("qwen")),
-    ("featherless_ai", Place::BuiltIn("featherless")),
-    ("scaleway", Place::BuiltIn("scaleway")),
-    ("anyscale", Place::BuiltIn("anyscale")),
-    ("ollama", Place::Ollama),
-    ("ollama_chat", Place::Ollama),
-    ("lm_studio", Place::BuiltIn("lmstudio")),
-    ("llamafile", Place::Server),
-    ("hosted_vllm", Place::Server),
-    ("vllm", Place::Server),
-    ("openai_like", Place::Server),
-    ("custom_openai", Place::Server),
-    ("litellm_proxy", Place::Server),
-    ("xinference", Place::Server),
-    ("docker_model_runner", Place::Server),
-    ("lemonade", Place::Server),
+    ("together_ai", PrefixPlace::BuiltIn("togetherai")),
+    ("fireworks_ai", PrefixPlace::BuiltIn("fireworks")),
+    ("deepinfra", PrefixPlace::BuiltIn("deepinfra")),
+    ("deepseek", PrefixPlace::BuiltIn("deepseek")),
+    ("perplexity", PrefixPlace::BuiltIn("perplexity")),
+    ("xai", PrefixPlace::BuiltIn("xai")),
+    ("nvidia_nim", PrefixPlace::BuiltIn("nvidia_nim")),
+    ("huggingface", PrefixPlace::BuiltIn("huggingface")),
+    ("moonshot", PrefixPlace::BuiltIn("moonshot")),
+    ("novita", PrefixPlace::BuiltIn("novita")),
+    ("sambanova", PrefixPlace::BuiltIn("sambanova")),
+    ("zai", PrefixPlace::BuiltIn("zai")),
+    ("minimax", PrefixPlace::BuiltIn("minimax")),
+    ("nebius", PrefixPlace::BuiltIn("nebius")),
+    ("chutes", PrefixPlace::BuiltIn("chutes")),
+    ("cohere", PrefixPlace::BuiltIn("cohere")),
+    ("cohere_chat", PrefixPlace::BuiltIn("cohere")),
+    ("dashscope", PrefixPlace::BuiltIn("qwen")),
+    ("featherless_ai", PrefixPlace::BuiltIn("featherless")),
+    ("scaleway", PrefixPlace::BuiltIn("scaleway")),
+    ("anyscale", PrefixPlace::BuiltIn("anyscale")),
+    ("ollama", PrefixPlace::Ollama),
+    ("ollama_chat", PrefixPlace::Ollama),
+    ("lm_studio", PrefixPlace::BuiltIn("lmstudio")),
+    ("llamafile", PrefixPlace::Server),
+    ("hosted_vllm", PrefixPlace::Server),
+    ("vllm", PrefixPlace::Server),
+    ("openai_like", PrefixPlace::Server),
+    ("custom_openai", PrefixPlace::Server),
+    ("litellm_proxy", PrefixPlace::Server),
+    ("xinference", PrefixPlace::Server),
+    ("docker_model_runner", PrefixPlace::Server),
+    ("lemonade", PrefixPlace::Server),
     (
         "volcengine",
-        Place::Service("https://ark.cn-beijing.volces.com/api/v3"),
+        PrefixPlace::Service("https://ark.cn-beijing.volces.com/api/v3"),
     ),
     (
         "hyperbolic",
-        Place::Service("https://api.hyperbolic.xyz/v1"),
+        PrefixPlace::Service("https://api.hyperbolic.xyz/v1"),
     ),
-    ("lambda_ai", Place::Service("https://api.lambda.ai/v1")),
+    (
+        "lambda_ai",
+        PrefixPlace::Service("https://api.lambda.ai/v1"),
+    ),
     (
         "github",
-        Place::Service("https://models.inference.ai.azure.com"),
+        PrefixPlace::Service("https://models.inference.ai.azure.com"),
     ),
     (
         "friendliai",
-        Place::Service("https://api.friendli.ai/serverless/v1"),
+        PrefixPlace::Service("https://api.friendli.ai/serverless/v1"),
     ),
-    ("aiml", Place::Service("https://api.aimlapi.com/v1")),
+    ("aiml", PrefixPlace::Service("https://api.aimlapi.com/v1")),
     (
         "meta_llama",
-        Place::Service("https://api.llama.com/compat/v1"),
+        PrefixPlace::Service("https://api.llama.com/compat/v1"),
     ),
     (
         "inception",
-        Place::Service("https://api.inceptionlabs.ai/v1"),
+        PrefixPlace::Service("https://api.inceptionlabs.ai/v1"),
     ),
-    ("morph", Place::Service("https://api.morphllm.com/v1")),
-    ("v0", Place::Service("https://api.v0.dev/v1")),
+    ("morph", PrefixPlace::Service("https://api.morphllm.com/v1")),
+    ("v0", PrefixPlace::Service("https://api.v0.dev/v1")),
     (
         "nscale",
-        Place::Service("https://inference.api.nscale.com/v1"),
+        PrefixPlace::Service("https://inference.api.nscale.com/v1"),
     ),
     (
         "vercel_ai_gateway",
-        Place::Service("https://ai-gateway.vercel.sh/v1"),
+        PrefixPlace::Service("https://ai-gateway.vercel.sh/v1"),
     ),
     (
         "sagemaker",
-        Place::None("there is no dialect for SageMaker's endpoints"),
+        PrefixPlace::None("there is no dialect for SageMaker's endpoints"),
     ),
     (
         "sagemaker_chat",
-        Place::None("there is no dialect for SageMaker's endpoints"),
+        PrefixPlace::None("there is no dialect for SageMaker's endpoints"),
     ),
-    ("watsonx", Place::None("there is no dialect for watsonx")),
+    (
+        "watsonx",
+        PrefixPlace::None("there is no dialect for watsonx"),
+    ),
     (
         "watsonx_text",
-        Place::None("there is no dialect for watsonx"),
+        PrefixPlace::None("there is no dialect for watsonx"),
     ),
     (
         "replicate",
-        Place::None("there is no dialect for Replicate's predictions"),
+        PrefixPlace::None("there is no dialect for Replicate's predictions"),
     ),
     (
         "cloudflare",
-        Place::None("write it as a provider with Cloudflare's OpenAI address (…/ai/v1)"),
+        PrefixPlace::None("write it as a provider with Cloudflare's OpenAI address (…/ai/v1)"),
     ),
     (
         "databricks",
-        Place::None("write it as a provider with the address of its serving endpoints"),
+        PrefixPlace::None("write it as a provider with the address of its serving endpoints"),
     ),
     (
         "snowflake",
-        Place::None("there is no dialect for Snowflake Cortex"),
+        PrefixPlace::None("there is no dialect for Snowflake Cortex"),
     ),
-    ("oci", Place::None("there is no dialect for Oracle's cloud")),
+    (
+        "oci",
+        PrefixPlace::None("there is no dialect for Oracle's cloud"),
+    ),
     (
         "github_copilot",
-        Place::None("Copilot lets in only by its own login"),
+        PrefixPlace::None("Copilot lets in only by its own login"),
     ),
     (
         "chatgpt",
-        Place::None("ChatGPT's subscription lets in only by its own login"),
+        PrefixPlace::None("ChatGPT's subscription lets in only by its own login"),
     ),
     (
         "predibase",
-        Place::None("there is no dialect for Predibase"),
+        PrefixPlace::None("there is no dialect for Predibase"),
     ),
-    ("triton", Place::None("there is no dialect for Triton")),
+    (
+        "triton",
+        PrefixPlace::None("there is no dialect for Triton"),
+    ),
     (
         "elevenlabs",
-        Place::None("there is no dialect for ElevenLabs"),
+        PrefixPlace::None("there is no dialect for ElevenLabs"),
     ),
-    ("deepgram", Place::None("there is no dialect for Deepgram")),
+    (
+        "deepgram",
+        PrefixPlace::None("there is no dialect for Deepgram"),
+    ),
     (
         "assemblyai",
-        Place::None("there is no dialect for AssemblyAI"),
+        PrefixPlace::None("there is no dialect for AssemblyAI"),
     ),
-    ("recraft", Place::None("there is no dialect for Recraft")),
-    ("gigachat", Place::None("there is no dialect for GigaChat")),
+    (
+        "recraft",
+        PrefixPlace::None("there is no dialect for Recraft"),
+    ),
+    (
+        "gigachat",
+        PrefixPlace::None("there is no dialect for GigaChat"),
+    ),
     (
         "auto_router",
-        Place::None("LiteLLM's own routers by content have no counterpart"),
+        PrefixPlace::None("LiteLLM's own routers by content have no counterpart"),
     ),
-    ("dify", Place::None("there is no dialect for Dify")),
-    ("bytez", Place::None("there is no dialect for Bytez")),
-    ("jina_ai", Place::Service("https://api.jina.ai/v1")),
-    ("voyage", Place::Service("https://api.voyageai.com/v1")),
-    ("zhipu", Place::BuiltIn("zai")),
+    ("dify", PrefixPlace::None("there is no dialect for Dify")),
+    ("bytez", PrefixPlace::None("there is no dialect for Bytez")),
+    ("jina_ai", PrefixPlace::Service("https://api.jina.ai/v1")),
+    (
+        "voyage",
+        PrefixPlace::Service("https://api.voyageai.com/v1"),
+    ),
+    ("zhipu", PrefixPlace::BuiltIn("zai")),
 ];
 
 /// What the prefix of that name means.
-pub(super) fn place(prefix: &str) -> Option<Place> {
+pub(super) fn place(prefix: &str) -> Option<PrefixPlace> {
     let found = PREFIXES.iter().find(|(known, _)| *known == prefix);
     found.map(|(_, place)| *place)
 }
@@ -242,7 +266,7 @@ mod tests {
                 .skip(at + 1)
                 .any(|(other, _)| other == prefix);
             assert!(!again, "{prefix} twice");
-            if let Place::BuiltIn(name) = place {
+            if let PrefixPlace::BuiltIn(name) = place {
                 assert!(catalog::find(name).is_some(), "{prefix}: {name}");
             }
         }

@@ -9,7 +9,7 @@ use crate::import::field_report::{
 };
 use crate::import::importer::Importer;
 use crate::import::source::SourceNode;
-use crate::import::spans::{amount, count, seconds, window};
+use crate::import::spans::{amount, seconds, window};
 use crate::import::table::{FieldRule, SourceField, joined, read_fields};
 use crate::import::tree::YamlTree;
 

@@ -19,25 +19,26 @@ pub(super) struct ProviderBudget {
     pub(super) budget: YamlTree,
 }
 
-impl RouterSettings {
-    /// Reads a section by its table.
-    pub(super) fn read(
-        &mut self,
-        rows: &[SettingRow],
-        node: &SourceNode,
-        path: &str,
-        importer: &mut Importer<'_>,
-    ) {
-        let others = FieldRule::Lacks("there is no such setting here");
-        read_fields(rows, &others, self, node, path, importer);
-        if let (Some(amount), every) = std::mem::take(&mut self.budget) {
-            let mut budget = YamlTree::map();
-            budget.set(&["amount"], amount);
-            budget.set(&["every"], every.unwrap_or_else(|| YamlTree::bare("total")));
-            budget.set(&["unpriced"], YamlTree::bare("allow"));
-            importer.draft.rest.push(&["dispatch", "budgets"], budget);
-        }
-    }
+/// The settings that groups of deployments are built by.
+#[derive(Default)]
+pub(super) struct RouterSettings {
+    pub(super) strategy: Option<(String, String)>,
+    /// Settings of policy `latency`, with where they stand.
+    pub(super) latency: Vec<(String, &'static str, YamlTree)>,
+    pub(super) fallbacks: Vec<FallbackList>,
+    pub(super) default_fallbacks: Vec<String>,
+    pub(super) larger: Vec<FallbackList>,
+    pub(super) aliases: Vec<(String, String, String)>,
+    pub(super) retries: Option<u64>,
+    pub(super) timeout: Option<f64>,
+    pub(super) tags: bool,
+    pub(super) allowed_fails: Option<u64>,
+    pub(super) cooldown: Option<YamlTree>,
+    pub(super) same_upstream: Option<u64>,
+    pub(super) affinity: bool,
+    pub(super) groups: Vec<(Vec<String>, &'static str)>,
+    pub(super) budgets: Vec<ProviderBudget>,
+    pub(super) budget: (Option<YamlTree>, Option<YamlTree>),
 }
 
 /// A row of a table of settings.

@@ -9,7 +9,7 @@ use crate::import::tree::YamlTree;
 const METADATA: &str = "x-portkey-metadata";
 
 /// A condition, and the target that it leads to.
-pub(super) struct Condition {
+pub(super) struct PortkeyCondition {
     pub(super) then: String,
     /// When it holds: one of these. `None` where nothing here can tell.
     pub(super) when: Option<Vec<YamlTree>>,
@@ -20,7 +20,7 @@ pub(super) fn read_conditions(
     list: &SourceNode,
     path: &str,
     importer: &mut Importer<'_>,
-) -> Vec<Condition> {
+) -> Vec<PortkeyCondition> {
     let mut conditions = Vec::new();
     for (at, one) in list.items().iter().enumerate() {
         let path = format!("{path}[{at}]");
@@ -49,7 +49,7 @@ pub(super) fn read_conditions(
         importer
             .reports
             .add(&format!("{path}.then"), then.to_owned(), known);
-        conditions.push(Condition {
+        conditions.push(PortkeyCondition {
             then: then.to_owned(),
             when,
         });

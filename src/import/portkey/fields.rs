@@ -1,6 +1,6 @@
 //! The fields of a Portkey config, a row for each. Names are written in snake case or camel case.
 
-use super::conditions::{Condition, read_conditions};
+use super::conditions::{PortkeyCondition, read_conditions};
 use crate::import::field_report::{
     FieldVerdict, approximated, is_secret_name, mapped, unsupported,
 };
@@ -17,7 +17,7 @@ use FieldRule::{Lacks, Needless, Read};
 pub(super) struct PortkeyNode {
     pub(super) path: String,
     pub(super) mode: Option<String>,
-    pub(super) conditions: Vec<Condition>,
+    pub(super) conditions: Vec<PortkeyCondition>,
     pub(super) default: Option<String>,
     pub(super) targets: Vec<PortkeyNode>,
     pub(super) name: Option<String>,
@@ -50,9 +50,9 @@ impl PortkeyNode {
     }
 }
 
-type Row = FieldRow<PortkeyNode>;
+type TargetRow = FieldRow<PortkeyNode>;
 
-const NODE: &[Row] = &[
+const NODE: &[TargetRow] = &[
     (
         &["strategy"],
         Read(|it, field, importer| nested(STRATEGY, it, field, importer)),
@@ -252,7 +252,7 @@ const NODE: &[Row] = &[
     ),
 ];
 
-const STRATEGY: &[Row] = &[
+const STRATEGY: &[TargetRow] = &[
     (&["mode"], Read(mode)),
     (
         &["on_status_codes", "onStatusCodes"],
@@ -275,7 +275,7 @@ const STRATEGY: &[Row] = &[
     ),
 ];
 
-const RETRY: &[Row] = &[
+const RETRY: &[TargetRow] = &[
     (
         &["attempts"],
         Read(|it, field, _| {
@@ -333,7 +333,7 @@ pub(super) fn read_node(node: &SourceNode, path: &str, importer: &mut Importer<'
 }
 
 fn nested(
-    rows: &[Row],
+    rows: &[TargetRow],
     it: &mut PortkeyNode,
     field: &SourceField<'_>,
     importer: &mut Importer<'_>,

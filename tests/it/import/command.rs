@@ -150,7 +150,7 @@ async fn standard_input_is_read_and_keys_are_copied_when_that_is_asked_for() {
     assert!(text(output.stdout).contains("gpt-4o"));
     dir.write(
         "l.yaml",
-        "model_list: [{model_name: a, litellm_params: {model: groq/x, api_key: copied-key-1234}}]",
+        r#"{"model_list": [{"model_name": "a", "litellm_params": {"model": "groq/x", "api_key": "copied-key-1234"}}]}"#,
     );
     let arguments = ["import", "--from", "litellm", "--copy-keys", "l.yaml"];
     let output = run(dir.path(), &arguments, &[]).await;
