@@ -8,8 +8,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 
+pub mod kept_answer;
 pub mod memory;
 
+pub use kept_answer::KeptAnswer;
 pub use memory::MemoryStore;
 
 /// What an entry is found by: a hash over everything that its answer depends on.

@@ -242,7 +242,12 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
     ),
     (
         "aws_lc_rs",
-        &["wire/token.rs", "wire/grant.rs", "store/fingerprint.rs"],
+        &[
+            "wire/token.rs",
+            "wire/grant.rs",
+            "wire/cache_key.rs",
+            "store/fingerprint.rs",
+        ],
         "tokens are compared as `wire::token::TokenDigest`, keys known again by `domain::persisted::Fingerprint`",
     ),
     (
