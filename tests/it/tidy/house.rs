@@ -242,7 +242,12 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
     ),
     (
         "aws_lc_rs",
-        &["wire/token.rs", "wire/grant.rs", "store/fingerprint.rs"],
+        &[
+            "wire/token.rs",
+            "wire/grant.rs",
+            "wire/cache_key.rs",
+            "store/fingerprint.rs",
+        ],
         "tokens are compared as `wire::token::TokenDigest`, keys known again by `domain::persisted::Fingerprint`",
     ),
     (
@@ -265,10 +270,24 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
         &["wire/framing"],
         "frames become events in `wire::framing`",
     ),
+    (
+        "moka",
+        &["store/responses/memory.rs"],
+        "answers are kept by a `store::responses::ResponseStore`",
+    ),
     ("memchr", &["wire"], "bytes are searched on floor 1"),
     (
         "bytes",
-        &["wire", "runtime", "upstream", "dispatch", "api", "listener"],
+        &[
+            "wire",
+            "runtime",
+            "store/responses",
+            "store/responses.rs",
+            "upstream",
+            "dispatch",
+            "api",
+            "listener",
+        ],
         "below and beside them there are no bodies; runtime counts them",
     ),
     (
@@ -295,6 +314,8 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
         "futures_util",
         &[
             "runtime",
+            "store/responses",
+            "store/responses.rs",
             "telemetry",
             "upstream",
             "dispatch",
