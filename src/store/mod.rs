@@ -1,7 +1,8 @@
-//! Floor 3: what outlives the process, in one plain file (`docs/state.md`).
+//! Floor 3: what outlives the process, in one plain file (`docs/state.md`), and what is kept in a server that processes share
+//! ([`valkey`]).
 //!
 //! [`StateSnapshot`] is what is known, [`mod@format`] its form in bytes, [`fingerprint`] what keys are known by after a restart, [`mod@file`] the
-//! file, its lock, and how neither a kill nor a full disk can damage it. Nothing here logs, waits or reads a clock.
+//! file, its lock, and how neither a kill nor a full disk can damage it. None of these logs, waits or reads a clock.
 
 pub mod file;
 pub mod fingerprint;
@@ -9,6 +10,7 @@ pub mod format;
 pub mod kept_lists;
 pub mod snapshot;
 mod spending;
+pub mod valkey;
 
 pub use file::{OpenError, Opened, Store, StoreFault};
 pub use fingerprint::Fingerprinter;
