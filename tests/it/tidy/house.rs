@@ -290,10 +290,24 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
         &["wire/framing"],
         "frames become events in `wire::framing`",
     ),
+    (
+        "moka",
+        &["store/responses/memory.rs"],
+        "answers are kept by a `store::responses::ResponseStore`",
+    ),
     ("memchr", &["wire"], "bytes are searched on floor 1"),
     (
         "bytes",
-        &["wire", "runtime", "upstream", "dispatch", "api", "listener"],
+        &[
+            "wire",
+            "runtime",
+            "store/responses",
+            "store/responses.rs",
+            "upstream",
+            "dispatch",
+            "api",
+            "listener",
+        ],
         "below and beside them there are no bodies; runtime counts them",
     ),
     (
@@ -320,6 +334,8 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
         "futures_util",
         &[
             "runtime",
+            "store/responses",
+            "store/responses.rs",
             "telemetry",
             "upstream",
             "dispatch",
