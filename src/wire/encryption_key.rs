@@ -49,6 +49,7 @@ mod tests {
     proptest! {
         #[test]
         fn every_key_is_read_in_every_form(bytes: [u8; 32]) {
+            let key = EncryptionKey::new(&bytes).unwrap();
             let forms = [
                 HEXLOWER.encode(&bytes),
                 HEXUPPER.encode(&bytes),
@@ -57,13 +58,13 @@ mod tests {
                 BASE64_NOPAD.encode(&bytes),
             ];
             for form in forms {
-                prop_assert_eq!(read(form.as_bytes()).unwrap().expose(), &bytes);
+                prop_assert!(read(form.as_bytes()) == Ok(key.clone()));
                 let line = format!("  {form}\r\n");
-                prop_assert_eq!(read(line.as_bytes()).unwrap().expose(), &bytes);
+                prop_assert!(read(line.as_bytes()) == Ok(key.clone()));
             }
             // A text by accident is left out, as it is nearly always: this is about bytes.
             prop_assume!(!bytes.is_ascii());
-            prop_assert_eq!(read(&bytes).unwrap().expose(), &bytes);
+            prop_assert!(read(&bytes) == Ok(key));
         }
     }
 

@@ -5,7 +5,8 @@
 //! | 1 | the version of this form, 1 |
 //! | 1 | flags: 1 compressed with zstd, 2 encrypted |
 //! | 8 | a hash of the target, by which its entries are found |
-//! | 8 | when it was stored, milliseconds since 1970 |
+//! | 8 | a hash of the scope, likewise |
+//! | 8 | when it was stored, seconds since 1970 |
 //! | 4 | bytes of the content before compression |
 //! | 16 | encrypted ones only: the name of the key, and the nonce |
 //! | | the content, compressed when it is longer than 1 KiB and becomes shorter, then encrypted |
@@ -24,10 +25,10 @@ const VERSION: u8 = 1;
 const COMPRESSED: u8 = 1;
 const ENCRYPTED: u8 = 2;
 
-/// Bytes of the hash of a target.
-pub const TARGET: usize = 8;
+/// Bytes of the hash of a target or a scope.
+pub const LABEL: usize = 8;
 /// Bytes of the head, which is never encrypted.
-pub const HEAD: usize = 2 + TARGET + 8 + 4;
+pub const HEAD: usize = 2 + 2 * LABEL + 8 + 4;
 const CHECKSUM: usize = 8;
 
 /// Shorter contents are not compressed, in bytes.
@@ -37,22 +38,29 @@ const LEVEL: i32 = 1;
 
 /// An entry as it is stored.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Entry {
+pub struct SharedEntry {
     /// What it belongs to.
-    pub target: [u8; TARGET],
-    /// When it was stored, in milliseconds since 1970.
-    pub stored_at: u64,
+    pub labels: LabelHashes,
     /// The content.
     pub content: Vec<u8>,
 }
 
+/// What an entry is found by when a part of all is purged.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LabelHashes {
+    /// A hash of its target.
+    pub target: [u8; LABEL],
+    /// A hash of its scope.
+    pub scope: [u8; LABEL],
+    /// When it was stored, in seconds since 1970.
+    pub stored: u64,
+}
+
 /// What the head of an entry says.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Head {
+pub struct EntryHead {
     /// What it belongs to.
-    pub target: [u8; TARGET],
-    /// When it was stored, in milliseconds since 1970.
-    pub stored_at: u64,
+    pub labels: LabelHashes,
     flags: u8,
     length: usize,
 }
@@ -81,7 +89,7 @@ pub enum Broken {
 }
 
 /// The entry in bytes, to be stored under `name`. `None` when it is larger than 4 GiB, or the system has no randomness.
-pub fn encode(entry: &Entry, name: &[u8], sealing: Option<&Sealing>) -> Option<Vec<u8>> {
+pub fn encode(entry: &SharedEntry, name: &[u8], sealing: Option<&Sealing>) -> Option<Vec<u8>> {
     let length = u32::try_from(entry.content.len()).ok()?;
     let worth = entry.content.len() > WORTH_COMPRESSING;
     let compressed = worth.then(|| bulk::compress(&entry.content, LEVEL).ok());
@@ -97,8 +105,9 @@ pub fn encode(entry: &Entry, name: &[u8], sealing: Option<&Sealing>) -> Option<V
     }
     let mut bytes = Vec::with_capacity(HEAD + entry.content.len() / 2 + 64);
     bytes.extend_from_slice(&[VERSION, flags]);
-    bytes.extend_from_slice(&entry.target);
-    bytes.extend_from_slice(&entry.stored_at.to_be_bytes());
+    bytes.extend_from_slice(&entry.labels.target);
+    bytes.extend_from_slice(&entry.labels.scope);
+    bytes.extend_from_slice(&entry.labels.stored.to_be_bytes());
     bytes.extend_from_slice(&length.to_be_bytes());
     match sealing {
         Some(sealing) => {
@@ -121,7 +130,7 @@ pub fn decode(
     name: &[u8],
     sealing: Option<&Sealing>,
     largest: usize,
-) -> Result<Entry, Broken> {
+) -> Result<SharedEntry, Broken> {
     let (bytes, sum) = bytes.split_last_chunk::<CHECKSUM>().ok_or(Broken::Form)?;
     let head = head(bytes).ok_or(Broken::Form)?;
     if checksum(bytes, name) != *sum {
@@ -144,15 +153,14 @@ pub fn decode(
     if content.len() != head.length {
         return Err(Broken::Compression);
     }
-    Ok(Entry {
-        target: head.target,
-        stored_at: head.stored_at,
+    Ok(SharedEntry {
+        labels: head.labels,
         content,
     })
 }
 
 /// What the first [`HEAD`] bytes of an entry say; `None` when it is none of this version.
-pub fn head(bytes: &[u8]) -> Option<Head> {
+pub fn head(bytes: &[u8]) -> Option<EntryHead> {
     let (bytes, _) = bytes.split_first_chunk::<HEAD>()?;
     let [VERSION, flags, ..] = *bytes else {
         return None;
@@ -160,10 +168,13 @@ pub fn head(bytes: &[u8]) -> Option<Head> {
     if flags & !(COMPRESSED | ENCRYPTED) != 0 {
         return None;
     }
-    let length = u32::from_be_bytes(part(bytes, 18..HEAD)?);
-    Some(Head {
-        target: part(bytes, 2..10)?,
-        stored_at: u64::from_be_bytes(part(bytes, 10..18)?),
+    let length = u32::from_be_bytes(part(bytes, 26..HEAD)?);
+    Some(EntryHead {
+        labels: LabelHashes {
+            target: part(bytes, 2..10)?,
+            scope: part(bytes, 10..18)?,
+            stored: u64::from_be_bytes(part(bytes, 18..26)?),
+        },
         flags,
         length: usize::try_from(length).ok()?,
     })
@@ -194,10 +205,13 @@ mod tests {
         Sealing::new(&EncryptionKey::new(&[byte; 32]).unwrap()).unwrap()
     }
 
-    fn entry(content: Vec<u8>) -> Entry {
-        Entry {
-            target: *b"target-1",
-            stored_at: 1_700_000_000_123,
+    fn entry(content: Vec<u8>) -> SharedEntry {
+        SharedEntry {
+            labels: LabelHashes {
+                target: *b"target-1",
+                scope: *b"client-1",
+                stored: 1_700_000_000,
+            },
             content,
         }
     }
@@ -206,16 +220,18 @@ mod tests {
         #[test]
         fn what_was_stored_is_read_again(
             words in proptest::collection::vec("[a-z]{1,8}|\\PC", 0..800),
-            stored_at: u64,
+            stored: u64,
             encrypted: bool,
         ) {
             let sealing = encrypted.then(|| sealing(3));
-            let entry = Entry { stored_at, ..entry(words.concat().into_bytes()) };
+            let mut entry = entry(words.concat().into_bytes());
+            entry.labels.stored = stored;
             let bytes = encode(&entry, b"name", sealing.as_ref()).unwrap();
             let largest = entry.content.len();
-            prop_assert_eq!(decode(&bytes, b"name", sealing.as_ref(), largest).unwrap(), entry.clone());
+            let read = decode(&bytes, b"name", sealing.as_ref(), largest);
+            prop_assert_eq!(read.as_ref(), Ok(&entry));
             let head = head(&bytes).unwrap();
-            prop_assert_eq!((head.target, head.stored_at), (entry.target, stored_at));
+            prop_assert_eq!(head.labels, entry.labels);
         }
 
         #[test]
@@ -266,7 +282,7 @@ mod tests {
         let bytes = encode(&entry, b"n", None).unwrap();
         assert!(bytes.len() < 2_000);
         let mut lying = bytes[..bytes.len() - CHECKSUM].to_vec();
-        lying[18..HEAD].copy_from_slice(&1_000_u32.to_be_bytes());
+        lying[26..HEAD].copy_from_slice(&1_000_u32.to_be_bytes());
         lying.extend_from_slice(&checksum(&lying, b"n"));
         assert_eq!(
             decode(&lying, b"n", None, 1 << 20),

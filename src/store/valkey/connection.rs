@@ -18,7 +18,7 @@ const WAITING: usize = 1024;
 
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
-pub enum ConnectError {
+pub enum LinkError {
     /// The socket.
     #[error("it cannot be reached")]
     Socket(#[source] io::Error),
@@ -33,9 +33,9 @@ pub enum ConnectError {
     Refused(RedisError),
 }
 
-trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+trait ServerStream: AsyncRead + AsyncWrite + Send + Unpin {}
 
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> ServerStream for T {}
 
 /// A connection that was greeted, and the task that moves its bytes: it ends with the connection, which ends when this is
 /// dropped.
@@ -49,7 +49,7 @@ pub(super) struct Connected {
 pub(super) async fn connect(
     server: &ValkeyServer,
     tls: Option<&TlsConnector>,
-) -> Result<Connected, ConnectError> {
+) -> Result<Connected, LinkError> {
     let stream = socket(server, tls).await?;
     let version = env!("CARGO_PKG_VERSION");
     let mut hello = RedisConnectionInfo::default()
@@ -66,7 +66,7 @@ pub(super) async fn connect(
         .set_response_timeout(None)
         .set_pipeline_buffer_size(WAITING);
     let greeted = MultiplexedConnection::new_with_config(&hello, stream, options).await;
-    let (commands, driver) = greeted.map_err(ConnectError::Refused)?;
+    let (commands, driver) = greeted.map_err(LinkError::Refused)?;
     let (end, ended) = tokio::sync::oneshot::channel();
     let driver = task::guarded(async move {
         driver.await;
@@ -83,22 +83,22 @@ pub(super) async fn connect(
 async fn socket(
     server: &ValkeyServer,
     tls: Option<&TlsConnector>,
-) -> Result<Box<dyn Stream>, ConnectError> {
+) -> Result<Box<dyn ServerStream>, LinkError> {
     match &server.place {
         ServerPlace::Unix(path) => {
             let stream = UnixStream::connect(path).await;
-            Ok(Box::new(stream.map_err(ConnectError::Socket)?))
+            Ok(Box::new(stream.map_err(LinkError::Socket)?))
         }
         ServerPlace::Tcp { host, port, .. } => {
             let stream = TcpStream::connect((&**host, *port)).await;
-            let stream = stream.map_err(ConnectError::Socket)?;
-            stream.set_nodelay(true).map_err(ConnectError::Socket)?;
+            let stream = stream.map_err(LinkError::Socket)?;
+            stream.set_nodelay(true).map_err(LinkError::Socket)?;
             let Some(tls) = tls else {
                 return Ok(Box::new(stream));
             };
-            let name = ServerName::try_from(host.to_string()).map_err(|_| ConnectError::Name)?;
+            let name = ServerName::try_from(host.to_string()).map_err(|_| LinkError::Name)?;
             let stream = tls.connect(name, stream).await;
-            Ok(Box::new(stream.map_err(ConnectError::Tls)?))
+            Ok(Box::new(stream.map_err(LinkError::Tls)?))
         }
     }
 }

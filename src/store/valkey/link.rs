@@ -13,12 +13,12 @@ use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use redis::aio::MultiplexedConnection;
-use redis::{FromRedisValue, Pipeline, RedisError};
+use redis::{ErrorKind, FromRedisValue, Pipeline, RedisError};
 use tokio::sync::{Notify, oneshot};
 use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsConnector;
 
-use super::connection::{ConnectError, Connected, connect};
+use super::connection::{Connected, LinkError, connect};
 use super::tls;
 use crate::domain::backoff::Waits;
 use crate::runtime::task::{self, TaskGuard};
@@ -86,11 +86,11 @@ pub struct LinkCounts {
 /// The way to a server. Cheap to clone; the connection ends with the last clone.
 #[derive(Clone, Debug)]
 pub struct Link {
-    shared: Arc<Shared>,
+    shared: Arc<LinkState>,
     _keeper: Arc<TaskGuard>,
 }
 
-struct Shared {
+struct LinkState {
     server: ValkeyServer,
     live: ArcSwapOption<Live>,
     /// Why there is none.
@@ -101,7 +101,7 @@ struct Shared {
     failures: AtomicU64,
 }
 
-impl std::fmt::Debug for Shared {
+impl std::fmt::Debug for LinkState {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Link({})", self.server)
     }
@@ -130,7 +130,7 @@ impl Link {
             server,
             authorities,
         } = options;
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(LinkState {
             server,
             live: ArcSwapOption::empty(),
             trouble: ArcSwapOption::empty(),
@@ -212,7 +212,7 @@ impl Link {
     }
 }
 
-impl Shared {
+impl LinkState {
     fn live(&self) -> Option<Arc<Live>> {
         let live = self.live.load_full()?;
         (!live.is_over.load(Ordering::Relaxed)).then_some(live)
@@ -220,6 +220,9 @@ impl Shared {
 
     /// What the server said, without the password that it may have echoed.
     fn words(&self, error: &RedisError) -> String {
+        if error.kind() == ErrorKind::AuthenticationFailed {
+            return "the user or the password is wrong".to_owned();
+        }
         let words = error.to_string();
         let password = self.server.password.as_ref().map(|key| key.expose());
         match password.filter(|password| words.contains(password)) {
@@ -257,10 +260,11 @@ impl Shared {
 
     /// Says why there is no connection, when that is something new.
     fn down(&self, why: String) {
-        let before = self.trouble.swap(Some(Arc::new(why.clone())));
-        if before.is_none_or(|before| *before != why) {
+        let why = Arc::new(why);
+        let before = self.trouble.swap(Some(Arc::clone(&why)));
+        if before.is_none_or(|before| before != why) {
             let server = &self.server;
-            tracing::warn!(%server, error = why, "the shared store can't be used: going on without");
+            tracing::warn!(%server, error = *why, "the shared store can't be used: going on without");
         }
     }
 
@@ -274,7 +278,7 @@ impl Shared {
     }
 }
 
-async fn keep(shared: Arc<Shared>, authorities: Vec<Vec<u8>>) {
+async fn keep(shared: Arc<LinkState>, authorities: Vec<Vec<u8>>) {
     let encrypted = matches!(shared.server.place, ServerPlace::Tcp { tls: true, .. });
     let tls = match encrypted.then(|| tls::connector(&authorities)).transpose() {
         Ok(tls) => tls,
@@ -301,14 +305,14 @@ async fn keep(shared: Arc<Shared>, authorities: Vec<Vec<u8>>) {
     }
 }
 
-type Opened = (Arc<Live>, oneshot::Receiver<()>, TaskGuard);
+type LiveConnection = (Arc<Live>, oneshot::Receiver<()>, TaskGuard);
 
 /// A connection whose server answers as fast as requests want it.
-async fn open(shared: &Shared, tls: Option<&TlsConnector>) -> Result<Opened, String> {
+async fn open(shared: &LinkState, tls: Option<&TlsConnector>) -> Result<LiveConnection, String> {
     let connecting = connect(&shared.server, tls);
     let connected = match timeout(CONNECT, connecting).await {
         Ok(Ok(connected)) => connected,
-        Ok(Err(ConnectError::Refused(error))) => {
+        Ok(Err(LinkError::Refused(error))) => {
             return Err(format!("it refuses: {}", shared.words(&error)));
         }
         Ok(Err(error)) => {
@@ -346,7 +350,7 @@ fn slow() -> String {
 }
 
 /// Waits for the end of a connection, and says why it ended.
-async fn watch(shared: &Shared, live: &Live, mut ended: oneshot::Receiver<()>) -> String {
+async fn watch(shared: &LinkState, live: &Live, mut ended: oneshot::Receiver<()>) -> String {
     loop {
         tokio::select! {
             _ = &mut ended => {

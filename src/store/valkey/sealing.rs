@@ -81,7 +81,9 @@ impl Sealing {
             .ok_or(Unsealed::Changed)?;
         let mut bytes = rest.to_vec();
         let nonce = Nonce::assume_unique_for_key(*nonce);
-        let plain = self.cipher.open_in_place(nonce, Aad::from(bound), &mut bytes);
+        let plain = self
+            .cipher
+            .open_in_place(nonce, Aad::from(bound), &mut bytes);
         let length = plain.map_err(|_| Unsealed::Changed)?.len();
         bytes.truncate(length);
         Ok(bytes)
@@ -95,7 +97,10 @@ impl fmt::Debug for Sealing {
 }
 
 /// A hash of texts with their lengths: a keyed one with encryption, so that nobody without the key can try guesses.
-pub(super) fn hashed<const N: usize>(sealing: Option<&Sealing>, texts: &[&[u8]]) -> [u8; N] {
+pub(in crate::store) fn hashed<const N: usize>(
+    sealing: Option<&Sealing>,
+    texts: &[&[u8]],
+) -> [u8; N] {
     let lengths = texts.iter().map(|text| u64::try_from(text.len()));
     let parts = lengths.zip(texts).map(|(length, text)| {
         let length = length.unwrap_or(u64::MAX).to_be_bytes();
