@@ -6,6 +6,7 @@ pub mod answered;
 pub mod asked;
 pub mod calls;
 pub mod encoding;
+pub mod entries;
 pub mod errors;
 pub mod forms;
 pub mod frames;

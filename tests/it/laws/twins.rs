@@ -142,6 +142,7 @@ twins! {
     streamed 150,
     calls 400,
     encoding 400,
+    entries 400,
     errors 400,
     forms 400,
     frames 400,
