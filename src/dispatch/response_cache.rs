@@ -10,6 +10,7 @@ use super::request::Request;
 use crate::domain::chain::Chain;
 use crate::domain::dropped::Dropped;
 use crate::domain::ids::{KeyId, Upstream};
+use crate::store::responses::ResponseStore;
 
 /// Keeps whole answers, and lets equal requests share one.
 pub trait ResponseCache: Send + Sync {
@@ -18,6 +19,11 @@ pub trait ResponseCache: Send + Sync {
     /// answer goes back as it is: whatever it depends on has to be equal, such as the operation (with it the dialect), what
     /// is done with unsupported fields, and, where they matter, the client and its `accept-encoding`.
     fn get<'a>(&'a self, request: &'a Request, chain: &'a Chain) -> BoxFuture<'a, CacheAnswer>;
+
+    /// Where answers are kept, for those who look at it and purge it; `None`: nowhere.
+    fn store(&self) -> Option<&dyn ResponseStore> {
+        None
+    }
 }
 
 /// What a look for an answer found.
