@@ -7,6 +7,7 @@ mod account_keys;
 mod addresses;
 mod admin;
 mod budgets;
+mod caching;
 pub mod catalog;
 mod cel;
 mod choices;

@@ -14,6 +14,7 @@ use super::pages::Pages;
 use super::telemetry::TelemetryPolicy;
 use crate::domain::breaker::BreakerPolicy;
 use crate::domain::budget::BudgetPolicy;
+use crate::domain::caching::CacheTable;
 use crate::domain::catalog::lists::Catalog;
 use crate::domain::chain::{Targets, VirtualEntry};
 use crate::domain::client::ClientPolicy;
@@ -59,6 +60,8 @@ pub struct Config {
     pub budgets: Vec<BudgetPolicy>,
     /// Tokens of an answer that are reserved where a request names no bound.
     pub assume_output: u64,
+    /// For which targets answers are kept, and how; whether equal requests are one call.
+    pub cache: CacheTable,
     /// What may be asked for.
     pub targets: Arc<Targets>,
     /// The APIs to call: those of the file in its order, then built-in ones with keys.

@@ -9,7 +9,7 @@ use super::request::Request;
 use super::reservation::{OpenReservation, SentBytes};
 use super::shared::Dispatch;
 use super::tokens;
-use crate::access::Client;
+use crate::access::{Client, RateExceeded};
 use crate::domain::attempt_record::CacheLookup;
 use crate::domain::chain::{Chain, RankedChain, ResolveError};
 use crate::domain::dialect::Operation;
@@ -35,6 +35,8 @@ pub(super) struct NotAdmitted {
     /// The target as asked for, as far as that was looked at.
     pub(super) target: String,
     pub(super) failed: Failed,
+    /// What the target means, where nothing but its client's tokens are used up and an answer may be kept.
+    pub(super) for_tokens: Option<RankedChain>,
 }
 
 impl Dispatch {
@@ -44,19 +46,36 @@ impl Dispatch {
         let mut target = model.map_or_else(String::new, Cow::into_owned);
         let chain = match self.resolve(request) {
             Ok(chain) => chain,
-            Err(failed) => return Err(Box::new(NotAdmitted { target, failed })),
+            Err(failed) => {
+                return Err(Box::new(NotAdmitted {
+                    target,
+                    failed,
+                    for_tokens: None,
+                }));
+            }
         };
         if target.is_empty() {
             chain.chain.target.as_ref().clone_into(&mut target);
         }
-        match self.reserve(request) {
+        match self.charged(request, tokens::estimate(&request.doc)) {
             Ok(charge) => Ok(Admitted {
                 target,
                 chain,
                 charge,
                 budgeted: None,
             }),
-            Err(failed) => Err(Box::new(NotAdmitted { target, failed })),
+            Err(refused) => {
+                let only_tokens = self.cache.is_some() && refused.what == "tokens";
+                let message = refused.to_string();
+                Err(Box::new(NotAdmitted {
+                    target,
+                    failed: Failed {
+                        retry_after: Some(refused.wait),
+                        ..failed(request, ErrorCode::ClientRateLimited, message)
+                    },
+                    for_tokens: only_tokens.then_some(chain),
+                }))
+            }
         }
     }
 
@@ -67,7 +86,7 @@ impl Dispatch {
         refused: NotAdmitted,
         complete: Time,
     ) -> Box<Failed> {
-        let NotAdmitted { target, failed } = refused;
+        let NotAdmitted { target, failed, .. } = refused;
         let client = request.client.as_ref();
         let record = RequestRecord {
             client: client.map(|client| Arc::clone(client.name())),
@@ -81,6 +100,7 @@ impl Dispatch {
             attempts: Vec::new(),
             refused: None,
             lookup: CacheLookup::Off,
+            saved: None,
             rescue_obstacles: Vec::new(),
             started: request.arrived,
             complete,
@@ -141,16 +161,16 @@ impl Dispatch {
         }
     }
 
-    /// Charges the client, if there is one, with what the request seems to need.
-    fn reserve(&self, request: &Request) -> Result<Option<OpenReservation>, Failed> {
+    /// Charges the client, if there is one, with a request and so many tokens.
+    pub(super) fn charged(
+        &self,
+        request: &Request,
+        tokens: u64,
+    ) -> Result<Option<OpenReservation>, RateExceeded> {
         let Some(client) = &request.client else {
             return Ok(None);
         };
-        let charged = client.reserve(tokens::estimate(&request.doc), self.clock.now());
-        let bill = charged.map_err(|refused| Failed {
-            retry_after: Some(refused.wait),
-            ..failed(request, ErrorCode::ClientRateLimited, refused.to_string())
-        })?;
+        let bill = client.reserve(tokens, self.clock.now())?;
         Ok(Some(OpenReservation {
             reservation: bill,
             prompt: tokens::prompt(&request.doc),

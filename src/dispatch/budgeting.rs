@@ -122,7 +122,11 @@ impl Dispatch {
                 charge.reservation.settle(Some(0), self.clock.now());
             }
             let target = admitted.target;
-            return Err(Box::new(NotAdmitted { target, failed }));
+            return Err(Box::new(NotAdmitted {
+                target,
+                failed,
+                for_tokens: None,
+            }));
         }
     }
 

@@ -32,6 +32,7 @@ impl Dispatch {
                     param: Some(error.field),
                     ..failed(request, ErrorCode::InvalidRequest, error.to_string())
                 },
+                for_tokens: None,
             })
         })?;
         let Some(mut found) = found else {

@@ -9,9 +9,12 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
+pub mod kept_answer;
 pub mod memory;
 pub mod report;
 pub mod shared;
+
+pub use kept_answer::KeptAnswer;
 
 use report::{PurgeFault, ServerReport};
 

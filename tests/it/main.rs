@@ -19,6 +19,7 @@ mod bounds;
 mod breaker;
 mod browser;
 mod budgets;
+mod cache;
 mod catalog;
 mod cli;
 mod clouds;

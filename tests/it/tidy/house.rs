@@ -266,6 +266,7 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
         &[
             "wire/token.rs",
             "wire/grant.rs",
+            "wire/cache_key.rs",
             "store/fingerprint.rs",
             "store/valkey/sealing.rs",
         ],

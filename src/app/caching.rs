@@ -1,0 +1,51 @@
+//! From a configuration to what keeps answers and joins equal requests.
+
+use std::sync::Arc;
+
+use super::assemble::endpoint;
+use crate::config::Config;
+use crate::dispatch::{Caching, Dispatch, Endpoint, Flights, ProviderMark};
+use crate::domain::caching::CacheStoreKind;
+use crate::domain::hash_map::HashMap;
+use crate::domain::ids::ProviderName;
+use crate::store::responses::ResponseStore;
+use crate::store::responses::memory::MemoryStore;
+
+/// What is kept and joined under this configuration; `None`: nothing is. What was kept before stays where the store is the
+/// same.
+pub(super) fn of(
+    config: &Config,
+    endpoints: &HashMap<ProviderName, Arc<Endpoint>>,
+    before: Option<&Dispatch>,
+) -> Option<Arc<Caching>> {
+    let table = &config.cache;
+    let keeps = table.keeps();
+    if !keeps && !table.coalesce {
+        return None;
+    }
+    let before = before.and_then(|before| before.cache.as_ref());
+    let store = keeps.then(|| {
+        let same = before.filter(|before| {
+            let other = before.table();
+            (other.store, other.max_size) == (table.store, table.max_size)
+        });
+        let kept = same.and_then(|before| before.store().cloned());
+        kept.unwrap_or_else(|| match table.store {
+            CacheStoreKind::Memory => {
+                let store: Arc<dyn ResponseStore> = Arc::new(MemoryStore::new(table.max_size));
+                store
+            }
+        })
+    });
+    let flights = table.coalesce.then(|| {
+        let kept = before.and_then(|before| before.flights().cloned());
+        kept.unwrap_or_else(Flights::start)
+    });
+    let marks = config.providers.iter().filter_map(|provider| {
+        let headers = &endpoints.get(&provider.name)?.headers;
+        let mark = ProviderMark::new(&endpoint(provider), &provider.params, headers);
+        Some((provider.name.clone(), mark))
+    });
+    let marks = marks.collect();
+    Some(Arc::new(Caching::new(table.clone(), store, flights, marks)))
+}

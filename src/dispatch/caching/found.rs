@@ -1,0 +1,27 @@
+//! What a look for an answer finds.
+
+use super::marks::CacheMark;
+use super::place::{CachePlace, Rendered};
+use crate::store::responses::KeptAnswer;
+
+/// What was found.
+pub(in crate::dispatch) enum Looked {
+    /// Nothing is kept of such a target, nor joined.
+    Off,
+    /// Such a request is not looked up.
+    Bypassed,
+    /// An answer that was kept.
+    Found(Box<FoundAnswer>),
+    /// There is none, and no upstream is to be asked.
+    NotCached,
+    /// There is none.
+    Missed(Box<CachePlace>),
+}
+
+/// An answer that serves a request without an upstream.
+#[derive(Debug)]
+pub(in crate::dispatch) struct FoundAnswer {
+    pub(super) kept: KeptAnswer,
+    pub(super) rendered: Rendered,
+    pub(super) mark: CacheMark,
+}
