@@ -8,7 +8,8 @@ use crate::dispatch::{Caching, Dispatch, Endpoint, Flights, ProviderMark};
 use crate::domain::caching::CacheStoreKind;
 use crate::domain::hash_map::HashMap;
 use crate::domain::ids::ProviderName;
-use crate::store::responses::{MemoryStore, ResponseStore};
+use crate::store::responses::ResponseStore;
+use crate::store::responses::memory::MemoryStore;
 
 /// What is kept and joined under this configuration; `None`: nothing is. What was kept before stays where the store is the
 /// same.

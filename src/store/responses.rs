@@ -6,13 +6,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
 pub mod kept_answer;
 pub mod memory;
+pub mod report;
+pub mod shared;
 
 pub use kept_answer::KeptAnswer;
-pub use memory::MemoryStore;
+
+use report::{PurgeFault, ServerReport};
 
 /// What an entry is found by: a hash over everything that its answer depends on.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -84,8 +88,17 @@ pub trait ResponseStore: fmt::Debug + Send + Sync {
     fn put(&self, key: StoreKey, entry: StoreEntry) -> BoxFuture<'_, ()>;
 
     /// Lets go of those entries. Returns how many there were.
-    fn purge(&self, which: PurgeFilter) -> BoxFuture<'_, u64>;
+    ///
+    /// # Errors
+    /// A server that could not be asked, or not to the end.
+    fn purge(&self, which: PurgeFilter) -> BoxFuture<'_, Result<u64, PurgeFault>>;
 
     /// What this process holds of it at this moment. Asks nobody, so that it can be looked at at any time.
     fn stats(&self) -> StoreStats;
+
+    /// How it stands with the server that it is in, if it is in one. With `count` the server's entries are counted, which
+    /// goes through all of their names.
+    fn server(&self, _count: bool) -> BoxFuture<'_, Option<ServerReport>> {
+        std::future::ready(None).boxed()
+    }
 }

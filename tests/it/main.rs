@@ -80,4 +80,5 @@ mod top;
 mod traces;
 mod translation;
 mod transport;
+mod valkey;
 mod whose_fault;

@@ -8,6 +8,7 @@ use futures_util::future::BoxFuture;
 use moka::Expiry;
 use moka::sync::Cache;
 
+use super::report::PurgeFault;
 use super::{PurgeFilter, ResponseStore, StoreEntry, StoreKey, StoreStats};
 
 /// Bytes that an entry takes besides its own: its key, its labels and its place in the tables.
@@ -72,7 +73,7 @@ impl ResponseStore for MemoryStore {
         std::future::ready(()).boxed()
     }
 
-    fn purge(&self, which: PurgeFilter) -> BoxFuture<'_, u64> {
+    fn purge(&self, which: PurgeFilter) -> BoxFuture<'_, Result<u64, PurgeFault>> {
         self.entries.run_pending_tasks();
         let found = self.entries.iter();
         let found = found.filter(|(_, entry)| which.takes(&entry.labels));
@@ -82,7 +83,7 @@ impl ResponseStore for MemoryStore {
         }
         self.entries.run_pending_tasks();
         let count = u64::try_from(keys.len()).unwrap_or(u64::MAX);
-        std::future::ready(count).boxed()
+        std::future::ready(Ok(count)).boxed()
     }
 
     fn stats(&self) -> StoreStats {
@@ -135,7 +136,7 @@ mod tests {
             [1, 2, 3].map(|number| get(&store, number)),
             [1, 2, 3].map(Some)
         );
-        let purge = |filter| store.purge(filter).now_or_never().unwrap();
+        let purge = |filter| store.purge(filter).now_or_never().unwrap().unwrap();
         let of_b = PurgeFilter {
             target: Some("b".to_owned()),
             before: Some(25),

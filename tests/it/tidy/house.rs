@@ -10,7 +10,7 @@ pub const FLOORS: [(&str, u8, &[&str]); 19] = [
     ("affinity", 3, &["runtime"]),
     ("budgets", 3, &["runtime", "telemetry"]),
     ("runtime", 3, &[]),
-    ("store", 3, &[]),
+    ("store", 3, &["runtime"]),
     ("telemetry", 3, &["runtime"]),
     ("upstream", 3, &["runtime"]),
     ("actors", 4, &[]),
@@ -50,6 +50,7 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
             "upstream/clients.rs",
             "upstream/client_options.rs",
             "upstream/connector.rs",
+            "store/valkey",
         ],
         "towards callers use `listener::Tls`, towards providers `upstream::Transport`",
     ),
@@ -102,13 +103,18 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
     ),
     (
         "rustls_platform_verifier",
-        &["upstream/clients.rs"],
-        "certificates of providers are verified there",
+        &["upstream/clients.rs", "store/valkey/tls.rs"],
+        "certificates of providers and stores are verified there",
     ),
     (
         "url",
         &["upstream/http_client.rs", "upstream/clients.rs"],
         "URLs of calls are made there",
+    ),
+    (
+        "redis",
+        &["store/responses", "store/valkey"],
+        "servers of the Redis protocol are spoken to by `store::valkey`",
     ),
     ("config", &["config"], "use `crate::config::Config`"),
     (
@@ -126,6 +132,7 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
         &[
             "telemetry",
             "upstream",
+            "store/valkey",
             "actors",
             "dispatch",
             "api",
@@ -141,6 +148,8 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
             "affinity",
             "budgets",
             "runtime",
+            "store/responses",
+            "store/valkey",
             "telemetry",
             "upstream",
             "actors",
@@ -160,6 +169,8 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
             "admin/state.rs",
             "api/state.rs",
             "listener/tls.rs",
+            "store/responses",
+            "store/valkey",
             "telemetry/feed.rs",
             "telemetry/history.rs",
             "telemetry/level.rs",
@@ -202,12 +213,22 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
     ),
     (
         "zeroize",
-        &["domain/secret.rs", "config", "app/watch.rs"],
+        &[
+            "domain/secret.rs",
+            "wire/encryption_key.rs",
+            "config",
+            "app/watch.rs",
+        ],
         "what has become an `ApiKey` wipes itself",
     ),
     (
         "rustls_pki_types",
-        &["config/outbound.rs", "upstream/clients.rs", "wire/grant.rs"],
+        &[
+            "config/outbound.rs",
+            "upstream/clients.rs",
+            "store/valkey",
+            "wire/grant.rs",
+        ],
         "certificates of the configuration are read there, and keys that sign assertions",
     ),
     (
@@ -222,7 +243,7 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
     ),
     (
         "zstd",
-        &["wire/encoding.rs"],
+        &["wire/encoding.rs", "store/valkey/codec.rs"],
         "use `wire::encoding::Decoder`",
     ),
     (
@@ -247,6 +268,7 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
             "wire/grant.rs",
             "wire/cache_key.rs",
             "store/fingerprint.rs",
+            "store/valkey/sealing.rs",
         ],
         "tokens are compared as `wire::token::TokenDigest`, keys known again by `domain::persisted::Fingerprint`",
     ),
@@ -332,6 +354,7 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
             "wire",
             "config",
             "store",
+            "admin/cache.rs",
             "admin/requests.rs",
             "admin/spend.rs",
         ],
@@ -387,6 +410,8 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
         "fastrand",
         &[
             "domain",
+            "store/responses",
+            "store/valkey",
             "telemetry/otlp.rs",
             "upstream",
             "dispatch",
