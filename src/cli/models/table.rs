@@ -124,10 +124,10 @@ mod tests {
             row("c", None),
         ];
         let expected = "\
-PROVIDER  MODEL   CONTEXT  OUT  $IN  $OUT  CACHED  CAPS  SOURCE        AGE
-groq      a        131072    -    -     -       -  -     groq /models  60 s
+PROVIDER  MODEL    CONTEXT  OUT  $IN  $OUT  CACHED  CAPS  SOURCE        AGE
+groq      a         131072    -    -     -       -  -     groq /models  60 s
 groq      b\\u{1b}   131072    -    -     -       -  -     groq /models  30 d old
-groq      c             -    -    -     -       -  -     -             -
+groq      c              -    -    -     -       -  -     -             -
 ";
         assert_eq!(table(&rows, false, now), expected);
         let full = table(&rows[..1], true, now);
