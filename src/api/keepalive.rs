@@ -19,12 +19,12 @@ use crate::wire::error_body::Trouble;
 use crate::wire::progress::Progress;
 
 /// The events of an answer.
-type Events = Pin<Box<dyn Stream<Item = Result<Bytes, Infallible>> + Send>>;
+type AnswerEvents = Pin<Box<dyn Stream<Item = Result<Bytes, Infallible>> + Send>>;
 type Running = Pin<Box<dyn Future<Output = Result<ProxyResponse, Box<Failed>>> + Send>>;
 
 enum KeepalivePhase {
     Waiting(Running),
-    Relaying(Events),
+    Relaying(AnswerEvents),
     Ended,
 }
 
@@ -100,7 +100,7 @@ async fn step(
     }
 }
 
-async fn relaying(mut relay: Events) -> Option<(Bytes, KeepalivePhase)> {
+async fn relaying(mut relay: AnswerEvents) -> Option<(Bytes, KeepalivePhase)> {
     let Ok(bytes) = relay.next().await?;
     Some((bytes, KeepalivePhase::Relaying(relay)))
 }

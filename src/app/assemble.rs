@@ -118,7 +118,7 @@ fn is_same_way(one: &ProviderConfig, other: &ProviderConfig) -> bool {
 }
 
 /// Where a provider's calls go, in one text.
-pub(super) fn endpoint(provider: &ProviderConfig) -> String {
+fn endpoint(provider: &ProviderConfig) -> String {
     let chat_url = provider.chat_url.as_deref().unwrap_or_default();
     format!("{} {} {chat_url}", provider.dialect.id(), provider.base_url)
 }
@@ -366,7 +366,7 @@ pub(super) fn dispatch(
     let known = before.and_then(|before| before.hedge_controller.as_ref());
     let providers = config.providers.iter();
     let priced = providers.map(|provider| (provider.name.clone(), provider.prices.clone()));
-    let cache = super::caching::of(config, &endpoints, before);
+    let cache = super::caching::of(config, &endpoints, before, endpoint);
     Dispatch {
         routing: routing_state(config, before),
         generation,

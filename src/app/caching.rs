@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use super::assemble::endpoint;
-use crate::config::Config;
+use crate::config::{Config, ProviderConfig};
 use crate::dispatch::{Caching, Dispatch, Endpoint, Flights, ProviderMark};
 use crate::domain::caching::CacheStoreKind;
 use crate::domain::hash_map::HashMap;
@@ -12,11 +11,12 @@ use crate::store::responses::ResponseStore;
 use crate::store::responses::memory::MemoryStore;
 
 /// What is kept and joined under this configuration; `None`: nothing is. What was kept before stays where the store is the
-/// same.
+/// same. `home`: what tells a provider from others of its name.
 pub(super) fn of(
     config: &Config,
     endpoints: &HashMap<ProviderName, Arc<Endpoint>>,
     before: Option<&Dispatch>,
+    home: fn(&ProviderConfig) -> String,
 ) -> Option<Arc<Caching>> {
     let table = &config.cache;
     let keeps = table.keeps();
@@ -43,7 +43,7 @@ pub(super) fn of(
     });
     let marks = config.providers.iter().filter_map(|provider| {
         let headers = &endpoints.get(&provider.name)?.headers;
-        let mark = ProviderMark::new(&endpoint(provider), &provider.params, headers);
+        let mark = ProviderMark::new(&home(provider), &provider.params, headers);
         Some((provider.name.clone(), mark))
     });
     let marks = marks.collect();

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use super::raw;
 use super::read::{ConfigNode, FromNode, Report, section};
 use super::values::{PositiveSpan, Size, Span, choice};
 use crate::domain::caching::{
@@ -84,6 +83,9 @@ impl FromNode for CacheWhen {
     }
 }
 
+/// What a virtual provider says: its name, the path, and what is written there.
+pub(super) type PlacedCache = (String, String, TargetCacheSection);
+
 /// What the top says, and where it is kept.
 pub(super) fn usual(
     raw: Option<CacheSection>,
@@ -119,18 +121,15 @@ pub(super) fn usual(
 /// With what virtual providers and providers say.
 pub(super) fn settled(
     table: CacheTable,
-    virtuals: &mut [raw::Virtual],
+    virtuals: Vec<PlacedCache>,
     providers: BTreeMap<ProviderName, CacheRules>,
     report: &mut Report,
 ) -> CacheTable {
-    let mut own = BTreeMap::new();
-    for (at, entry) in virtuals.iter_mut().enumerate() {
-        let name = entry.name.as_deref().map(str::trim);
-        if let (Some(name), Some(raw)) = (name, entry.cache.take()) {
-            let rules = rules(raw, &format!("llm.virtual[{at}].cache"), report);
-            own.insert(name.to_owned(), table.usual.with(&rules));
-        }
-    }
+    let own = virtuals.into_iter().map(|(name, path, raw)| {
+        let rules = rules(raw, &path, report);
+        (name, table.usual.with(&rules))
+    });
+    let own = own.collect();
     let providers = providers.into_iter();
     let providers = providers.map(|(name, rules)| (name, table.usual.with(&rules)));
     CacheTable {

@@ -72,7 +72,7 @@ pub(super) fn resolve(
     // among all.
     let known = NameTable::of(&placed);
     let mut virtuals = llm.r#virtual.unwrap_or_default();
-    let cache = caching::settled(cache, &mut virtuals, caches, &mut report);
+    let cache = caching::settled(cache, virtuals::caches(&mut virtuals), caches, &mut report);
     let default_model = usual_model(llm.default_model, &placed, report.lenient);
     let locals = virtuals::locals(&virtuals, default_model.as_deref(), &known).into_iter();
     placed.extend(locals.map(|it| built_in(it, &cooldowns, context, &mut report)));

@@ -160,8 +160,8 @@ impl RequestTrace {
     fn used(&self, charge: &OpenReservation, records: &[AttemptRecord]) -> Option<u64> {
         let recorded = self.usage.and_then(|usage| usage.total());
         match self.ending {
-            // No upstream worked for it.
-            Some(RequestEnd::Answered(_)) if self.lookup.is_served() => Some(0),
+            // No upstream worked for it, however much of its answer was taken.
+            _ if self.lookup.is_served() => Some(0),
             Some(RequestEnd::Answered(_)) if recorded.is_some() => recorded,
             Some(RequestEnd::Failed(_)) => Some(recorded.unwrap_or(0)),
             Some(RequestEnd::Answered(status)) if status >= 400 => Some(0),

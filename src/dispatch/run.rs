@@ -15,7 +15,7 @@ use super::budgeted;
 use super::caching::flight::Flown;
 use super::caching::found::Looked;
 use super::caching::keep::GoneBack;
-use super::caching::marks::CacheMark;
+use super::caching::marks::CacheResult;
 use super::caching::place::CachePlace;
 use super::counting;
 use super::failed::Failed;
@@ -79,7 +79,7 @@ impl Dispatch {
             }
             Looked::Bypassed => {
                 let served = self.serve(request, admitted, complete, None, None).await;
-                (CacheMark::Bypass, served)
+                (CacheResult::Bypass, served)
             }
             Looked::Missed(place) => {
                 let mark = place.missed();

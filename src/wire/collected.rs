@@ -17,12 +17,12 @@ use crate::domain::dialect::{EventForm, Operation};
 /// What has come of one answer.
 pub struct CollectedAnswer {
     operation: Operation,
-    form: Form,
+    form: CollectedForm,
     /// Bytes of its events so far.
     bytes: usize,
 }
 
-enum Form {
+enum CollectedForm {
     /// By the neutral form.
     Assembled(Box<dyn EventDecoder>, Box<Assembly>),
     /// The last event has all of it.
@@ -41,15 +41,15 @@ impl CollectedAnswer {
     /// Nothing yet, of an answer to this operation; `None` where its events cannot be put together.
     pub fn new(operation: Operation) -> Option<Self> {
         let form = match operation {
-            Operation::Completions => Form::Texts(TextChoices::default()),
-            _ if operation.events() == EventForm::Numbered => Form::Last(None),
+            Operation::Completions => CollectedForm::Texts(TextChoices::default()),
+            _ if operation.events() == EventForm::Numbered => CollectedForm::Last(None),
             _ => {
                 let dialect = dialects::upstream(dialects::caller(operation).id())?;
                 if dialect.conversation() != Some(operation) {
                     return None;
                 }
                 let decoder = dialect.own_event_decoder();
-                Form::Assembled(decoder, Box::new(Assembly::new(dialect.id())))
+                CollectedForm::Assembled(decoder, Box::new(Assembly::new(dialect.id())))
             }
         };
         Some(Self {
@@ -66,9 +66,9 @@ impl CollectedAnswer {
         }
         self.bytes = self.bytes.saturating_add(event.raw.len());
         match &mut self.form {
-            Form::Assembled(decoder, assembly) => assembly.add(decoder.event(event)),
-            Form::Last(last) => *last = Some(event.clone()),
-            Form::Texts(texts) => texts.add(event),
+            CollectedForm::Assembled(decoder, assembly) => assembly.add(decoder.event(event)),
+            CollectedForm::Last(last) => *last = Some(event.clone()),
+            CollectedForm::Texts(texts) => texts.add(event),
         }
     }
 
@@ -83,20 +83,20 @@ impl CollectedAnswer {
     /// Why there is none.
     pub fn whole(self, doc: &RequestDoc) -> Result<(Bytes, Losses), String> {
         match self.form {
-            Form::Assembled(_, assembly) => {
+            CollectedForm::Assembled(_, assembly) => {
                 let (answer, mut losses) = assembly.finish().map_err(|error| error.message)?;
                 let caller = dialects::caller(self.operation);
                 let (body, more) = caller.encode_answer(self.operation, doc, answer);
                 losses.extend(more);
                 Ok((body, losses))
             }
-            Form::Last(last) => {
+            CollectedForm::Last(last) => {
                 let value = last.and_then(|last| json::value(&last.data()));
                 let whole = value.as_ref().and_then(|value| value.get("response"));
                 let whole = whole.ok_or("its last event has no answer in it")?;
                 Ok((Bytes::from(whole.to_string()), Losses::new()))
             }
-            Form::Texts(texts) => {
+            CollectedForm::Texts(texts) => {
                 let whole = texts.whole().ok_or("it has no choices")?;
                 Ok((whole, Losses::new()))
             }

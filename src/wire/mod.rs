@@ -45,6 +45,7 @@ pub mod origin;
 pub mod overlap;
 pub mod overlong;
 pub mod passing_usage;
+pub mod pieces;
 pub mod progress;
 pub mod providers;
 pub mod ratelimit;

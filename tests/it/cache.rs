@@ -6,8 +6,9 @@ mod streams;
 
 use serde_json::{Value, json};
 
+use crate::admin::side::Side;
 use crate::support::client::{Answer, Call};
-use crate::support::{Behaviour, Gateway, Match, ScriptedUpstream};
+use crate::support::{Behaviour, Gateway, Match, ScriptedUpstream, until};
 
 /// A gateway that keeps answers, with these settings of `cache`, and more configuration.
 pub struct Scene {
@@ -351,6 +352,39 @@ async fn what_is_out_of_date_serves_where_no_upstream_can() {
     // Its own fault is no reason.
     let refused = scene.asked(&json!({})).await;
     assert_eq!((refused.status, result(&refused)), (400, "miss"));
+}
+
+#[tokio::test]
+async fn what_is_kept_and_saved_is_counted() {
+    let upstream = ScriptedUpstream::start().await;
+    upstream.on(Match::any(), [Behaviour::says("x")]);
+    let yaml = "
+cache: {}
+llm: {providers: [{name: a, base_url: <a>, api_key: k, price: {input: 1, output: 10}}]}
+";
+    let side = Side::start(yaml, &[("a", &upstream)]).await;
+    for with in [json!({}), json!({}), json!({}), json!({"temperature": 1})] {
+        let call = side.gateway.post_chat(question(&with).to_string());
+        assert_eq!(call.send().await.status, 200);
+    }
+    let seen = async || side.get("/metrics").send().await.text().to_owned();
+    for line in [
+        "pointsman_cache_lookups_total{result=\"hit\"} 2",
+        "pointsman_cache_lookups_total{result=\"miss\"} 1",
+        "pointsman_cache_lookups_total{result=\"bypass\"} 1",
+        "pointsman_cache_saved_tokens_total 10",
+        "pointsman_cache_saved_cost_total 0.000046",
+        "pointsman_cache_entries 1",
+        "pointsman_cache_limit_bytes 268435456",
+    ] {
+        until(line, async || seen().await.lines().any(|it| it == line)).await;
+    }
+    let told = side.get("/admin/v1/requests").send().await.json();
+    let told = &told["requests"][1];
+    assert_eq!(
+        (&told["cache"], &told["saved"]),
+        (&json!("hit"), &json!("0.000023"))
+    );
 }
 
 #[tokio::test]

@@ -25,7 +25,7 @@ pub struct Flights(mpsc::UnboundedSender<FlightAsk>);
 #[derive(Debug)]
 enum FlightAsk {
     /// To join a call, or to make it where there is none, after so many that failed.
-    Join(FlightKey, u8, Buffers, oneshot::Sender<Seat>),
+    Join(FlightKey, u8, Buffers, oneshot::Sender<FlightSeat>),
     /// Nobody can join that call any more.
     Close(FlightKey, u64),
     /// Whether nobody reads that call; then nobody can join it any more.
@@ -34,7 +34,7 @@ enum FlightAsk {
 
 /// A request's part in a call.
 #[derive(Debug)]
-pub(super) enum Seat {
+pub(super) enum FlightSeat {
     /// It makes the call, and reads it like all others.
     Makes(MadeFlight, FlightReader),
     /// It reads.
@@ -69,7 +69,7 @@ impl Flights {
         key: FlightKey,
         elections: u8,
         buffers: &Buffers,
-    ) -> Option<Seat> {
+    ) -> Option<FlightSeat> {
         let (reply, seat) = oneshot::channel();
         let ask = FlightAsk::Join(key, elections, buffers.clone(), reply);
         self.0.send(ask).ok()?;
@@ -113,10 +113,10 @@ impl FlightKeeper {
         }
     }
 
-    fn seat(&mut self, key: FlightKey, elections: u8, buffers: Buffers) -> Option<Seat> {
+    fn seat(&mut self, key: FlightKey, elections: u8, buffers: Buffers) -> Option<FlightSeat> {
         if let Some(open) = self.open.get(&key) {
             let reader = FlightReader::new(open.state.subscribe(), open.elections);
-            return Some(Seat::Reads(reader));
+            return Some(FlightSeat::Reads(reader));
         }
         let asks = self.asks.upgrade()?;
         self.number += 1;
@@ -135,7 +135,7 @@ impl FlightKeeper {
             key,
             number: self.number,
         };
-        Some(Seat::Makes(made, reader))
+        Some(FlightSeat::Makes(made, reader))
     }
 
     fn close(&mut self, key: FlightKey, number: u64) {

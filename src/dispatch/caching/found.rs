@@ -1,7 +1,7 @@
 //! What a look for an answer finds.
 
-use super::marks::CacheMark;
-use super::place::{CachePlace, Rendered};
+use super::marks::CacheResult;
+use super::place::{CachePlace, RenderedAnswer};
 use crate::store::responses::KeptAnswer;
 
 /// What was found.
@@ -22,6 +22,6 @@ pub(in crate::dispatch) enum Looked {
 #[derive(Debug)]
 pub(in crate::dispatch) struct FoundAnswer {
     pub(super) kept: KeptAnswer,
-    pub(super) rendered: Rendered,
-    pub(super) mark: CacheMark,
+    pub(super) rendered: RenderedAnswer,
+    pub(super) mark: CacheResult,
 }

@@ -9,7 +9,7 @@ use futures_util::future::BoxFuture;
 use http::HeaderMap;
 
 use super::flight::Flown;
-use super::marks::CacheMark;
+use super::marks::CacheResult;
 use super::place::{CachePlace, content_type};
 use crate::dispatch::request_run::RequestRun;
 use crate::domain::attempt_record::{AttemptRecord, CacheLookup};
@@ -57,7 +57,7 @@ impl RequestRun {
     }
 
     /// Keeps a whole answer, if it may be kept. Returns what its headers are to say.
-    pub(in crate::dispatch) fn keep(&mut self, answer: &GoneBack<'_>) -> Option<CacheMark> {
+    pub(in crate::dispatch) fn keep(&mut self, answer: &GoneBack<'_>) -> Option<CacheResult> {
         let place = self.state.place.take()?;
         let asked = !place.joins;
         let mut stored = false;
@@ -65,7 +65,7 @@ impl RequestRun {
             let body = readable(answer.headers, answer.body);
             stored = self.put(&place, answer, &body);
         }
-        Some(CacheMark::Miss { asked, stored })
+        Some(CacheResult::Miss { asked, stored })
     }
 
     /// Keeps a stream that has ended well.

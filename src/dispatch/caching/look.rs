@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::found::{FoundAnswer, Looked};
-use super::marks::CacheMark;
+use super::marks::CacheResult;
 use super::place::{AskedForm, CachePlace};
 use super::state::Caching;
 use crate::dispatch::admission::failed;
@@ -167,7 +167,7 @@ impl Dispatch {
             return Looked::Found(Box::new(FoundAnswer {
                 kept,
                 rendered,
-                mark: CacheMark::Hit { age, ttl },
+                mark: CacheResult::Hit { age, ttl },
             }));
         }
         let stale = place.policy.stale_if_error;

@@ -11,7 +11,7 @@ const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 
 /// Where an answer came from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(in crate::dispatch) enum CacheMark {
+pub(in crate::dispatch) enum CacheResult {
     /// It was kept, and serves so much longer.
     Hit {
         /// Since it was put.
@@ -37,7 +37,7 @@ pub(in crate::dispatch) enum CacheMark {
     Bypass,
 }
 
-impl CacheMark {
+impl CacheResult {
     /// Puts it among the headers of an answer that says nothing of it yet.
     pub(in crate::dispatch) fn put_if_none(self, headers: &mut HeaderMap) {
         if !headers.contains_key(&CACHE) {
@@ -83,7 +83,7 @@ mod tests {
         let (asked, stored) = (false, true);
         for (mark, word, status, age) in [
             (
-                CacheMark::Hit {
+                CacheResult::Hit {
                     age: 49 * S,
                     ttl: 251 * S,
                 },
@@ -92,19 +92,19 @@ mod tests {
                 Some("49"),
             ),
             (
-                CacheMark::Stale { age: 400 * S },
+                CacheResult::Stale { age: 400 * S },
                 "stale",
                 "pointsman; hit; fwd=stale",
                 Some("400"),
             ),
             (
-                CacheMark::Miss { asked, stored },
+                CacheResult::Miss { asked, stored },
                 "miss",
                 "pointsman; fwd=uri-miss; stored",
                 None,
             ),
             (
-                CacheMark::Miss {
+                CacheResult::Miss {
                     asked: true,
                     stored: false,
                 },
@@ -113,12 +113,12 @@ mod tests {
                 None,
             ),
             (
-                CacheMark::Coalesced,
+                CacheResult::Coalesced,
                 "coalesced",
                 "pointsman; fwd=uri-miss; collapsed",
                 None,
             ),
-            (CacheMark::Bypass, "bypass", "pointsman; fwd=bypass", None),
+            (CacheResult::Bypass, "bypass", "pointsman; fwd=bypass", None),
         ] {
             let mut headers = HeaderMap::new();
             mark.put(&mut headers);

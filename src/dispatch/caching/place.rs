@@ -6,12 +6,13 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use http::HeaderMap;
 
-use super::marks::CacheMark;
+use super::marks::CacheResult;
 use super::state::Caching;
 use crate::domain::caching::CachePolicy;
 use crate::domain::dialect::Operation;
 use crate::store::responses::{KeptAnswer, StoreKey};
-use crate::wire::replay::{self, ReplayOptions};
+use crate::wire::pieces::ReplayOptions;
+use crate::wire::replay;
 use crate::wire::request::RequestDoc;
 
 /// Characters of text that are about a token, for answers that are streamed as slowly as a model would.
@@ -47,7 +48,7 @@ pub(in crate::dispatch) struct AskedForm {
 
 /// A kept answer in the form that is asked for.
 #[derive(Debug)]
-pub(in crate::dispatch) enum Rendered {
+pub(in crate::dispatch) enum RenderedAnswer {
     /// As a whole.
     Whole(Bytes),
     /// As events, all at once or one each time this span has passed.
@@ -56,13 +57,13 @@ pub(in crate::dispatch) enum Rendered {
 
 impl AskedForm {
     /// That answer in this form; `None` where it cannot be.
-    pub(super) fn render(&self, kept: &KeptAnswer) -> Option<Rendered> {
+    pub(super) fn render(&self, kept: &KeptAnswer) -> Option<RenderedAnswer> {
         let wants_usage = !self.streams || self.usage;
         if wants_usage && !kept.has_usage {
             return None;
         }
         if !self.streams {
-            return Some(Rendered::Whole(kept.body.clone()));
+            return Some(RenderedAnswer::Whole(kept.body.clone()));
         }
         let options = ReplayOptions {
             usage: self.usage,
@@ -72,7 +73,7 @@ impl AskedForm {
         let every = self
             .speed
             .map(|speed| Duration::from_secs(1) / speed.max(1));
-        Some(Rendered::Events(events, every))
+        Some(RenderedAnswer::Events(events, every))
     }
 }
 
@@ -88,8 +89,8 @@ impl CachePlace {
     }
 
     /// What its answer says of the look for one.
-    pub(in crate::dispatch) fn missed(&self) -> CacheMark {
-        CacheMark::Miss {
+    pub(in crate::dispatch) fn missed(&self) -> CacheResult {
+        CacheResult::Miss {
             asked: !self.joins,
             stored: false,
         }

@@ -5,8 +5,8 @@ use futures_util::stream;
 use http::{HeaderMap, HeaderValue, header};
 
 use super::found::FoundAnswer;
-use super::marks::CacheMark;
-use super::place::{CachePlace, Rendered};
+use super::marks::CacheResult;
+use super::place::{CachePlace, RenderedAnswer};
 use super::told::ToldStream;
 use crate::dispatch::answer::{AnswerBody, ProxyResponse};
 use crate::dispatch::costs::COST;
@@ -30,18 +30,18 @@ impl RequestRun {
             mark,
         } = found;
         let lookup = match mark {
-            CacheMark::Stale { .. } => CacheLookup::Stale,
-            CacheMark::Coalesced => CacheLookup::Joined,
+            CacheResult::Stale { .. } => CacheLookup::Stale,
+            CacheResult::Coalesced => CacheLookup::Joined,
             _ => CacheLookup::Kept,
         };
         self.note_found(&kept, lookup);
         let mut headers = headers_of(&kept, mark);
         let body = match rendered {
-            Rendered::Whole(body) => {
+            RenderedAnswer::Whole(body) => {
                 self.tell_content(&body);
                 AnswerBody::Full(body)
             }
-            Rendered::Events(events, every) => {
+            RenderedAnswer::Events(events, every) => {
                 headers.insert(header::CONTENT_TYPE, EVENTS);
                 self.state.trace.first_token = Some(self.context.now());
                 match every {
@@ -103,7 +103,7 @@ impl RequestRun {
         Some(FoundAnswer {
             kept,
             rendered,
-            mark: CacheMark::Stale { age },
+            mark: CacheResult::Stale { age },
         })
     }
 
@@ -131,7 +131,7 @@ impl RequestRun {
 }
 
 /// The headers of an answer that was there.
-pub(super) fn headers_of(kept: &KeptAnswer, mark: CacheMark) -> HeaderMap {
+pub(super) fn headers_of(kept: &KeptAnswer, mark: CacheResult) -> HeaderMap {
     let mut headers = HeaderMap::new();
     if let Ok(kind) = HeaderValue::try_from(&kept.content_type) {
         headers.insert(header::CONTENT_TYPE, kind);

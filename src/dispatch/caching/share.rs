@@ -8,11 +8,11 @@ use futures_util::StreamExt;
 use tokio::sync::oneshot;
 
 use super::flight::{FlightEnd, FlightNews, FlightReader, Flown, StarterFate};
-use super::flights::{FlightKey, MadeFlight, Seat};
+use super::flights::{FlightKey, FlightSeat, MadeFlight};
 use super::found::FoundAnswer;
 use super::joined::{Reading, StarterGuard, StreamReader};
-use super::marks::CacheMark;
-use super::place::{CachePlace, Rendered, content_type};
+use super::marks::CacheResult;
+use super::place::{CachePlace, RenderedAnswer, content_type};
 use super::serve::{answer_of, headers_of};
 use crate::dispatch::admission::Admitted;
 use crate::dispatch::answer::{AnswerBody, ProxyResponse};
@@ -119,13 +119,13 @@ impl Dispatch {
                 None => None,
             };
             let mut reader = match seat {
-                Some(Seat::Makes(made, reader)) => {
+                Some(FlightSeat::Makes(made, reader)) => {
                     let Some(parts) = waiting.take() else {
                         return Err(self.gone(arrived));
                     };
                     return self.make(made, reader, parts).await;
                 }
-                Some(Seat::Reads(reader)) => reader,
+                Some(FlightSeat::Reads(reader)) => reader,
                 None => {
                     let Some(parts) = waiting.take() else {
                         return Err(self.gone(arrived));
@@ -181,7 +181,7 @@ impl Dispatch {
             Some(FlightNews::Begun(told)) => {
                 run.note_found(&told, CacheLookup::Joined);
                 run.state.trace.ending = None;
-                let headers = headers_of(&told, CacheMark::Coalesced);
+                let headers = headers_of(&told, CacheResult::Coalesced);
                 let request = &run.context.request;
                 let reading = StreamReader {
                     reader,
@@ -198,9 +198,9 @@ impl Dispatch {
             Some(FlightNews::End(FlightEnd::Answered(kept))) => {
                 let kept = KeptAnswer::clone(&kept);
                 Ok(run.serve_found(FoundAnswer {
-                    rendered: Rendered::Whole(kept.body.clone()),
+                    rendered: RenderedAnswer::Whole(kept.body.clone()),
                     kept,
-                    mark: CacheMark::Coalesced,
+                    mark: CacheResult::Coalesced,
                 }))
             }
             Some(FlightNews::End(FlightEnd::Failed { failed, .. })) => {

@@ -115,8 +115,8 @@ pub(super) fn register(meter: &Meter, observed: &Arc<Observed>) {
 }
 
 fn cache(meter: &Meter, observed: &Arc<Observed>) {
-    type Figure = fn(&CacheGauges) -> f64;
-    let figures: [(&Spec, Figure); 3] = [
+    type CacheFigure = fn(&CacheGauges) -> f64;
+    let figures: [(&Spec, CacheFigure); 3] = [
         (&specs::CACHE_ENTRIES, |it| it.entries),
         (&specs::CACHE_SIZE, |it| it.bytes),
         (&specs::CACHE_LIMIT, |it| it.most),

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use crate::wire::replay::{ReplayOptions, pieces};
+use crate::wire::pieces::{ReplayOptions, pieces};
 use crate::wire::sse::data_event;
 
 /// The events of an answer.

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
-use crate::wire::replay::{ReplayOptions, pieces};
+use crate::wire::pieces::{ReplayOptions, pieces};
 use crate::wire::sse::named_event;
 
 /// The events of a response.
