@@ -8,13 +8,14 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use http::StatusCode;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::answer::AdminRefusal;
 use super::body::BodyFields;
 use super::state::AdminState;
 use crate::store::responses::PurgeFilter;
 use crate::store::responses::report::ServerReport;
+use crate::telemetry::cache_totals::CacheTotals;
 
 /// No answer is kept for longer.
 const OLDEST: Duration = Duration::from_hours(30 * 24);
@@ -36,7 +37,7 @@ pub(super) async fn stats(
     let dispatch = admin.dispatch();
     let Some(store) = dispatch.cache.as_ref().and_then(|cache| cache.store()) else {
         return Ok(Json(
-            json!({"store": "none", "memory": null, "server": null}),
+            json!({"store": "none", "lookups": null, "memory": null, "server": null}),
         ));
     };
     let held = store.stats();
@@ -44,9 +45,22 @@ pub(super) async fn stats(
     let report = store.server(asked.count).await;
     let kind = if report.is_some() { "valkey" } else { "memory" };
     let server = report.as_ref().map(server);
+    let lookups = lookups(admin.recorder.cache());
     Ok(Json(
-        json!({"store": kind, "memory": memory, "server": server}),
+        json!({"store": kind, "lookups": lookups, "memory": memory, "server": server}),
     ))
+}
+
+/// What came of looks, and what that saved.
+fn lookups(totals: &CacheTotals) -> Value {
+    let looks = totals.looks();
+    let mut fields: Map<String, Value> = looks
+        .map(|(word, count)| (word.to_owned(), json!(count)))
+        .collect();
+    fields.insert("saved_tokens".to_owned(), json!(totals.saved_tokens()));
+    let cost = totals.saved_cost().to_string();
+    fields.insert("saved_cost".to_owned(), json!(cost));
+    Value::Object(fields)
 }
 
 fn server(report: &ServerReport) -> Value {

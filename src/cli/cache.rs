@@ -72,8 +72,13 @@ fn table(stats: &Value) -> String {
     if store == "none" {
         return "no answers are kept: the configuration has no `cache`\n".to_owned();
     }
-    let memory = &stats["memory"];
+    let (memory, lookups) = (&stats["memory"], &stats["lookups"]);
+    let counts = ["hit", "stale", "coalesced", "miss", "bypass"];
+    let counts = counts.map(|word| counted(&lookups[word], word));
     // Writing to a text never fails.
+    let _ = writeln!(out, "requests {}", counts.join(", "));
+    let saved = (&lookups["saved_tokens"], text(&lookups["saved_cost"]));
+    let _ = writeln!(out, "saved    {} tokens, {}", saved.0, saved.1);
     let _ = writeln!(
         out,
         "memory   {}, {} of {}",
@@ -150,6 +155,7 @@ mod tests {
     fn what_is_kept_is_told() {
         let mut stats = json!({
             "store": "valkey",
+            "lookups": {"hit": 5, "stale": 0, "coalesced": 2, "miss": 9, "bypass": 1, "saved_tokens": 70, "saved_cost": "0.01"},
             "memory": {"entries": 1, "bytes": 1536, "max_bytes": 268_435_456},
             "server": {
                 "address": "redis://cache:6379/0", "up": true, "trouble": null, "encrypted": true,
@@ -159,6 +165,8 @@ mod tests {
             },
         });
         let expected = "\
+requests 5 hit, 0 stale, 2 coalesced, 9 miss, 1 bypass
+saved    70 tokens, 0.01
 memory   1 entry, 1.5 KiB of 256.0 MiB
 server   redis://cache:6379/0, encrypted, up
          12 entries or more, 500 B
@@ -171,6 +179,6 @@ link     1 connections, 5 timeouts, 6 failures
         stats["server"]["trouble"] = json!("it refuses: WRONGPASS");
         assert!(table(&stats).contains("encrypted, away: it refuses: WRONGPASS\n"));
         stats["server"] = Value::Null;
-        assert_eq!(table(&stats), "memory   1 entry, 1.5 KiB of 256.0 MiB\n");
+        assert!(table(&stats).ends_with("memory   1 entry, 1.5 KiB of 256.0 MiB\n"));
     }
 }

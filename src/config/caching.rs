@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use super::cache_keys::{CacheServerForm, KeyPrefix, ValkeyUrl};
+use super::cache_server::CacheServer;
+use super::context::Context;
 use super::read::{ConfigNode, FromNode, Report, section};
-use super::values::{PositiveSpan, Size, Span, choice};
+use super::values::{Names, PositiveSpan, Size, Span, choice};
 use crate::domain::caching::{
     CachePolicy, CacheRules, CacheScope, CacheStoreKind, CacheTable, CacheWhen, LONGEST_TTL,
 };
@@ -19,8 +22,19 @@ section! {
     CacheSection {
         /// Whether answers are kept. Default true where the section is there.
         enabled: bool,
-        /// Where they are kept: `memory`, that of the process.
+        /// Where they are kept: in the `memory` of the process, or in a server that processes share (`valkey`), with memory in
+        /// front. Default: `valkey` where there is a `url`, else `memory`.
         store: CacheStoreKind,
+        /// The server, Valkey or any other that speaks the Redis protocol: `redis://host:6379`,
+        /// `rediss://user:password@host:6379/0` (with TLS) or `unix:/path`. Never shown with its password.
+        url: ValkeyUrl,
+        /// What the names of entries in the server begin with. Default `pointsman`.
+        prefix: KeyPrefix,
+        /// A file with the key that entries in the server are encrypted with, relative to this file: 32 bytes as they are, in
+        /// hexadecimal digits or in base64. Absent: they are not encrypted.
+        encrypt_key_file: String,
+        /// Files of certificate authorities (PEM), relative to this file, that vouch for the server in place of the system's.
+        ca_file | ca_files: Names,
         /// So many bytes of answers are kept in memory; what is asked for most stays. Default `256MiB`.
         max_size: Size,
         /// How long an answer serves, up to 30 days. Default `5m`.
@@ -85,6 +99,26 @@ impl FromNode for CacheWhen {
 
 /// What a virtual provider says: its name, the path, and what is written there.
 pub(super) type PlacedCache = (String, String, TargetCacheSection);
+
+/// The server that the top names, if answers are kept in one.
+pub(super) fn server(
+    raw: Option<&mut CacheSection>,
+    context: &Context<'_>,
+    report: &mut Report,
+) -> Option<CacheServer> {
+    let raw = raw?;
+    let form = CacheServerForm {
+        url: raw.url.take(),
+        prefix: raw.prefix.take(),
+        encrypt_key_file: raw.encrypt_key_file.take(),
+        ca_file: raw.ca_file.take(),
+    };
+    if form.url.is_some() {
+        raw.store.get_or_insert(CacheStoreKind::Valkey);
+    }
+    let is_wanted = raw.store == Some(CacheStoreKind::Valkey);
+    form.resolve(is_wanted, &context.dir, report)
+}
 
 /// What the top says, and where it is kept.
 pub(super) fn usual(

@@ -71,10 +71,19 @@ impl Dispatch {
             Looked::Found(found) => {
                 return Ok(self.serve_kept(request, admitted, complete, *found));
             }
-            Looked::NotCached => {
-                let message =
-                    "no answer to this request is kept, and only-if-cached asks no upstream";
-                let failed = failed(&request, ErrorCode::NotCached, message.to_owned());
+            Looked::NotCached { why } => {
+                let message = match why {
+                    None => {
+                        "no answer to this request is kept, and only-if-cached asks no upstream"
+                    }
+                    Some(_) => {
+                        "answers to such requests are not kept, and only-if-cached asks no upstream"
+                    }
+                };
+                let failed = Failed {
+                    param: why,
+                    ..failed(&request, ErrorCode::NotCached, message.to_owned())
+                };
                 return Err(self.turn_down(request, admitted, failed, complete));
             }
             Looked::Bypassed => {

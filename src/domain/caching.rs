@@ -70,16 +70,19 @@ pub enum CacheStoreKind {
     /// In the memory of the process.
     #[default]
     Memory,
+    /// In a server that processes share, with memory in front.
+    Valkey,
 }
 
 impl CacheStoreKind {
     /// All of them.
-    pub const ALL: [Self; 1] = [Self::Memory];
+    pub const ALL: [Self; 2] = [Self::Memory, Self::Valkey];
 
     /// Its word in the configuration.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Memory => "memory",
+            Self::Valkey => "valkey",
         }
     }
 }
@@ -174,6 +177,8 @@ impl CachePolicy {
 pub struct CacheTable {
     /// Where answers are kept.
     pub store: CacheStoreKind,
+    /// What tells one server with its settings from another; `None` without one.
+    pub server: Option<[u8; 32]>,
     /// Bytes of answers that are kept in memory.
     pub max_size: u64,
     /// Whether equal requests that are under way at the same time are one call.
@@ -191,6 +196,13 @@ impl CacheTable {
     pub fn keeps(&self) -> bool {
         let mut all = self.virtuals.values().chain(self.providers.values());
         self.usual.enabled || all.any(|policy| policy.enabled)
+    }
+
+    /// The largest answer that is kept for any target, in bytes.
+    pub fn largest(&self) -> usize {
+        let inner = self.virtuals.values().chain(self.providers.values());
+        let sizes = inner.map(|policy| policy.max_entry);
+        sizes.fold(self.usual.max_entry, usize::max)
     }
 
     /// What holds for a target that means this. A virtual provider's own word goes before that of its providers, but for one

@@ -18,9 +18,14 @@ pub use kept_answer::KeptAnswer;
 
 use report::{PurgeFault, ServerReport};
 
-/// What an entry is found by: a hash over everything that its answer depends on.
+/// What an entry is found by.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct StoreKey(pub [u8; 32]);
+pub struct StoreKey {
+    /// A hash over everything that its answer depends on.
+    pub hash: [u8; 32],
+    /// A hash of the name of its scope, so that a store can keep those of one scope together.
+    pub scope: [u8; 8],
+}
 
 /// An answer with what is needed to give it back, in bytes.
 #[derive(Clone, Debug)]

@@ -83,6 +83,13 @@ pub fn of(counted: &[u8], parts: KeyParts<'_>) -> [u8; 32] {
     finished(hash)
 }
 
+/// What of a key says whose answers they are, for those who sort by it: a hash of the scope's name.
+pub fn scope_hash(scope: &str) -> [u8; 8] {
+    let hash = hash_of(&[scope.as_bytes()]);
+    let (first, _) = hash.as_chunks::<8>();
+    first.first().copied().unwrap_or_default()
+}
+
 /// The hash of these parts, for what does not change from request to request.
 pub fn hash_of(parts: &[&[u8]]) -> [u8; 32] {
     let mut hash = Context::new(&SHA256);

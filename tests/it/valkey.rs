@@ -1,6 +1,7 @@
 //! Answers in a server that processes share, against a real one: what its absence, slowness and mistakes cost.
 
 mod faults;
+mod gateways;
 mod sharing;
 
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use pointsman::domain::secret::EncryptionKey;
 use pointsman::store::responses::shared::{SharedOptions, SharedStore};
 use pointsman::store::responses::{EntryLabels, ResponseStore as _, StoreEntry, StoreKey};
 use pointsman::store::valkey::link::{Link, LinkOptions};
+use pointsman::wire::cache_key::scope_hash;
 use pointsman::wire::valkey_url;
 
 use crate::support::until;
@@ -54,7 +56,12 @@ async fn written(store: &SharedStore, count: u64) {
 }
 
 fn key(number: u8) -> StoreKey {
-    StoreKey([number; 32])
+    // Whose those of the tests are.
+    let scope = if number > 2 { "ops" } else { "ci" };
+    StoreKey {
+        hash: [number; 32],
+        scope: scope_hash(scope),
+    }
 }
 
 fn entry(text: &str, target: &str, scope: &str, stored: u64) -> StoreEntry {

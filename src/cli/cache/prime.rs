@@ -240,13 +240,13 @@ impl FrontDoor {
     fn prime(&self, request: &PrimeRequest) -> Result<PrimeOutcome, Unasked> {
         // So that nothing is paid for what is there.
         let kept = self.ask(request, "only-if-cached")?;
-        match (kept.status, kept.header("x-pointsman-cache")) {
+        match (kept.status, is_never_kept(&kept)) {
             (200..=299, _) => return Ok(PrimeOutcome::Already),
-            (504, "bypass") => {
-                let why = "such requests are not kept (docs/cache.md says which are)";
+            (504, Some(false)) => {}
+            (504, Some(true)) => {
+                let why = "answers to such requests are never kept (docs/cache.md says to which they are)";
                 return Ok(PrimeOutcome::NotKept(why.to_owned()));
             }
-            (504, _) if kept.body.contains("not_cached") => {}
             _ => return Ok(PrimeOutcome::Failed(told(&kept))),
         }
         let answered = self.ask(request, "")?;
@@ -290,6 +290,13 @@ impl FrontDoor {
         };
         ask_all(&self.address, "--address", asking)
     }
+}
+
+/// Of an answer that says that nothing is kept, whether nothing ever is; `None` for any other. Each dialect has the words in
+/// another place.
+fn is_never_kept(answered: &Answered) -> Option<bool> {
+    let is_none_kept = answered.body.contains("not_cached");
+    is_none_kept.then(|| answered.body.contains("such requests"))
 }
 
 /// An error for people.

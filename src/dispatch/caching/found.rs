@@ -12,8 +12,12 @@ pub(in crate::dispatch) enum Looked {
     Bypassed,
     /// An answer that was kept.
     Found(Box<FoundAnswer>),
-    /// There is none, and no upstream is to be asked.
-    NotCached,
+    /// There is none, and no upstream is to be asked. `why`: what of the request keeps it from being looked up, if
+    /// anything does.
+    NotCached {
+        /// A field, or what else it is.
+        why: Option<&'static str>,
+    },
     /// There is none.
     Missed(Box<CachePlace>),
 }

@@ -32,11 +32,11 @@ impl Dispatch {
         chain: &Chain,
     ) -> Result<Looked, Box<Failed>> {
         let Some(caching) = &self.cache else {
-            return Ok(Looked::Off);
+            return Ok(off(request));
         };
         let policy = caching.policy(chain);
         if !policy.enabled && caching.flights().is_none() {
-            return Ok(Looked::Off);
+            return Ok(off(request));
         }
         let words = CacheWords::read(&request.headers).map_err(|error| {
             let code = ErrorCode::InvalidRequest;
@@ -47,14 +47,14 @@ impl Dispatch {
             Err(why) => {
                 tracing::debug!(request_id = %request.id, why, "no kept answer serves this request");
                 return Ok(match words.only_if_cached {
-                    true => Looked::NotCached,
+                    true => Looked::NotCached { why: Some(why) },
                     false => Looked::Bypassed,
                 });
             }
         };
         let found = self.kept(place, words).await;
         Ok(match found {
-            Looked::Missed(_) if words.only_if_cached => Looked::NotCached,
+            Looked::Missed(_) if words.only_if_cached => Looked::NotCached { why: None },
             found => found,
         })
     }
@@ -114,7 +114,10 @@ impl Dispatch {
             speed: policy.tokens_per_second.map(|speed| speed.get()),
         };
         Ok(CachePlace {
-            key: StoreKey(key),
+            key: StoreKey {
+                hash: key,
+                scope: cache_key::scope_hash(scope),
+            },
             scope: scope.into(),
             target: Arc::clone(&chain.target),
             form,
@@ -184,4 +187,12 @@ fn is_young(age: Duration, ttl: Duration, words: CacheWords) -> bool {
         && words
             .min_fresh
             .is_none_or(|least| ttl.saturating_sub(age) >= least)
+}
+
+/// Where nothing is kept, nothing is asked for a request that wants what is kept.
+fn off(request: &Request) -> Looked {
+    match CacheWords::read(&request.headers) {
+        Ok(words) if words.only_if_cached => Looked::NotCached { why: Some("cache") },
+        _ => Looked::Off,
+    }
 }

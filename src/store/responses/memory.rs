@@ -26,7 +26,7 @@ impl MemoryStore {
     pub fn new(most: u64) -> Self {
         let weight = |key: &StoreKey, entry: &StoreEntry| {
             let names = entry.labels.target.len() + entry.labels.scope.len();
-            let bytes = key.0.len() + entry.bytes.len() + names + OVERHEAD;
+            let bytes = size_of_val(key) + entry.bytes.len() + names + OVERHEAD;
             u32::try_from(bytes).unwrap_or(u32::MAX)
         };
         let entries = Cache::builder()
@@ -115,7 +115,10 @@ mod tests {
     }
 
     fn key(number: u8) -> StoreKey {
-        StoreKey([number; 32])
+        StoreKey {
+            hash: [number; 32],
+            scope: [0; 8],
+        }
     }
 
     fn get(store: &MemoryStore, number: u8) -> Option<usize> {

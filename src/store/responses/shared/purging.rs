@@ -14,6 +14,7 @@ use crate::store::responses::PurgeFilter;
 use crate::store::responses::report::{PurgeFault, SharedStats};
 use crate::store::valkey::codec::{HEAD, head};
 use crate::store::valkey::link::{ANSWER, LinkFault};
+use crate::wire::cache_key::scope_hash;
 
 /// How often the mark of the last purge is looked at.
 const FOLLOWED: Duration = Duration::from_secs(2);
@@ -31,13 +32,19 @@ type EntryNames = Vec<Vec<u8>>;
 /// Goes through the names, a piece at each call.
 struct NameScan<'a> {
     shared: &'a SharedParts,
+    /// Of the names that are wanted.
+    pattern: String,
     cursor: Option<u64>,
 }
 
 impl<'a> NameScan<'a> {
-    fn new(shared: &'a SharedParts) -> Self {
+    /// Those of one scope, or all.
+    fn new(shared: &'a SharedParts, scope: Option<&str>) -> Self {
+        // What a prefix may be made of has no meaning in a pattern.
+        let beginning = shared.beginning(scope.map(scope_hash));
         Self {
             shared,
+            pattern: format!("{beginning}*"),
             cursor: Some(0),
         }
     }
@@ -47,11 +54,9 @@ impl<'a> NameScan<'a> {
         let Some(cursor) = self.cursor else {
             return Ok(None);
         };
-        // What a prefix may be made of has no meaning in a pattern.
-        let pattern = format!("{}:v1:*", self.shared.prefix);
         let mut commands = redis::pipe();
         let command = commands.cmd("SCAN").arg(cursor);
-        command.arg("MATCH").arg(pattern);
+        command.arg("MATCH").arg(&self.pattern);
         command.arg("COUNT").arg(LOOKED_AT);
         let ((next, names),): ((u64, EntryNames),) = self.shared.link.ask(&commands, STEP).await?;
         self.cursor = (next != 0).then_some(next);
@@ -63,7 +68,7 @@ impl<'a> NameScan<'a> {
 pub(super) async fn count(shared: &SharedParts) -> Result<SharedStats, LinkFault> {
     let until = Instant::now() + COUNTING;
     let mut stats = SharedStats::default();
-    let mut scan = NameScan::new(shared);
+    let mut scan = NameScan::new(shared, None);
     while let Some(names) = scan.next().await? {
         if !names.is_empty() {
             let mut commands = redis::pipe();
@@ -103,11 +108,12 @@ async fn purge_server(
     which: &PurgeFilter,
     gone: &mut u64,
 ) -> Result<(), LinkFault> {
-    let is_everything = *which == PurgeFilter::default();
+    // The scope is a part of the names.
+    let needs_heads = which.target.is_some() || which.before.is_some();
     let wanted = shared.hashed(which);
-    let mut scan = NameScan::new(shared);
+    let mut scan = NameScan::new(shared, which.scope.as_deref());
     while let Some(mut names) = scan.next().await? {
-        if !is_everything && !names.is_empty() {
+        if needs_heads && !names.is_empty() {
             names = chosen(shared, names, &wanted).await?;
         }
         if names.is_empty() {

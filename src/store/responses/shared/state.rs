@@ -94,12 +94,25 @@ impl SharedParts {
 
     /// What an entry is called in the server.
     pub(super) fn name(&self, key: StoreKey) -> String {
-        let name: [u8; 32] = match &self.sealing {
+        let hash: [u8; 32] = match &self.sealing {
             // The key is a hash of what was asked: without the encryption's key nobody can try guesses.
-            Some(sealing) => hashed(Some(sealing), &[&key.0]),
-            None => key.0,
+            Some(sealing) => hashed(Some(sealing), &[&key.scope, &key.hash]),
+            None => key.hash,
         };
-        format!("{}:v1:{}", self.prefix, HEXLOWER.encode(&name))
+        let hash = HEXLOWER.encode(&hash);
+        format!("{}{hash}", self.beginning(Some(key.scope)))
+    }
+
+    /// What the names of entries begin with, those of one scope or all.
+    pub(super) fn beginning(&self, scope: Option<[u8; 8]>) -> String {
+        let Some(scope) = scope else {
+            return format!("{}:v1:", self.prefix);
+        };
+        let scope: [u8; 8] = match &self.sealing {
+            Some(sealing) => hashed(Some(sealing), &[b"scope", &scope]),
+            None => scope,
+        };
+        format!("{}:v1:{}:", self.prefix, HEXLOWER.encode(&scope))
     }
 
     fn label(&self, text: &str) -> [u8; codec::LABEL] {
