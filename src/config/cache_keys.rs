@@ -140,7 +140,8 @@ impl Describe for ValkeyUrl {
     fn shape() -> Shape {
         let schemes = "[rR][eE][dD][iI][sS][sS]?|[vV][aA][lL][kK][eE][yY][sS]?";
         let sockets = "([rR][eE][dD][iI][sS]\\+|[vV][aA][lL][kK][eE][yY]\\+)?[uU][nN][iI][xX]";
-        let pattern = format!("^\\s*(({schemes})://|({sockets}):(//)?/)");
+        let variable = "\\$\\{";
+        let pattern = format!("^\\s*(({schemes})://|({sockets}):(//)?/|{variable})");
         Shape::plain(
             "URL of a server",
             json!({"type": "string", "pattern": pattern}),

@@ -28,7 +28,7 @@ section! {
         /// The server, Valkey or any other that speaks the Redis protocol: `redis://host:6379`,
         /// `rediss://user:password@host:6379/0` (with TLS) or `unix:/path`. Never shown with its password.
         url: ValkeyUrl,
-        /// What the names of entries in the server begin with. Default `pointsman`.
+        /// What the names of entries in the server begin with. Absent: `pointsman`.
         prefix: KeyPrefix,
         /// A file with the key that entries in the server are encrypted with, relative to this file: 32 bytes as they are, in
         /// hexadecimal digits or in base64. Absent: they are not encrypted.

@@ -30,6 +30,8 @@ pub(super) struct Admitted {
     pub(super) charge: Option<OpenReservation>,
     /// What is reserved in budgets, where there are any.
     pub(super) budgeted: Option<Box<Budgeted>>,
+    /// Whether a kept answer was looked for.
+    pub(super) lookup: CacheLookup,
 }
 
 /// A request that may not be served.
@@ -73,6 +75,7 @@ impl Dispatch {
                 chain,
                 charge,
                 budgeted: None,
+                lookup: CacheLookup::Off,
             }),
             Err(refused) => {
                 let only_tokens = self.cache.is_some() && refused.what == "tokens";

@@ -101,8 +101,14 @@ impl RequestRun {
             attempts.rule_out(place, Reason::Unmet(unmet));
         }
         let pending = dispatch.routing.enter(&chain, 0);
-        let Admitted { target, charge, .. } = admitted;
+        let Admitted {
+            target,
+            charge,
+            lookup,
+            ..
+        } = admitted;
         let mut trace = RequestTrace::new(dispatch, &request, target, charge, complete);
+        trace.lookup = lookup;
         trace.budgeted = budgeted;
         trace.ranking = ranking;
         Self {

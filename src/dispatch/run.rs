@@ -30,7 +30,7 @@ use super::request_trace::RequestEnd;
 use super::shared::Dispatch;
 use super::tokens;
 use crate::actors::lease::Lease;
-use crate::domain::attempt_record::AttemptRecord;
+use crate::domain::attempt_record::{AttemptRecord, CacheLookup};
 use crate::domain::attempts::{FinalError, Next};
 use crate::domain::dropped::Dropped;
 use crate::domain::error_code::ErrorCode;
@@ -56,7 +56,7 @@ impl Dispatch {
         if let Err(failed) = self.take_hints(&mut request) {
             return Err(self.tell_refused(request, *failed, complete));
         }
-        let admitted = match self.admit(&request) {
+        let mut admitted = match self.admit(&request) {
             Ok(admitted) => admitted,
             Err(refused) => return self.serve_refused(request, *refused, complete).await,
         };
@@ -87,6 +87,7 @@ impl Dispatch {
                 return Err(self.turn_down(request, admitted, failed, complete));
             }
             Looked::Bypassed => {
+                admitted.lookup = CacheLookup::Bypassed;
                 let served = self.serve(request, admitted, complete, None, None).await;
                 (CacheResult::Bypass, served)
             }

@@ -9,6 +9,7 @@ use crate::dispatch::failed::Failed;
 use crate::dispatch::request::Request;
 use crate::dispatch::request_run::RequestRun;
 use crate::dispatch::shared::Dispatch;
+use crate::domain::attempt_record::CacheLookup;
 use crate::domain::time::Time;
 
 impl Dispatch {
@@ -29,6 +30,7 @@ impl Dispatch {
                 chain,
                 charge,
                 budgeted: None,
+                lookup: CacheLookup::Off,
             };
             return Ok(self.serve_kept(request, admitted, complete, *found));
         }
