@@ -101,7 +101,7 @@ impl FromNode for CacheWhen {
 pub(super) type PlacedCache = (String, String, TargetCacheSection);
 
 /// The server that the top names, if answers are kept in one.
-pub(super) fn server(
+fn server(
     raw: Option<&mut CacheSection>,
     context: &Context<'_>,
     report: &mut Report,
@@ -122,17 +122,20 @@ pub(super) fn server(
 
 /// What the top says, and where it is kept.
 pub(super) fn usual(
-    raw: Option<CacheSection>,
+    mut raw: Option<CacheSection>,
     coalesce: Option<bool>,
+    context: &Context<'_>,
     report: &mut Report,
-) -> CacheTable {
+) -> (CacheTable, Option<CacheServer>) {
+    let server = server(raw.as_mut(), context, report);
     let nothing = CacheTable {
         coalesce: coalesce.unwrap_or(false),
         max_size: MAX_SIZE,
+        server: server.as_ref().map(CacheServer::fingerprint),
         ..CacheTable::default()
     };
     let Some(raw) = raw else {
-        return nothing;
+        return (nothing, None);
     };
     let own = TargetCacheSection {
         enabled: raw.enabled,
@@ -144,12 +147,13 @@ pub(super) fn usual(
         replay: raw.replay,
     };
     let max_size = raw.max_size.and_then(|Size(size)| u64::try_from(size).ok());
-    CacheTable {
+    let table = CacheTable {
         store: raw.store.unwrap_or_default(),
         max_size: max_size.unwrap_or(MAX_SIZE),
         usual: CachePolicy::default().with(&rules(own, "cache", report)),
         ..nothing
-    }
+    };
+    (table, server)
 }
 
 /// With what virtual providers and providers say.

@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use super::admin;
 use super::budgets;
-use super::cache_server::CacheServer;
 use super::caching;
 use super::catalog::{self, BuiltIn};
 use super::clients;
@@ -30,7 +29,7 @@ use super::tokens::TokenKeys;
 use super::values::Span;
 use super::virtuals::{self, NameTable};
 use super::{state, telemetry};
-use crate::domain::caching::{CacheRules, CacheTable};
+use crate::domain::caching::CacheRules;
 use crate::domain::chain::{ChainError, NameMatch, ProviderEntry, Targets, VirtualEntry};
 use crate::domain::ids::ProviderName;
 use crate::domain::profile::{ExplicitSettings, Profile};
@@ -53,9 +52,7 @@ pub(super) fn resolve(
     let mut typed = raw.dispatch.unwrap_or_default();
     let (whole, assume_output) = typed.budgets(&mut report);
     let (profile, said) = profile(&typed);
-    let mut typed_cache = raw.cache;
-    let cache_server = caching::server(typed_cache.as_mut(), context, &mut report);
-    let cache = caching::usual(typed_cache, typed.coalesce, &mut report);
+    let (cache, cache_server) = caching::usual(raw.cache, typed.coalesce, context, &mut report);
     let dispatch = dispatch::resolve(typed, timeout, &mut report);
     let log = log(raw.log.unwrap_or_default(), &mut report);
     let telemetry = telemetry_policy(raw.telemetry, context, &mut report);
@@ -109,10 +106,7 @@ pub(super) fn resolve(
         dispatch,
         budgets,
         assume_output,
-        cache: CacheTable {
-            server: cache_server.as_ref().map(CacheServer::fingerprint),
-            ..cache
-        },
+        cache,
         cache_server,
         catalog,
         known: offered.known,

@@ -25,7 +25,7 @@ impl CacheTotals {
             self.tokens.fetch_add(saved.tokens, Relaxed);
             // A sum that has reached the end stays there: no counter goes back.
             let add = |sum: u64| Some(sum.saturating_add(saved.cost.get()));
-            let _ = self.cost.try_update(Relaxed, Relaxed, add);
+            let _ = self.cost.fetch_update(Relaxed, Relaxed, add);
         }
     }
 

@@ -9,7 +9,7 @@ use moka::Expiry;
 use moka::sync::Cache;
 
 use super::report::PurgeFault;
-use super::{PurgeFilter, ResponseStore, StoreEntry, StoreKey, StoreStats};
+use super::response_store::{PurgeFilter, ResponseStore, StoreEntry, StoreKey, StoreStats};
 
 /// Bytes that an entry takes besides its own: its key, its labels and its place in the tables.
 const OVERHEAD: usize = 200;
@@ -99,7 +99,7 @@ impl ResponseStore for MemoryStore {
 
 #[cfg(test)]
 mod tests {
-    use super::super::EntryLabels;
+    use super::super::response_store::EntryLabels;
     use super::*;
 
     fn entry(size: usize, target: &str, scope: &str, stored: u64) -> StoreEntry {

@@ -13,7 +13,7 @@ use futures_util::future::BoxFuture;
 use tokio::sync::mpsc;
 
 use super::report::{PurgeFault, ServerReport, SharedCounts};
-use super::{PurgeFilter, ResponseStore, StoreEntry, StoreKey, StoreStats};
+use super::response_store::{PurgeFilter, ResponseStore, StoreEntry, StoreKey, StoreStats};
 use crate::runtime::task::{self, TaskGuard};
 use crate::store::valkey::codec::{self, SharedEntry};
 use crate::store::valkey::link::Link;

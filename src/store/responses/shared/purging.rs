@@ -10,8 +10,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::state::{SharedParts, as_texts};
-use crate::store::responses::PurgeFilter;
 use crate::store::responses::report::{PurgeFault, SharedStats};
+use crate::store::responses::response_store::PurgeFilter;
 use crate::store::valkey::codec::{HEAD, head};
 use crate::store::valkey::link::{ANSWER, LinkFault};
 use crate::wire::cache_key::scope_hash;

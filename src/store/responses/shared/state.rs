@@ -10,7 +10,9 @@ use data_encoding::HEXLOWER;
 use crate::domain::secret::EncryptionKey;
 use crate::store::responses::memory::MemoryStore;
 use crate::store::responses::report::SharedCounts;
-use crate::store::responses::{EntryLabels, PurgeFilter, ResponseStore, StoreEntry, StoreKey};
+use crate::store::responses::response_store::{
+    EntryLabels, PurgeFilter, ResponseStore, StoreEntry, StoreKey,
+};
 use crate::store::valkey::codec::{self, Broken, LabelHashes};
 use crate::store::valkey::link::{ANSWER, Link};
 use crate::store::valkey::sealing::{Sealing, hashed};
