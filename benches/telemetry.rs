@@ -70,6 +70,7 @@ fn told(attempts: Vec<AttemptRecord>) -> RequestRecord {
         attempts,
         refused: None,
         lookup: pointsman::domain::attempt_record::CacheLookup::Off,
+        saved: None,
         rescue_obstacles: Vec::new(),
         started: Time::ZERO,
         complete: Time::ZERO,

@@ -6,6 +6,7 @@
 mod access;
 mod admin;
 mod assemble;
+mod caching;
 mod error;
 mod listening;
 mod metrics;

@@ -89,7 +89,17 @@ impl BodyFields {
 
     /// `for`: a time such as `30s`, or seconds.
     pub(super) fn span(&mut self) -> Result<Option<Duration>, AdminRefusal> {
-        let Some(value) = self.take("for") else {
+        self.time("for", HELD_MAX, "a year")
+    }
+
+    /// A time longer than zero and up to `most`, which has this name; or none.
+    pub(super) fn time(
+        &mut self,
+        name: &str,
+        most: Duration,
+        most_name: &str,
+    ) -> Result<Option<Duration>, AdminRefusal> {
+        let Some(value) = self.take(name) else {
             return Ok(None);
         };
         let span = match &value {
@@ -97,11 +107,11 @@ impl BodyFields {
             Value::Number(number) => config::duration(&number.to_string()),
             _ => None,
         };
-        match span.filter(|span| !span.is_zero() && *span <= HELD_MAX) {
+        match span.filter(|span| !span.is_zero() && *span <= most) {
             Some(span) => Ok(Some(span)),
-            None => Err(AdminRefusal::invalid(
-                "`for` must be a time of at most a year, such as \"30s\" or \"1h\"",
-            )),
+            None => Err(AdminRefusal::invalid(format!(
+                "`{name}` must be a time of at most {most_name}, such as \"30s\" or \"1h\""
+            ))),
         }
     }
 

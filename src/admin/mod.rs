@@ -3,6 +3,7 @@
 
 mod answer;
 mod body;
+mod cache;
 mod events;
 mod explain;
 mod guard;

@@ -21,7 +21,7 @@ const HTML: &str = "text/html; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
 /// Name, content type and text of each file.
-const FILES: [(&str, &str, &str); 15] = [
+const FILES: [(&str, &str, &str); 16] = [
     ("index.html", HTML, include_str!("page/index.html")),
     (
         "page.css",
@@ -40,6 +40,7 @@ const FILES: [(&str, &str, &str); 15] = [
     ("orders.js", SCRIPT, include_str!("page/orders.js")),
     ("figures.js", SCRIPT, include_str!("page/figures.js")),
     ("spend.js", SCRIPT, include_str!("page/spend.js")),
+    ("cache.js", SCRIPT, include_str!("page/cache.js")),
     ("routing.js", SCRIPT, include_str!("page/routing.js")),
 ];
 

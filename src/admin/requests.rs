@@ -130,6 +130,8 @@ fn summary(one: &NumberedRequest, look: ClockReading) -> Map<String, Value> {
         "completion_tokens": usage.completion_tokens,
         "cost": cost.map(|(amount, _)| amount.to_string()),
         "cost_kind": cost.map(|(_, kind)| kind.as_str()),
+        "cache": request.lookup.as_str(),
+        "saved": request.saved.filter(|saved| saved.cost > Pico::ZERO).map(|saved| saved.cost.to_string()),
         "trace_id": request.trace.as_ref().map(|trace| trace.trace_id.to_string()),
     }))
 }

@@ -11,7 +11,9 @@ use http::{HeaderValue, StatusCode, header};
 use super::answer::AdminRefusal;
 use super::keys::{self, Verb};
 use super::state::AdminState;
-use super::{events, explain, health, history, page, process, requests, routing, snapshot, spend};
+use super::{
+    cache, events, explain, health, history, page, process, requests, routing, snapshot, spend,
+};
 use crate::telemetry::metrics::{Metrics, TEXT_TYPE};
 
 /// The description for programs, OpenAPI 3.1.
@@ -32,6 +34,8 @@ fn routes() -> Vec<RouteEntry> {
         ("/admin/v1/events", "get", get(events::events)),
         ("/admin/v1/history", "get", get(history::history)),
         ("/admin/v1/spend", "get", get(spend::spend)),
+        ("/admin/v1/cache", "get", get(cache::stats)),
+        ("/admin/v1/cache/purge", "post", post(cache::purge)),
         ("/admin/v1/routing", "get", get(routing::routing)),
         ("/admin/v1/requests", "get", get(requests::list)),
         ("/admin/v1/requests/{id}", "get", get(requests::one)),

@@ -123,6 +123,7 @@ pub(super) fn record_refusal(
         attempts: Vec::new(),
         refused: None,
         lookup: CacheLookup::Off,
+        saved: None,
         rescue_obstacles: Vec::new(),
         started: arrived,
         complete: arrived,

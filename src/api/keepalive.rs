@@ -11,18 +11,20 @@ use futures_util::{Stream, StreamExt, stream};
 
 use super::admission_limit::AdmissionPermit;
 use super::error::ApiError;
-use crate::dispatch::{AnswerBody, Failed, ProxyResponse, Relay};
+use crate::dispatch::{AnswerBody, Failed, ProxyResponse};
 use crate::domain::dialect::Operation;
 use crate::domain::error_code;
 use crate::wire::dialects;
 use crate::wire::error_body::Trouble;
 use crate::wire::progress::Progress;
 
+/// The events of an answer.
+type AnswerEvents = Pin<Box<dyn Stream<Item = Result<Bytes, Infallible>> + Send>>;
 type Running = Pin<Box<dyn Future<Output = Result<ProxyResponse, Box<Failed>>> + Send>>;
 
 enum KeepalivePhase {
     Waiting(Running),
-    Relaying(Box<Relay>),
+    Relaying(AnswerEvents),
     Ended,
 }
 
@@ -70,7 +72,8 @@ async fn step(
             let caller = dialects::caller(operation);
             match result {
                 Ok(answer) => match answer.body {
-                    AnswerBody::Stream(relay) => relaying(relay).await,
+                    AnswerBody::Stream(relay) => relaying(relay.boxed()).await,
+                    AnswerBody::Told(told) => relaying(told.boxed()).await,
                     // Answers of such operations are not kept alive by comments.
                     AnswerBody::Piped(_) => None,
                     AnswerBody::Full(body) => {
@@ -97,7 +100,7 @@ async fn step(
     }
 }
 
-async fn relaying(mut relay: Box<Relay>) -> Option<(Bytes, KeepalivePhase)> {
+async fn relaying(mut relay: AnswerEvents) -> Option<(Bytes, KeepalivePhase)> {
     let Ok(bytes) = relay.next().await?;
     Some((bytes, KeepalivePhase::Relaying(relay)))
 }

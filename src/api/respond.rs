@@ -65,6 +65,14 @@ pub(super) fn write(mut answer: ProxyResponse, place: AdmissionPermit) -> Respon
             *response.headers_mut() = headers;
             response
         }
+        AnswerBody::Told(told) => {
+            let body = told.map(move |chunk| {
+                // The place is taken until the stream ends or is dropped.
+                let _ = &place;
+                chunk
+            });
+            events(Body::from_stream(body), headers)
+        }
         AnswerBody::Stream(relay) => {
             let body = relay.map(move |chunk| {
                 // The place is taken until the stream ends or is dropped.

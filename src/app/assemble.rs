@@ -366,6 +366,7 @@ pub(super) fn dispatch(
     let known = before.and_then(|before| before.hedge_controller.as_ref());
     let providers = config.providers.iter();
     let priced = providers.map(|provider| (provider.name.clone(), provider.prices.clone()));
+    let cache = super::caching::of(config, &endpoints, before, endpoint);
     Dispatch {
         routing: routing_state(config, before),
         generation,
@@ -377,7 +378,7 @@ pub(super) fn dispatch(
             let policy = config.dispatch.hedge.unwrap_or_default();
             HedgeController::new(policy, known)
         }),
-        cache: None,
+        cache,
         catalog: config.known.clone(),
         policies: config.policies.clone(),
         clock,

@@ -19,8 +19,8 @@ use crate::domain::ids::{ProviderName, Upstream};
 use crate::domain::time::Time;
 use crate::telemetry::metrics::specs::Sizes;
 use crate::telemetry::metrics::{
-    self, ActorGauges, BudgetGauges, ConfiguredNames, KeyGauges, LimitGauges, Metrics, StateGauges,
-    StateObserver, UpstreamGauges,
+    self, ActorGauges, BudgetGauges, CacheGauges, ConfiguredNames, KeyGauges, LimitGauges, Metrics,
+    StateGauges, StateObserver, UpstreamGauges,
 };
 use crate::telemetry::names;
 use crate::telemetry::recorder::Recorder;
@@ -131,10 +131,22 @@ fn state(api: &Weak<Api>, admin: &Weak<AdminState>) -> Option<StateGauges> {
             .map(|client| (Arc::clone(client.name()), client.in_flight()))
             .collect(),
         budgets: budgets(dispatch, &admin),
+        cache: cache(dispatch),
         actors: actors(&cells),
         upstreams: upstreams.into_values().collect(),
         keys: keys.collect(),
         spans: dispatch.recorder.traces().map(Traces::counts),
+    })
+}
+
+/// Figures of bytes and entries stay below what an `f64` has exactly.
+#[expect(clippy::cast_precision_loss, reason = "counts of things in memory")]
+fn cache(dispatch: &Dispatch) -> Option<CacheGauges> {
+    let stats = dispatch.cache.as_ref()?.store()?.stats();
+    Some(CacheGauges {
+        entries: stats.entries as f64,
+        bytes: stats.bytes as f64,
+        most: stats.most as f64,
     })
 }
 

@@ -67,7 +67,7 @@ pub(super) struct AdminClient {
 impl AdminClient {
     /// Where the command line, or else the configuration, says.
     pub(super) fn new(side: AdminSide) -> Result<Self, AdminError> {
-        let token = token(side.token_file)?;
+        let token = token(side.token_file, TOKEN)?;
         let address = match side.admin {
             Some(given) => {
                 let parsed = Listen::parse(&given);
@@ -89,15 +89,31 @@ impl AdminClient {
 
     /// What it shows at `path`.
     pub(super) fn get(&self, path: &str) -> Result<Value, AdminError> {
-        self.ask("GET", path, "")
+        self.ask("GET", path, "", TIMEOUT)
     }
 
     /// What follows from an order or a question.
     pub(super) fn post(&self, path: &str, body: &Value) -> Result<Value, AdminError> {
-        self.ask("POST", path, &body.to_string())
+        self.post_within(path, body, TIMEOUT)
     }
 
-    fn ask(&self, method: &str, path: &str, body: &str) -> Result<Value, AdminError> {
+    /// The same of an order that takes its time.
+    pub(super) fn post_within(
+        &self,
+        path: &str,
+        body: &Value,
+        timeout: Duration,
+    ) -> Result<Value, AdminError> {
+        self.ask("POST", path, &body.to_string(), timeout)
+    }
+
+    fn ask(
+        &self,
+        method: &str,
+        path: &str,
+        body: &str,
+        timeout: Duration,
+    ) -> Result<Value, AdminError> {
         let mut request = format!(
             "{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\naccept: application/json\r\n"
         );
@@ -116,7 +132,7 @@ impl AdminClient {
         request.push_str(body);
         let asking = Asking {
             request: request.into_bytes(),
-            timeout: TIMEOUT,
+            timeout,
             longest: LONGEST_ANSWER,
         };
         let (status, body) = ask(&self.address, "--admin", asking)?;
@@ -144,14 +160,18 @@ impl AdminClient {
     }
 }
 
-fn token(file: Option<PathBuf>) -> Result<Option<ApiKey>, AdminError> {
+/// The first token in a file, or in a variable; none when neither is there.
+pub(super) fn token(
+    file: Option<PathBuf>,
+    variable: &'static str,
+) -> Result<Option<ApiKey>, AdminError> {
     let (text, source) = match file {
         Some(path) => match std::fs::read_to_string(&path) {
             Ok(text) => (text, path.display().to_string()),
             Err(source) => return Err(AdminError::TokenFile { path, source }),
         },
-        None => match std::env::var(TOKEN) {
-            Ok(text) => (text, TOKEN.to_owned()),
+        None => match std::env::var(variable) {
+            Ok(text) => (text, variable.to_owned()),
             Err(_) => return Ok(None),
         },
     };

@@ -30,6 +30,9 @@ pub(super) enum CliCommand {
     ///
     /// Lists that the configuration names are fetched, unless its `catalog.state` has them. No running process is asked.
     Models(Models),
+    /// Look at the answers that a running process keeps for equal requests, let go of them, or fill them in.
+    #[command(subcommand)]
+    Cache(CacheCommand),
     /// Watch a running process in the terminal: providers, keys, cooldowns, requests. `?` shows the keys.
     Top(Top),
     /// Make a configuration of another program's settings: YAML on standard output, what became of each field on standard error.
@@ -142,6 +145,79 @@ pub(super) struct Explain {
     pub(super) hints: Option<String>,
     #[command(flatten)]
     pub(super) side: AdminSide,
+    /// Print JSON.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum CacheCommand {
+    /// What is kept, here and in the server that processes share. Exit code 69 when the process cannot be asked.
+    Stats(CacheStats),
+    /// Let go of answers: of all, or of those that have every property that is named.
+    ///
+    /// Exit code 1 when they could not all be let go of, 69 when the process cannot be asked.
+    Purge(CachePurge),
+    /// Send requests whose answers are not kept yet, so that they are. Each costs what it costs.
+    ///
+    /// Exit code 0 when the answers to all are kept, 1 when some are not, 65 when the file is none of requests (then nothing is
+    /// sent), 69 when the process cannot be asked.
+    Prime(CachePrime),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CacheStats {
+    /// Count the entries in the server too, which goes through all of their names.
+    #[arg(long)]
+    pub(super) count: bool,
+    #[command(flatten)]
+    pub(super) side: AdminSide,
+    /// Print JSON.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CachePurge {
+    /// Only answers to requests for this target, as their `model` said.
+    #[arg(long, value_name = "NAME")]
+    pub(super) target: Option<String>,
+    /// Only answers of this client, or of the scope of this name.
+    #[arg(long, value_name = "NAME")]
+    pub(super) scope: Option<String>,
+    /// Only answers that are older: 90s, 1h, 2d.
+    #[arg(long, value_name = "TIME")]
+    pub(super) older: Option<String>,
+    #[command(flatten)]
+    pub(super) side: AdminSide,
+    /// Print JSON.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CachePrime {
+    /// A file with one JSON object per line, or `-`: the body of a request, or `{"url": "/v1/…", "body": {…}}`, the form of
+    /// batches.
+    pub(super) file: PathBuf,
+    /// Requests at the same time, 1 to 64.
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=64))]
+    pub(super) concurrency: u8,
+    /// Where lines without a `url` go.
+    #[arg(long, value_name = "PATH", default_value = "/v1/chat/completions")]
+    pub(super) route: String,
+    /// Keep answers that another call might answer differently, where the client may ask for that.
+    #[arg(long)]
+    pub(super) force: bool,
+    /// The data listener: HOST:PORT or unix:/path. Without it, that of the configuration.
+    #[arg(long, value_name = "ADDR")]
+    pub(super) address: Option<String>,
+    /// The configuration file of the process; its `server.listen` says where.
+    #[arg(long, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+    /// A file with the token of the client whose requests these are. Without it, the variable POINTSMAN_CLIENT_TOKEN.
+    #[arg(long, value_name = "FILE")]
+    pub(super) token_file: Option<PathBuf>,
     /// Print JSON.
     #[arg(long)]
     pub(super) json: bool,

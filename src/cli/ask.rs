@@ -31,12 +31,39 @@ pub(super) enum Unasked {
     NotHttp(Listen, &'static str),
 }
 
+/// An answer.
+pub(super) struct Answered {
+    pub(super) status: u16,
+    head: String,
+    /// As it came, with the lengths of its pieces where it has pieces.
+    pub(super) body: String,
+}
+
+impl Answered {
+    /// A header by its name in small letters; an empty text without it.
+    pub(super) fn header(&self, name: &str) -> &str {
+        let fields = self.head.lines().filter_map(|line| line.split_once(':'));
+        let mut named = fields.filter(|(other, _)| other.eq_ignore_ascii_case(name));
+        named.next().map_or("", |(_, value)| value.trim())
+    }
+}
+
 /// Status and body of the answer. `option` names the address on the command line.
 pub(super) fn ask(
     address: &Listen,
     option: &'static str,
     asking: Asking,
 ) -> Result<(u16, String), Unasked> {
+    let answered = ask_all(address, option, asking)?;
+    Ok((answered.status, answered.body))
+}
+
+/// The answer with its headers.
+pub(super) fn ask_all(
+    address: &Listen,
+    option: &'static str,
+    asking: Asking,
+) -> Result<Answered, Unasked> {
     let (answered, answer) = mpsc::channel();
     let (asked, timeout) = (address.clone(), asking.timeout);
     // A thread of its own: connecting to a socket file and resolving a name know no timeout. It ends with the process.
@@ -102,12 +129,15 @@ fn memmem(all: &[u8], wanted: &[u8]) -> Option<usize> {
     all.windows(wanted.len()).position(|part| part == wanted)
 }
 
-/// Status and body of an answer.
-fn read(answer: &[u8]) -> Option<(u16, String)> {
+fn read(answer: &[u8]) -> Option<Answered> {
     let text = String::from_utf8_lossy(answer);
     let (head, body) = text.split_once("\r\n\r\n")?;
     let status = head.strip_prefix("HTTP/1.")?.split_whitespace().nth(1)?;
-    Some((status.parse().ok()?, body.trim().to_owned()))
+    Some(Answered {
+        status: status.parse().ok()?,
+        head: head.to_owned(),
+        body: body.trim().to_owned(),
+    })
 }
 
 /// Of the addresses of a listener the one to ask at from the same machine: the first whose port is known.
@@ -177,17 +207,16 @@ mod tests {
     #[test]
     fn only_http_is_an_answer() {
         let answer = b"HTTP/1.1 503 Service Unavailable\r\na: b\r\n\r\n{\"status\":\"draining\"}";
-        assert_eq!(
-            read(answer),
-            Some((503, "{\"status\":\"draining\"}".to_owned()))
-        );
+        let read_well = read(answer).unwrap();
+        assert_eq!((read_well.status, read_well.header("A")), (503, "b"));
+        assert_eq!(read_well.body, "{\"status\":\"draining\"}");
         for other in [
             &b""[..],
             b"\x15\x03\x03\x00\x02\x02\x32",
             b"SSH-2.0\r\n\r\n",
             b"HTTP/1.1 200 OK\r\n",
         ] {
-            assert_eq!(read(other), None);
+            assert!(read(other).is_none());
         }
     }
 }

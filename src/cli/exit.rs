@@ -10,6 +10,8 @@ use crate::domain::shown::{json, plain};
 pub(super) const BAD_CONFIGURATION: u8 = 78;
 /// Exit code for an address that cannot be bound (`EX_UNAVAILABLE`).
 pub(super) const CANNOT_BIND: u8 = 69;
+/// Exit code of a command that ran, and whose answer is no.
+pub(super) const NO: u8 = 1;
 /// Exit code for an input file that cannot be taken (`EX_DATAERR`).
 pub(super) const BAD_INPUT: u8 = 65;
 /// Exit code for anything else that goes wrong at the start (`EX_SOFTWARE`).

@@ -189,7 +189,7 @@ fn ranking(step: &Value) -> String {
         let figures = figures.map(|(name, value)| match value {
             Value::Null => format!("{} unknown", name.replace('_', " ")),
             Value::String(value) => format!("{} {value}", name.replace('_', " ")),
-            value => format!("{} {value}", name.replace('_', " ")),
+            value => format!("{} {}", name.replace('_', " "), rounded(value)),
         });
         let said = member["detail"]
             .as_str()
@@ -264,6 +264,18 @@ fn left(of: &Value) -> String {
     seconds.map_or_else(String::new, |seconds| format!("{} left", span(seconds)))
 }
 
+/// So many decimals tell members apart; `--json` has all of them.
+fn rounded(value: &Value) -> String {
+    match value.as_f64().filter(|_| !value.is_u64()) {
+        Some(number) => {
+            let decimals = if number.abs() < 0.01 { 6 } else { 4 };
+            let text = format!("{number:.decimals$}");
+            text.trim_end_matches('0').trim_end_matches('.').to_owned()
+        }
+        None => value.to_string(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -299,7 +311,10 @@ smart: goes to b:m
                 {"target": "v", "policy": "cost", "affinity": null, "members": [
                     {"name": "b", "priority": 100, "figure": {"cost": "0.000450"}, "detail": null},
                     {"name": "a", "priority": 100, "figure": {"cost": null}, "detail": "it is not the time"}]},
-                {"target": "w", "policy": "ordered", "members": [],
+                {"target": "w", "policy": "ordered", "members": [
+                    {"name": "c", "priority": 5, "figure": {"score": 63.83755061728395}, "detail": null},
+                    {"name": "d", "priority": 5, "figure": {"load_seconds": 0.00003}, "detail": null},
+                    {"name": "e", "priority": 5, "figure": {"used_share": 0.0}, "detail": null}],
                     "affinity": {"home": "c", "over_bound": true, "warm": true}},
             ],
             "budgets": [{"of": "client", "name": "ci", "every": "day", "amount": "5.000000", "spent": "3.200000",
@@ -312,6 +327,9 @@ v: goes to b:m
     b  (tier 100)  cost 0.000450
     a  (tier 100)  cost unknown; left out: it is not the time
   w is ranked by its conversation, whose home is c, which has its share of the requests, not by ordered:
+    c  (tier 5)  score 63.8376
+    d  (tier 5)  load seconds 0.00003
+    e  (tier 5)  used share 0
   is bounded by budgets, and would reserve 0.450000:
     client ci  3.200000 of 5.000000 spent (day), 0.100000 reserved, hard
   1. b:m  chosen    reserves 0.450000

@@ -3,6 +3,7 @@
 mod admin;
 mod arguments;
 mod ask;
+mod cache;
 pub mod check;
 mod exit;
 mod explain;
@@ -30,6 +31,7 @@ pub fn main() -> ExitCode {
         CliCommand::Health(arguments) => health::run(arguments),
         CliCommand::Explain(arguments) => explain::run(arguments),
         CliCommand::Models(arguments) => models::run(&arguments),
+        CliCommand::Cache(command) => cache::run(command),
         CliCommand::Top(arguments) => top::run(arguments),
         CliCommand::Import(arguments) => import::run(&arguments),
         CliCommand::Completions(arguments) => manual::completions(&arguments),

@@ -37,6 +37,8 @@ section! {
         deadline_hedge: Fraction,
         /// How much all requests together may cost (`docs/budgets.md`).
         budgets: Vec<BudgetSection>,
+        /// Whether equal requests that are under way at the same time are one call (`docs/cache.md`). Default false.
+        coalesce: bool,
         /// Tokens of an answer whose cost budgets reserve where a request names no bound. Default 1024.
         assume_output: NonZeroU64,
     }

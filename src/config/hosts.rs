@@ -47,6 +47,19 @@ pub fn kind_of<'a>(kind: &'a str, name: &'a str, base_url: &str) -> &'a str {
     }
 }
 
+/// Whether two addresses are known to be those of one vendor, which may have a key that the other one takes. Not of clouds:
+/// anyone may have an address there. Nor without TLS.
+pub fn same_vendor(url: &str, other: &str) -> bool {
+    let is_secure = |url: &str| {
+        url.trim_start()
+            .to_ascii_lowercase()
+            .starts_with("https://")
+    };
+    let kind = kind_of("", "", url);
+    let known = catalog::find(kind).is_some_and(|entry| entry.cloud.is_none());
+    known && kind == kind_of("", "", other) && is_secure(url) && is_secure(other)
+}
+
 /// Whether a host is what the pattern says, or below it.
 fn is_at(host: &str, pattern: &str) -> bool {
     let host = host.trim_end_matches('.').to_ascii_lowercase();
@@ -107,6 +120,26 @@ mod tests {
         ] {
             assert_eq!(kind_of("", "mine", url), kind, "{url}");
         }
+    }
+
+    #[test]
+    fn a_vendor_may_have_several_hosts() {
+        let compatible = "https://api.cohere.ai/compatibility/v1";
+        for (url, same) in [
+            ("https://api.cohere.com/v1/models", true),
+            ("http://api.cohere.com/v1/models", false),
+            ("https://api.cohere.com.example/v1/models", false),
+            ("https://api.groq.com/openai/v1/models", false),
+            ("https://example.com/models", false),
+        ] {
+            assert_eq!(same_vendor(url, compatible), same, "{url}");
+        }
+        let (one, other) = (
+            "https://one.openai.azure.com/",
+            "https://other.openai.azure.com/",
+        );
+        assert!(!same_vendor(one, other), "another customer's");
+        assert!(!same_vendor("https://a.example/", "https://b.example/"));
     }
 
     #[test]

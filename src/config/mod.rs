@@ -7,6 +7,9 @@ mod account_keys;
 mod addresses;
 mod admin;
 mod budgets;
+mod cache_keys;
+mod cache_server;
+mod caching;
 pub mod catalog;
 mod cel;
 mod choices;
@@ -68,6 +71,7 @@ mod when;
 mod zone;
 
 pub use addresses::{addresses, admin_addresses};
+pub use cache_server::CacheServer;
 pub use catalog::wanted_variables;
 pub use error::{ConfigErrors, Problem};
 pub use key_files::files_at;

@@ -8,6 +8,7 @@ use config::ValueKind;
 use super::account_keys::AccountKeys;
 use super::admin::AdminListen;
 use super::budgets::BudgetSection;
+use super::caching::{CacheSection, TargetCacheSection};
 use super::clients::RawClient;
 use super::credentials::CredentialList;
 use super::dispatch::DispatchSection;
@@ -51,6 +52,8 @@ section! {
         catalog: CatalogSection,
         /// Limits of one request: time, attempts, waits.
         dispatch: DispatchSection,
+        /// Answers that are kept for equal requests (`docs/cache.md`). Absent: none are.
+        cache: CacheSection,
         /// The format and level of the log.
         log: LogSection,
         /// Whether the state of keys is kept in a file, for the next process.
@@ -266,6 +269,8 @@ section! {
         /// Whether its own list of models is fetched in the background: true, false, or `{url, ttl}`. Default: what
         /// `catalog.discover` says.
         discover: DiscoverForm,
+        /// Whether answers to requests for it are kept, and how. Default: as `cache` has it.
+        cache: TargetCacheSection,
         /// How whole answers are fetched: `whole`, or `stream`, put together here, so that the limits on the first token and
         /// on silence, hedging and rescue hold for them too. Default: `stream` with `profile: interactive`, else `whole`.
         fetch: Fetch,
@@ -350,6 +355,8 @@ section! {
         profile: ProfileForm,
         /// `drop` or `reject`, as on a provider, for all of its upstreams. Default: what each provider says.
         unsupported: Unsupported,
+        /// Whether answers to requests for it are kept, and how. Default: what all of its providers allow.
+        cache: TargetCacheSection,
         /// `whole` or `stream`, as on a provider, for all of its upstreams. Default: `stream` where one of the providers says
         /// so.
         fetch: Fetch,

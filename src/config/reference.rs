@@ -37,9 +37,10 @@ pub fn reference() -> String {
 }
 
 fn write_sections(out: &mut String) -> std::fmt::Result {
-    let mut all = root_sections();
+    let sections = root_sections();
+    let mut all = sections.clone();
     // The order of the file: the sections of `llm.providers[]` follow it.
-    all.sort_by_key(|section| order(section));
+    all.sort_by_cached_key(|section| order(section, &sections));
     for section in all {
         writeln!(out, "\n## {}\n", section.title())?;
         writeln!(out, "| Key | Value | Default | Meaning |")?;
@@ -51,14 +52,13 @@ fn write_sections(out: &mut String) -> std::fmt::Result {
     Ok(())
 }
 
-/// The position of a section in the file: the index of each step of its path among its parent's keys.
-fn order(section: &Section) -> Vec<usize> {
+/// The position of a section in the file among `all`: the index of each step of its path among its parent's keys.
+fn order(section: &Section, all: &[&'static Section]) -> Vec<usize> {
     let mut places = Vec::new();
     let mut parent = String::new();
     for step in section.path().split('.').filter(|step| !step.is_empty()) {
         let name = step.trim_end_matches("[]");
         let of_parent = |other: &&&Section| other.path() == parent;
-        let all = root_sections();
         let mut fields = all.iter().filter(of_parent).flat_map(|it| it.fields);
         places.push(
             fields

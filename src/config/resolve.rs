@@ -1,10 +1,12 @@
 //! From what was typed to what is meant: defaults, built-in providers, keys, chains, and the rules that
 //! span several keys.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::admin;
 use super::budgets;
+use super::caching;
 use super::catalog::{self, BuiltIn};
 use super::clients;
 use super::clouds::{self, CloudSettings};
@@ -27,7 +29,9 @@ use super::tokens::TokenKeys;
 use super::values::Span;
 use super::virtuals::{self, NameTable};
 use super::{state, telemetry};
-use crate::domain::chain::{ChainError, ProviderEntry, Targets};
+use crate::domain::caching::CacheRules;
+use crate::domain::chain::{ChainError, NameMatch, ProviderEntry, Targets, VirtualEntry};
+use crate::domain::ids::ProviderName;
 use crate::domain::profile::{ExplicitSettings, Profile};
 
 /// Builds the configuration.
@@ -48,6 +52,7 @@ pub(super) fn resolve(
     let mut typed = raw.dispatch.unwrap_or_default();
     let (whole, assume_output) = typed.budgets(&mut report);
     let (profile, said) = profile(&typed);
+    let (cache, cache_server) = caching::usual(raw.cache, typed.coalesce, context, &mut report);
     let dispatch = dispatch::resolve(typed, timeout, &mut report);
     let log = log(raw.log.unwrap_or_default(), &mut report);
     let telemetry = telemetry_policy(raw.telemetry, context, &mut report);
@@ -56,8 +61,16 @@ pub(super) fn resolve(
     // Providers, before the chains that name them.
     let cooldowns = llm.cooldown.map_or_else(Vec::new, |cooldowns| cooldowns.0);
     let named = llm.providers.unwrap_or_default();
-    let virtuals = llm.r#virtual.unwrap_or_default();
-    let mut placed = providers(named, &cooldowns, &virtuals, context, &mut report);
+    let mut virtuals = llm.r#virtual.unwrap_or_default();
+    let mut caches = BTreeMap::new();
+    let mut placed = providers(
+        named,
+        &cooldowns,
+        &virtuals,
+        context,
+        &mut caches,
+        &mut report,
+    );
     if placed.is_empty() && context.bare && report.problems.is_empty() {
         let unread = report.unread;
         return Err(ConfigErrors::NothingConfigured { unread });
@@ -66,6 +79,7 @@ pub(super) fn resolve(
     // Local built-in providers need no key, so they are added only where something names them; then names are looked up
     // among all.
     let known = NameTable::of(&placed);
+    let cache = caching::settled(cache, virtuals::caches(&mut virtuals), caches, &mut report);
     let default_model = usual_model(llm.default_model, &placed, report.lenient);
     let locals = virtuals::locals(&virtuals, default_model.as_deref(), &known).into_iter();
     placed.extend(locals.map(|it| built_in(it, &cooldowns, context, &mut report)));
@@ -80,13 +94,8 @@ pub(super) fn resolve(
     outbound::settle(&mut placed, llm.proxy, &mut report);
     let entries = placed.iter().map(entry).collect();
     let providers = discovering(placed, context);
-    let offering = Offering {
-        entries,
-        chains: chains.clone(),
-        aliases: known.aliases(),
-        default_model: default_model.clone(),
-        matching: llm.r#match.unwrap_or_default(),
-    };
+    let matching = llm.r#match.unwrap_or_default();
+    let offering = offering_of(entries, &chains, &known, default_model.as_deref(), matching);
     let offered = offering.at_first(&providers, &catalog);
     let targets = built(offered.targets, &offered.warnings, &virtuals, &mut report);
     let payers = (&whole[..], &clients[..], &providers[..]);
@@ -104,6 +113,8 @@ pub(super) fn resolve(
         dispatch,
         budgets,
         assume_output,
+        cache,
+        cache_server,
         catalog,
         known: offered.known,
         offer: offered.offer,
@@ -117,6 +128,23 @@ pub(super) fn resolve(
         sources,
         files: report.files,
     })
+}
+
+/// What the targets are made of.
+fn offering_of(
+    entries: Vec<ProviderEntry>,
+    chains: &[VirtualEntry],
+    known: &NameTable,
+    default_model: Option<&str>,
+    matching: NameMatch,
+) -> Offering {
+    Offering {
+        entries,
+        chains: chains.to_vec(),
+        aliases: known.aliases(),
+        default_model: default_model.map(str::to_owned),
+        matching,
+    }
 }
 
 /// The providers, those that the file does not name with what holds for all.
@@ -198,19 +226,25 @@ fn providers(
     cooldowns: &[(String, Span, String)],
     virtuals: &[raw::Virtual],
     context: &Context<'_>,
+    caches: &mut BTreeMap<ProviderName, CacheRules>,
     report: &mut Report,
 ) -> Vec<Placed> {
     let mut placed = Vec::new();
     let mut keyless: Vec<&'static BuiltIn> = Vec::new();
     let names: Vec<&str> = named.iter().filter_map(|raw| raw.name.as_deref()).collect();
     policies::check_cooldown_names(&names, cooldowns, report);
-    for (at, raw) in named.into_iter().enumerate() {
+    for (at, mut raw) in named.into_iter().enumerate() {
         let path = format!("llm.providers[{at}]");
+        let cache = raw.cache.take();
+        let cache = cache.map(|raw| caching::rules(raw, &format!("{path}.cache"), report));
         match provider::resolve(raw, &path, cooldowns, context, report) {
-            provider::Outcome::Ready(provider) => placed.push(Placed {
-                provider: *provider,
-                builtin: false,
-            }),
+            provider::Outcome::Ready(provider) => {
+                caches.extend(cache.map(|rules| (provider.name.clone(), rules)));
+                placed.push(Placed {
+                    provider: *provider,
+                    builtin: false,
+                });
+            }
             provider::Outcome::Keyless(entry) => keyless.push(entry),
             provider::Outcome::LeftOut | provider::Outcome::Nameless => {}
         }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use super::cache_server::CacheServer;
 use super::known_lists::{CatalogConfig, Discovery, Offering};
 use super::listen::Listen;
 use super::listeners::Listeners;
@@ -14,6 +15,7 @@ use super::pages::Pages;
 use super::telemetry::TelemetryPolicy;
 use crate::domain::breaker::BreakerPolicy;
 use crate::domain::budget::BudgetPolicy;
+use crate::domain::caching::CacheTable;
 use crate::domain::catalog::lists::Catalog;
 use crate::domain::catalog::offer::Offer;
 use crate::domain::chain::{Targets, VirtualEntry};
@@ -63,6 +65,10 @@ pub struct Config {
     pub budgets: Vec<BudgetPolicy>,
     /// Tokens of an answer that are reserved where a request names no bound.
     pub assume_output: u64,
+    /// For which targets answers are kept, and how; whether equal requests are one call.
+    pub cache: CacheTable,
+    /// The server in which answers are kept; `None`: they are kept in memory alone.
+    pub cache_server: Option<CacheServer>,
     /// What may be asked for.
     pub targets: Arc<Targets>,
     /// The APIs to call: those of the file in its order, then built-in ones with keys.

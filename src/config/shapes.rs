@@ -23,6 +23,7 @@ use super::values::{
     Amount, Fraction, Headers, KeyTexts, Names, Params, PositiveSpan, Size, Span, Texts,
 };
 use crate::domain::budget::{Mode, UnpricedSpend};
+use crate::domain::caching::{CacheStoreKind, CacheWhen};
 use crate::domain::chain::NameMatch;
 use crate::domain::client::Priority;
 use crate::domain::cooldown::CooldownScope;
@@ -264,6 +265,18 @@ impl Describe for Unsupported {
 }
 
 impl Describe for Fetch {
+    fn shape() -> Shape {
+        Shape::choice(Self::ALL.map(Self::as_str))
+    }
+}
+
+impl Describe for CacheStoreKind {
+    fn shape() -> Shape {
+        Shape::choice(Self::ALL.map(Self::as_str))
+    }
+}
+
+impl Describe for CacheWhen {
     fn shape() -> Shape {
         Shape::choice(Self::ALL.map(Self::as_str))
     }

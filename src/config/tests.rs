@@ -2,6 +2,7 @@
 
 mod admin;
 mod borg;
+mod cache_server;
 mod catalog;
 mod clients;
 mod files;

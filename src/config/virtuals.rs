@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use super::caching::PlacedCache;
 use super::catalog::{self, BuiltIn};
 use super::context::{Placed, other_names};
 use super::ranking::{AffinityForm, HintsForm, SpillForm};
@@ -221,6 +222,19 @@ fn policy(entry: &raw::Virtual, dir: &Path, path: &str, report: &mut Report) -> 
         Some(files) => score_files::policy(files, dir, &format!("{path}.policy"), report),
         None => form.policy.clone(),
     }
+}
+
+/// What they say of kept answers.
+pub(super) fn caches(virtuals: &mut [raw::Virtual]) -> Vec<PlacedCache> {
+    let own = virtuals.iter_mut().enumerate().filter_map(|(at, entry)| {
+        let name = entry.name.as_deref()?.trim().to_owned();
+        Some((
+            name,
+            format!("llm.virtual[{at}].cache"),
+            entry.cache.take()?,
+        ))
+    });
+    own.collect()
 }
 
 /// The policy of each target: its virtual provider's settings, and `dispatch` for what these leave out.

@@ -17,7 +17,7 @@ use crate::actors::lease::Lease;
 use crate::domain::attempt_record::{AttemptRecord, ResponseMeta};
 use crate::domain::dropped::Dropped;
 use crate::domain::finish::{Finish, FinishCriteria};
-use crate::domain::ids::KeyId;
+use crate::domain::ids::{KeyId, Upstream};
 use crate::domain::key_state::Settlement;
 use crate::domain::outcome::{Class, Failure};
 use crate::domain::time::Time;
@@ -211,6 +211,11 @@ impl ActiveStream {
 
     fn redactor(&self) -> Redactor<'_> {
         redacted::of(&self.lease, &self.endpoint)
+    }
+
+    /// The upstream that it comes from, and its key.
+    pub(super) fn source(&self) -> (&Upstream, &KeyId) {
+        (&self.record.upstream, &self.lease.key)
     }
 
     /// Its key.

@@ -9,7 +9,7 @@ use super::request::Request;
 use super::reservation::{OpenReservation, SentBytes};
 use super::shared::Dispatch;
 use super::tokens;
-use crate::access::Client;
+use crate::access::{Client, RateExceeded};
 use crate::domain::attempt_record::CacheLookup;
 use crate::domain::chain::{Chain, RankedChain, ResolveError};
 use crate::domain::dialect::Operation;
@@ -30,6 +30,8 @@ pub(super) struct Admitted {
     pub(super) charge: Option<OpenReservation>,
     /// What is reserved in budgets, where there are any.
     pub(super) budgeted: Option<Box<Budgeted>>,
+    /// Whether a kept answer was looked for.
+    pub(super) lookup: CacheLookup,
 }
 
 /// A request that may not be served.
@@ -39,6 +41,8 @@ pub(super) struct NotAdmitted {
     pub(super) failed: Failed,
     /// The budget that refuses it, if one does.
     pub(super) by_budget: Option<Box<BudgetRefusal>>,
+    /// What the target means, where nothing but its client's tokens are used up and an answer may be kept.
+    pub(super) for_tokens: Option<RankedChain>,
 }
 
 impl NotAdmitted {
@@ -48,6 +52,7 @@ impl NotAdmitted {
             target,
             failed,
             by_budget: None,
+            for_tokens: None,
         })
     }
 }
@@ -64,14 +69,25 @@ impl Dispatch {
         if target.is_empty() {
             chain.chain.target.as_ref().clone_into(&mut target);
         }
-        match self.reserve(request) {
+        match self.charged(request, tokens::estimate(&request.doc)) {
             Ok(charge) => Ok(Admitted {
                 target,
                 chain,
                 charge,
                 budgeted: None,
+                lookup: CacheLookup::Off,
             }),
-            Err(failed) => Err(NotAdmitted::new(target, failed)),
+            Err(refused) => {
+                let only_tokens = self.cache.is_some() && refused.what == "tokens";
+                let message = refused.to_string();
+                let failed = Failed {
+                    retry_after: Some(refused.wait),
+                    ..failed(request, ErrorCode::ClientRateLimited, message)
+                };
+                let mut refused = NotAdmitted::new(target, failed);
+                refused.for_tokens = only_tokens.then_some(chain);
+                Err(refused)
+            }
         }
     }
 
@@ -86,6 +102,7 @@ impl Dispatch {
             target,
             failed,
             by_budget,
+            ..
         } = refused;
         let (chain, routing) = by_budget.map(|it| routing_of(*it)).unzip();
         let client = request.client.as_ref();
@@ -101,6 +118,7 @@ impl Dispatch {
             attempts: Vec::new(),
             refused: None,
             lookup: CacheLookup::Off,
+            saved: None,
             rescue_obstacles: Vec::new(),
             started: request.arrived,
             complete,
@@ -161,16 +179,16 @@ impl Dispatch {
         }
     }
 
-    /// Charges the client, if there is one, with what the request seems to need.
-    fn reserve(&self, request: &Request) -> Result<Option<OpenReservation>, Failed> {
+    /// Charges the client, if there is one, with a request and so many tokens.
+    pub(super) fn charged(
+        &self,
+        request: &Request,
+        tokens: u64,
+    ) -> Result<Option<OpenReservation>, RateExceeded> {
         let Some(client) = &request.client else {
             return Ok(None);
         };
-        let charged = client.reserve(tokens::estimate(&request.doc), self.clock.now());
-        let bill = charged.map_err(|refused| Failed {
-            retry_after: Some(refused.wait),
-            ..failed(request, ErrorCode::ClientRateLimited, refused.to_string())
-        })?;
+        let bill = client.reserve(tokens, self.clock.now())?;
         Ok(Some(OpenReservation {
             reservation: bill,
             prompt: tokens::prompt(&request.doc),

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use http::HeaderMap;
 
+use super::caching::told::ToldStream;
 use super::pipe::Pipe;
 use super::relay::Relay;
 use crate::domain::dropped::Dropped;
@@ -37,4 +38,6 @@ pub enum AnswerBody {
     Stream(Box<Relay>),
     /// Bytes that are not looked at.
     Piped(Box<Pipe>),
+    /// A stream of events that was kept, or that others read too.
+    Told(ToldStream),
 }

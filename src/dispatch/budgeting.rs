@@ -157,6 +157,7 @@ impl Dispatch {
         Box::new(NotAdmitted {
             target,
             failed,
+            for_tokens: None,
             by_budget: note.map(|note| {
                 Box::new(BudgetRefusal {
                     closed: by_place(closed, &chain),

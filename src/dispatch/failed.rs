@@ -10,7 +10,7 @@ use crate::domain::time::Time;
 const HALTED: &str = "this process is shutting down and had no more time for the answer: ask again";
 
 /// A request that ends with an error of ours.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Failed {
     /// The error code that the caller gets.
     pub code: ErrorCode,

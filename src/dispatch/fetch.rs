@@ -7,25 +7,26 @@ use futures_util::StreamExt;
 use http::{HeaderMap, HeaderValue, header};
 
 use super::answer::{AnswerBody, ProxyResponse};
+use super::caching::keep::GoneBack;
 use super::failed::Failed;
-use super::lookup;
 use super::relay::Relay;
 use super::request_run::{RequestContext, RequestRun};
 use super::request_trace::RequestEnd;
 use super::shared::Dispatch;
 use crate::domain::attempts::FinalError;
 use crate::domain::chain::Chain;
-use crate::domain::dialect::{EventForm, Operation};
+use crate::domain::dialect::Operation;
 use crate::domain::error_code::ErrorCode;
 use crate::domain::outcome::Class;
 use crate::domain::profile::Fetch;
 use crate::domain::time::Time;
 use crate::runtime::buffers::Buffers;
 use crate::runtime::clock::Clock;
-use crate::wire::ir::{Assembly, Losses};
+use crate::wire::collected::CollectedAnswer;
+use crate::wire::ir::Losses;
 use crate::wire::request::RequestDoc;
 use crate::wire::sse::EventSplitter;
-use crate::wire::{classify, dialects, json, spelling};
+use crate::wire::{classify, dialects, spelling};
 
 /// What is needed to put an answer together.
 pub(super) struct Fetched {
@@ -142,10 +143,13 @@ impl Fetched {
             (None, Ok(collected)) => collected,
             (cut, collected) => {
                 let code = cut.unwrap_or(ErrorCode::InvalidUpstreamResponse);
-                return Err(match run {
-                    Some(run) => failed(run, code, collected.err()),
-                    None => Box::new(Failed::halted(self.arrived, self.clock.now())),
-                });
+                let Some(mut run) = run else {
+                    return Err(Box::new(Failed::halted(self.arrived, self.clock.now())));
+                };
+                return match run.stale_for(code) {
+                    Some(found) => Ok(run.serve_found(found)),
+                    None => Err(failed(run, code, collected.err())),
+                };
             }
         };
         spelling::note_answer(&mut dropped, &losses);
@@ -171,8 +175,9 @@ impl Fetched {
         if let Some(run) = &mut run {
             run.add_cost(&mut answer.headers);
         }
-        let pending = run.as_mut().and_then(|run| run.state.pending.take());
-        lookup::keep(pending, &answer);
+        if let Some(run) = &mut run {
+            keep(run, &mut answer);
+        }
         Ok(answer)
     }
 
@@ -182,9 +187,8 @@ impl Fetched {
             return Err(FetchFault::Unreadable("of its dialect".to_owned()));
         };
         let mut events = EventSplitter::new(self.max_event);
-        let mut decoder = dialect.own_event_decoder();
-        let mut assembly = Assembly::new(dialect.id());
-        let mut last = None;
+        let missing = || FetchFault::Unreadable("of its operation".to_owned());
+        let mut collected = CollectedAnswer::new(self.operation).ok_or_else(missing)?;
         while let Some(Ok(piece)) = relay.next().await {
             events.push(piece);
             loop {
@@ -200,27 +204,10 @@ impl Fetched {
                     let words = classify::words(None, &HeaderMap::new(), &error.body);
                     return Err(FetchFault::BrokeOff(words));
                 }
-                if self.operation.events() == EventForm::Numbered {
-                    last = Some(event);
-                } else {
-                    assembly.add(decoder.event(&event));
-                }
+                collected.add(&event);
             }
         }
-        // The last event of such a stream has the whole answer in it.
-        if let Some(event) = last {
-            let value = json::value(&event.data()).unwrap_or_default();
-            let missing =
-                || FetchFault::Unreadable("its last event has no answer in it".to_owned());
-            let whole = value.get("response").ok_or_else(missing)?;
-            return Ok((Bytes::from(whole.to_string()), Losses::new()));
-        }
-        let finished = assembly.finish();
-        let (answer, mut losses) =
-            finished.map_err(|error| FetchFault::Unreadable(error.message))?;
-        let (body, more) = caller.encode_answer(self.operation, &self.doc, answer);
-        losses.extend(more);
-        Ok((body, losses))
+        collected.whole(&self.doc).map_err(FetchFault::Unreadable)
     }
 }
 
@@ -239,6 +226,24 @@ fn failed(run: RequestRun, code: ErrorCode, fault: Option<FetchFault>) -> Box<Fa
         failed.message = format!("{}. {fault}", failed.message);
     }
     failed
+}
+
+/// Keeps the answer for equal requests, where they are kept.
+fn keep(run: &mut RequestRun, answer: &mut ProxyResponse) {
+    let AnswerBody::Full(body) = &answer.body else {
+        return;
+    };
+    let mark = run.keep(&GoneBack {
+        status: answer.status,
+        headers: &answer.headers,
+        body,
+        upstream: &answer.upstream,
+        key: &answer.key,
+        dropped: &answer.dropped,
+    });
+    if let Some(mark) = mark {
+        mark.put(&mut answer.headers);
+    }
 }
 
 /// The headers of a stream, for a whole answer.

@@ -435,7 +435,7 @@ fn time_goes_at(
     } else {
         timeouts.response
     };
-    let left = state.limits.deadline.since(started);
+    let left = state.limits.hedge_by.since(started);
     let longest = longest.min(timeouts.total);
     let gone = hedge::share_gone(asked, left, policy.deadline_hedge, longest)?;
     Some(Alarm {

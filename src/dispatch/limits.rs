@@ -14,6 +14,8 @@ use crate::wire::reasoning;
 pub(super) struct RequestLimits {
     /// When its next answer must have begun, or be there if it is not streamed.
     pub(super) deadline: Time,
+    /// The end of the time of which a share may pass before another upstream is asked beside a slow one.
+    pub(super) hedge_by: Time,
     /// What is left of the time that it may wait for keys.
     pub(super) wait: Duration,
     /// Until when it waits for a preferred upstream.
@@ -27,6 +29,7 @@ impl RequestLimits {
     pub(super) fn new(dispatch: &DispatchPolicy, policy: TargetPolicy, request: &Request) -> Self {
         Self {
             deadline: request.begins_by(),
+            hedge_by: request.begins_by(),
             wait: request.await_cooldown.unwrap_or(dispatch.await_cooldown),
             patience_until: request.arrived + policy.patience,
             policy,

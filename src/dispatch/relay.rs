@@ -32,6 +32,7 @@ use crate::domain::usage::Usage;
 use crate::runtime::abort::Aborted;
 use crate::runtime::clock::Clock;
 use crate::wire::classify;
+use crate::wire::collected::CollectedAnswer;
 use crate::wire::dialect::CallerDialect;
 use crate::wire::dialects;
 use crate::wire::exchange::OutgoingEvents;
@@ -105,6 +106,10 @@ impl Relay {
             // No other upstream will be asked: a long stream need not keep a long prompt.
             request.release();
         }
+        let keeps = run.state.place.as_ref().is_some_and(|it| it.stores()) && !request.fetched;
+        let collected = keeps
+            .then(|| CollectedAnswer::new(request.operation))
+            .flatten();
         let clock = dispatch.clock;
         let now = clock.now();
         let trace = &run.state.trace;
@@ -116,7 +121,8 @@ impl Relay {
             .counted_in(&dispatch.buffers)
             .telling(trace.content.is_some())
             .charging(trace.charge.as_ref())
-            .numbering(caller.repeats_progress(request.operation));
+            .numbering(caller.repeats_progress(request.operation))
+            .collecting(collected);
         for raw in std::mem::take(&mut live.held) {
             outbox.push(live.fit_event(RawEvent { raw }), now);
         }
@@ -230,6 +236,14 @@ impl Relay {
                 }
             }
             run.note_tier();
+            let collected = self.send_buffer.collected();
+            let good = ending == RequestEnd::Answered(200) && how.class == Class::Success;
+            if let (Some(collected), Some(live), true) = (collected, &live, good) {
+                // Where an end mark is due, one has come.
+                if self.drains || live.exchange.ends_silently() {
+                    run.keep_stream(collected, live.source(), &live.dropped);
+                }
+            }
             // A slow reader of the last bytes needs no request any more.
             run.context.request.release();
         }

@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use super::admission::Admitted;
 use super::attempt::FullResponse;
+use super::caching::flight::StarterFate;
+use super::caching::place::CachePlace;
 use super::costs;
 use super::failed::Failed;
 use super::limits::RequestLimits;
 use super::open_attempt::OpenAttempt;
 use super::request::{Endpoint, Request};
 use super::request_trace::{RequestEnd, RequestTrace};
-use super::response_cache::PendingAnswer;
 use super::routing_state::PendingGuard;
 use super::shared::Dispatch;
 use super::verdict::{FailedRequest, come_back, retry_after, stay_away};
@@ -52,7 +53,9 @@ pub(super) struct RunState {
     /// The last answer that may go back as it is, in case that no other upstream serves, and its attempt.
     pub(super) kept: Option<Box<(OpenAttempt, FullResponse)>>,
     /// Where its answer is put for equal requests, if it is to be kept.
-    pub(super) pending: Option<Box<dyn PendingAnswer>>,
+    pub(super) place: Option<Box<CachePlace>>,
+    /// What became of its caller, where others may wait for its answer too.
+    pub(super) fate: Option<StarterFate>,
     /// The key that it should go to first, if that one is ready.
     pub(super) prefers: Option<KeyId>,
     /// The key that alone can open what is sealed in the request, as long as it is in there.
@@ -98,8 +101,14 @@ impl RequestRun {
             attempts.rule_out(place, Reason::Unmet(unmet));
         }
         let pending = dispatch.routing.enter(&chain, 0);
-        let Admitted { target, charge, .. } = admitted;
+        let Admitted {
+            target,
+            charge,
+            lookup,
+            ..
+        } = admitted;
         let mut trace = RequestTrace::new(dispatch, &request, target, charge, complete);
+        trace.lookup = lookup;
         trace.budgeted = budgeted;
         trace.ranking = ranking;
         Self {
@@ -115,7 +124,8 @@ impl RequestRun {
                 kept: None,
                 prefers: None,
                 sealed_by: None,
-                pending: None,
+                place: None,
+                fate: None,
                 on_its_way: pending,
                 trace,
             },
@@ -257,7 +267,15 @@ impl Drop for RequestRun {
             trace.ending = trace.ending.or_else(|| trace.overdue(request, now));
         }
         trace.settle(&records, now);
-        let (outcome, status) = trace.outcome(halted, request.streams());
+        let fate = self.state.fate.take();
+        if fate.as_ref().is_some_and(StarterFate::is_late) {
+            trace.ending = Some(trace.too_late(request));
+        }
+        let (outcome, status) = match fate.is_some_and(|fate| fate.is_left()) && !halted {
+            // Its answer was for others.
+            true => ("caller_left", None),
+            false => trace.outcome(halted, request.streams()),
+        };
         let recorded = Ended {
             id: Arc::clone(&request.id),
             client: request
@@ -274,6 +292,7 @@ impl Drop for RequestRun {
             attempts: records,
             refused: trace.refused.take(),
             lookup: trace.lookup,
+            saved: trace.saved,
             rescue_obstacles: std::mem::take(&mut trace.obstacles),
             started: request.arrived,
             complete: trace.complete,

@@ -7,7 +7,7 @@ use super::budgeted::Budgeted;
 use super::request::Request;
 use super::reservation::OpenReservation;
 use super::shared::Dispatch;
-use crate::domain::attempt_record::{AttemptRecord, CacheLookup};
+use crate::domain::attempt_record::{AttemptRecord, CacheLookup, SavedByCache};
 use crate::domain::attempts::LeaseRefused;
 use crate::domain::error_code::ErrorCode;
 use crate::domain::ids::Upstream;
@@ -48,6 +48,8 @@ pub(super) struct RequestTrace {
     pub(super) refused: Option<(Time, LeaseRefused)>,
     /// What the stage before any upstream found.
     pub(super) lookup: CacheLookup,
+    /// What that was worth.
+    pub(super) saved: Option<SavedByCache>,
     /// What kept its answer from being rescued.
     pub(super) obstacles: Vec<RescueNote>,
     pub(super) first_token: Option<Time>,
@@ -85,6 +87,7 @@ impl RequestTrace {
             current: [None, None],
             refused: None,
             lookup: CacheLookup::Off,
+            saved: None,
             obstacles: Vec::new(),
             first_token: None,
             usage: None,
@@ -97,13 +100,18 @@ impl RequestTrace {
     /// The end of a request whose stream was not read until after its deadline: its
     /// caller did not leave, but did not read either.
     pub(super) fn overdue(&self, request: &Request, now: Time) -> Option<RequestEnd> {
-        let code = ErrorCode::DeadlineExceeded;
         let late = request.streams() && now >= request.deadline;
-        late.then_some(match self.first_token {
+        late.then(|| self.too_late(request))
+    }
+
+    /// The end of a request whose deadline has passed.
+    pub(super) fn too_late(&self, request: &Request) -> RequestEnd {
+        let code = ErrorCode::DeadlineExceeded;
+        match self.first_token.filter(|_| request.streams()) {
             Some(_) => RequestEnd::Cut(code),
             // Nothing but comments went out.
             None => RequestEnd::Failed(code),
-        })
+        }
     }
 
     /// Notes what keeps its answer from being rescued, or from being continued at this upstream.
@@ -152,8 +160,8 @@ impl RequestTrace {
     fn used(&self, charge: &OpenReservation, records: &[AttemptRecord]) -> Option<u64> {
         let recorded = self.usage.and_then(|usage| usage.total());
         match self.ending {
-            // No upstream worked for it.
-            Some(RequestEnd::Answered(_)) if self.lookup.is_served() => Some(0),
+            // No upstream worked for it, however much of its answer was taken.
+            _ if self.lookup.is_served() => Some(0),
             Some(RequestEnd::Answered(_)) if recorded.is_some() => recorded,
             Some(RequestEnd::Failed(_)) => Some(recorded.unwrap_or(0)),
             Some(RequestEnd::Answered(status)) if status >= 400 => Some(0),

@@ -8,14 +8,19 @@ use std::time::Duration;
 use http::HeaderMap;
 
 use super::active_stream::ActiveStream;
+use super::admission::{Admitted, failed};
 use super::answer::{AnswerBody, ProxyResponse};
 use super::attempt::{AttemptResult, FullResponse, PipedResponse, StreamStarted};
 use super::budgeted;
+use super::caching::flight::Flown;
+use super::caching::found::Looked;
+use super::caching::keep::GoneBack;
+use super::caching::marks::CacheResult;
+use super::caching::place::CachePlace;
 use super::counting;
 use super::failed::Failed;
 use super::hedging::{self, AttemptDone};
 use super::leasing::Denied;
-use super::lookup;
 use super::open_attempt::{OpenAttempt, settle, settlement};
 use super::pipe::Pipe;
 use super::relay::Relay;
@@ -25,11 +30,12 @@ use super::request_trace::RequestEnd;
 use super::shared::Dispatch;
 use super::tokens;
 use crate::actors::lease::Lease;
-use crate::domain::attempt_record::AttemptRecord;
+use crate::domain::attempt_record::{AttemptRecord, CacheLookup};
 use crate::domain::attempts::{FinalError, Next};
 use crate::domain::dropped::Dropped;
 use crate::domain::error_code::ErrorCode;
 use crate::domain::outcome::{Class, Failure};
+use crate::domain::time::Time;
 use crate::domain::usage::Usage;
 use crate::wire::encoding::whole::readable;
 use crate::wire::headers::forward_response_headers;
@@ -50,10 +56,68 @@ impl Dispatch {
         if let Err(failed) = self.take_hints(&mut request) {
             return Err(self.tell_refused(request, *failed, complete));
         }
-        let admitted = match self.admit(&request) {
+        let mut admitted = match self.admit(&request) {
             Ok(admitted) => admitted,
-            Err(refused) => return Err(self.tell_refused(request, *refused, complete)),
+            Err(refused) => return self.serve_refused(request, *refused, complete).await,
         };
+        let looked = match self.look_up(&request, &admitted.chain.chain).await {
+            Ok(looked) => looked,
+            Err(failed) => return Err(self.turn_down(request, admitted, *failed, complete)),
+        };
+        let (mark, result) = match looked {
+            Looked::Off => {
+                return self.serve(request, admitted, complete, None, None).await;
+            }
+            Looked::Found(found) => {
+                return Ok(self.serve_kept(request, admitted, complete, *found));
+            }
+            Looked::NotCached { why } => {
+                let message = match why {
+                    None => {
+                        "no answer to this request is kept, and only-if-cached asks no upstream"
+                    }
+                    Some(_) => {
+                        "answers to such requests are not kept, and only-if-cached asks no upstream"
+                    }
+                };
+                let failed = Failed {
+                    param: why,
+                    ..failed(&request, ErrorCode::NotCached, message.to_owned())
+                };
+                return Err(self.turn_down(request, admitted, failed, complete));
+            }
+            Looked::Bypassed => {
+                admitted.lookup = CacheLookup::Bypassed;
+                let served = self.serve(request, admitted, complete, None, None).await;
+                (CacheResult::Bypass, served)
+            }
+            Looked::Missed(place) => {
+                let mark = place.missed();
+                let served = match place.is_shared() {
+                    true => Box::pin(self.share(request, admitted, complete, place)).await,
+                    false => {
+                        self.serve(request, admitted, complete, Some(place), None)
+                            .await
+                    }
+                };
+                (mark, served)
+            }
+        };
+        result.map(|mut answer| {
+            mark.put_if_none(&mut answer.headers);
+            answer
+        })
+    }
+
+    /// Serves a request by upstreams. `place`: where its answer may be kept; `flown`: others may wait for it.
+    pub(super) async fn serve(
+        self: &Arc<Self>,
+        request: Request,
+        admitted: Admitted,
+        complete: Time,
+        place: Option<Box<CachePlace>>,
+        flown: Option<Flown>,
+    ) -> Result<ProxyResponse, Box<Failed>> {
         let admitted = match self.reserve_cost(&request, admitted).await {
             Ok(admitted) => admitted,
             Err(refused) => return Err(self.tell_refused(request, *refused, complete)),
@@ -62,7 +126,10 @@ impl Dispatch {
         let arrived = request.arrived;
         // In a box, as its kilobyte would be held by each of the futures that it goes through; pinned where it is made, as
         // `select!` would move it.
-        let run = Box::new(RequestRun::new(self, request, admitted, complete));
+        let mut run = Box::new(RequestRun::new(self, request, admitted, complete));
+        if let Some(place) = place {
+            run.takes_place(place, flown);
+        }
         let serving = pin!(run.serve());
         tokio::select! {
             biased;
@@ -81,9 +148,6 @@ impl Dispatch {
 impl RequestRun {
     /// From the admission to the answer, or to its first content.
     async fn serve(mut self: Box<Self>) -> Result<ProxyResponse, Box<Failed>> {
-        if let Some(answer) = self.lookup().await {
-            return Ok(answer);
-        }
         let fetched = self.fetch_as_stream();
         let answer = self.attempts().await?;
         match fetched {
@@ -109,10 +173,10 @@ impl RequestRun {
                             Ok(self.whole(&tried, whole))
                         }
                         // There is no answer to pass on: the error came inside a stream.
-                        None => Err(self.fail(EXHAUSTED)),
+                        None => self.give_up(EXHAUSTED),
                     };
                 }
-                Next::Fail(verdict) => return Err(self.fail(verdict)),
+                Next::Fail(verdict) => return self.give_up(verdict),
             }
             // A lease, or the reasons why there is none.
             let lease = match self.lease().await {
@@ -120,12 +184,12 @@ impl RequestRun {
                 Err(denied) => {
                     let Denied { verdict, refused } = *denied;
                     self.state.trace.refused = Some((self.context.now(), refused));
-                    return Err(self.fail(verdict));
+                    return self.give_up(verdict);
                 }
             };
             let attempt = hedging::attempt(&self.context, &mut self.state, lease);
             let Some(landed) = attempt.await else {
-                return Err(self.fail(EXHAUSTED));
+                return self.give_up(EXHAUSTED);
             };
             let AttemptDone {
                 endpoint,
@@ -147,10 +211,10 @@ impl RequestRun {
                     return Ok(self.served_piped(*piped, lease, tried, &endpoint));
                 }
                 AttemptResult::OutOfTime => {
-                    return Err(self.cut_off(&lease, &tried, ErrorCode::DeadlineExceeded));
+                    return self.cut_off(&lease, &tried, ErrorCode::DeadlineExceeded);
                 }
                 AttemptResult::OutOfRoom => {
-                    return Err(self.cut_off(&lease, &tried, ErrorCode::Overloaded));
+                    return self.cut_off(&lease, &tried, ErrorCode::Overloaded);
                 }
                 AttemptResult::Failed(failure, whole) => {
                     next = self.failed(&lease, &tried, &failure, whole);
@@ -227,11 +291,16 @@ impl RequestRun {
     }
 
     /// The attempt was ended by what bounds its request, which is not the upstream's fault.
-    fn cut_off(mut self, lease: &Lease, tried: &OpenAttempt, code: ErrorCode) -> Box<Failed> {
+    fn cut_off(
+        mut self,
+        lease: &Lease,
+        tried: &OpenAttempt,
+        code: ErrorCode,
+    ) -> Result<ProxyResponse, Box<Failed>> {
         settle(lease, Class::Cancelled, None);
         let record = tried.record(Class::Cancelled, None, self.context.now());
         self.state.attempts.ended(record);
-        self.fail(FinalError {
+        self.give_up(FinalError {
             code,
             ready_at: None,
         })
@@ -263,10 +332,7 @@ impl RequestRun {
             ..record
         });
         drop(lease);
-        let pending = self.state.pending.take();
-        let answer = self.whole(tried, whole);
-        lookup::keep(pending, &answer);
-        answer
+        self.whole(tried, whole)
     }
 
     /// A whole answer of an upstream goes back, good or bad.
@@ -286,6 +352,18 @@ impl RequestRun {
         let attempts = self.state.attempts.records().len();
         let mut headers = forwarded(&self.context.request.id, tried, &whole.headers);
         self.add_cost(&mut headers);
+        let (upstream, key) = (&tried.begun().upstream, &tried.begun().key);
+        let mark = self.keep(&GoneBack {
+            status: whole.status,
+            headers: &whole.headers,
+            body: &whole.body,
+            upstream,
+            key,
+            dropped: &whole.dropped,
+        });
+        if let Some(mark) = mark {
+            mark.put(&mut headers);
+        }
         ProxyResponse {
             status: whole.status,
             headers,

@@ -11,6 +11,7 @@ use super::reservation::{OpenReservation, SentBytes};
 use crate::domain::dialect::Operation;
 use crate::domain::time::Time;
 use crate::runtime::buffers::{Buffered, Buffers};
+use crate::wire::collected::CollectedAnswer;
 use crate::wire::content::Spoken;
 use crate::wire::dialect::SentEvents;
 use crate::wire::progress::Progress;
@@ -56,6 +57,8 @@ pub(super) struct SendBuffer {
     charged: Option<SentBytes>,
     /// How far it has come, where an error event must say that.
     progress: Option<Progress>,
+    /// All of it, where that is kept for equal requests.
+    collected: Option<CollectedAnswer>,
 }
 
 impl SendBuffer {
@@ -108,6 +111,17 @@ impl SendBuffer {
     pub(super) fn numbering(mut self, numbers: bool) -> Self {
         self.progress = numbers.then(Progress::default);
         self
+    }
+
+    /// And all of it is put together there, if that is so.
+    pub(super) fn collecting(mut self, collected: Option<CollectedAnswer>) -> Self {
+        self.collected = collected;
+        self
+    }
+
+    /// What was put together, where that is so.
+    pub(super) fn collected(&mut self) -> Option<CollectedAnswer> {
+        self.collected.take()
     }
 
     /// How far the answer has come, where that is noted.
@@ -246,6 +260,9 @@ impl SendBuffer {
         }
         if let Some(progress) = &mut self.progress {
             progress.note(&event);
+        }
+        if let Some(collected) = &mut self.collected {
+            collected.add(&event);
         }
         self.waiting += event.raw.len();
         self.ready.push_back(event.raw);

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
+use super::caching::Caching;
 use super::cost_watch::CostWatch;
 use super::hedge_controller::HedgeController;
 use super::request::Endpoint;
-use super::response_cache::ResponseCache;
 use super::routing_state::RoutingState;
 use crate::actors::tree::TreeClient;
 use crate::affinity::Affinity;
@@ -37,8 +37,8 @@ pub struct Dispatch {
     pub policy: DispatchPolicy,
     /// Statistics of late first tokens; `None` when hedging is off.
     pub hedge_controller: Option<HedgeController>,
-    /// Answers that are there before any upstream is asked; `None` where none are kept.
-    pub cache: Option<Arc<dyn ResponseCache>>,
+    /// Answers that are there before any upstream is asked; `None` where none are kept nor shared.
+    pub cache: Option<Arc<Caching>>,
     /// What lists of models say of upstreams; `None` where there are none.
     pub catalog: Option<Arc<Catalog>>,
     /// What holds for which target.

@@ -76,31 +76,55 @@ impl AttemptReason {
 /// What became of the search for an answer that is there already, before any upstream is asked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum CacheLookup {
-    /// No answers are kept, or this request was not looked up.
+    /// No answers are kept of its target.
     #[default]
     Off,
+    /// This request is none of those that are looked up.
+    Bypassed,
     /// There was none: an upstream was asked.
     Missed,
     /// An answer that was kept served it.
     Kept,
     /// The answer to an equal request that was under way served it.
     Joined,
+    /// An answer that was kept served it, since no upstream could.
+    Stale,
+}
+
+/// What an upstream was not asked for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct SavedByCache {
+    /// Tokens, as far as they are known.
+    pub tokens: u64,
+    /// What they cost the first time, as far as that is known.
+    pub cost: Pico,
 }
 
 impl CacheLookup {
-    /// The word for it in logs; `None` when nothing was looked up.
+    /// All that have a word.
+    pub const TOLD: [Self; 5] = [
+        Self::Bypassed,
+        Self::Missed,
+        Self::Kept,
+        Self::Joined,
+        Self::Stale,
+    ];
+
+    /// The word for it in headers, logs and metrics; `None` where no answers are kept.
     pub const fn as_str(self) -> Option<&'static str> {
         match self {
             Self::Off => None,
-            Self::Missed => Some("missed"),
-            Self::Kept => Some("kept"),
-            Self::Joined => Some("joined"),
+            Self::Bypassed => Some("bypass"),
+            Self::Missed => Some("miss"),
+            Self::Kept => Some("hit"),
+            Self::Joined => Some("coalesced"),
+            Self::Stale => Some("stale"),
         }
     }
 
     /// Whether the request was served by what was found.
     pub const fn is_served(self) -> bool {
-        matches!(self, Self::Kept | Self::Joined)
+        matches!(self, Self::Kept | Self::Joined | Self::Stale)
     }
 }
 

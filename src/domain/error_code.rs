@@ -56,6 +56,8 @@ pub enum ErrorCode {
     InvalidUpstreamResponse,
     /// The request's deadline passed.
     DeadlineExceeded,
+    /// No answer is kept, and the caller wants no upstream to be asked.
+    NotCached,
     /// The process is shutting down.
     Draining,
     /// A field of the request has no place in the dialect of any upstream, and may not be left out.
@@ -100,6 +102,7 @@ impl ErrorCode {
             Self::UpstreamsExhausted => "upstreams_exhausted",
             Self::InvalidUpstreamResponse => "invalid_upstream_response",
             Self::DeadlineExceeded => "deadline_exceeded",
+            Self::NotCached => "not_cached",
             Self::Draining => "draining",
             Self::UnsupportedField => "unsupported_field",
             Self::NotSupported => "not_supported",
@@ -139,7 +142,7 @@ impl ErrorCode {
             Self::NotSupported => 501,
             Self::NoUsableKeys | Self::UpstreamsExhausted | Self::InvalidUpstreamResponse => 502,
             Self::Overloaded | Self::Draining => 503,
-            Self::DeadlineExceeded => 504,
+            Self::DeadlineExceeded | Self::NotCached => 504,
         }
     }
 

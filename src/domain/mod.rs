@@ -12,6 +12,7 @@ pub mod backoff;
 pub mod blame;
 pub mod breaker;
 pub mod budget;
+pub mod caching;
 pub mod calendar;
 pub mod catalog;
 pub mod chain;

@@ -12,7 +12,9 @@ use super::field_report::FieldReports;
 use super::tree::YamlTree;
 
 /// The keys of the file.
-const ROOT_KEYS: [&str; 6] = ["server", "clients", "llm", "catalog", "dispatch", "log"];
+const ROOT_KEYS: [&str; 7] = [
+    "server", "clients", "llm", "catalog", "dispatch", "cache", "log",
+];
 const LLM_KEYS: [&str; 5] = ["default_model", "proxy", "cooldown", "providers", "virtual"];
 
 /// A provider of the draft.

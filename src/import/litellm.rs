@@ -1,5 +1,6 @@
 //! LiteLLM's proxy: `model_list` and the settings around it.
 
+mod cache_fields;
 mod deployment;
 mod field_readers;
 mod fields;
@@ -92,6 +93,7 @@ pub(super) fn read(node: &SourceNode, importer: &mut Importer<'_>) -> Result<(),
             }
         }
     }
+    cache_fields::write(std::mem::take(&mut router.cache), importer);
     for deployment in &mut deployments {
         if let Some(timeout) = router.timeout {
             deployment.default_timeout(timeout);

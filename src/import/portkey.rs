@@ -2,6 +2,7 @@
 
 mod conditions;
 mod fields;
+mod node;
 mod targets;
 
 use self::fields::read_node;
@@ -34,6 +35,9 @@ pub(super) fn read(node: &SourceNode, importer: &mut Importer<'_>) -> Result<(),
         ));
     }
     let read = read_node(node, path, importer);
+    if let Some(cache) = read.cache() {
+        importer.draft.rest.set(&["cache"], cache);
+    }
     let attempts = read.most_attempts();
     let mut length = 0;
     let members = build(&read, ROOT, &Inherited::default(), &mut length, importer);

@@ -27,6 +27,13 @@ pub(super) fn millis(value: f64) -> Option<YamlTree> {
     seconds(value / 1000.0)
 }
 
+/// How long an answer is kept, in seconds: at most 30 days. And whether that is what was asked for.
+pub(super) fn kept(value: f64) -> Option<(YamlTree, bool)> {
+    const MOST: f64 = 30.0 * 86_400.0;
+    let span = seconds(value.min(MOST))?;
+    Some((span, value <= MOST))
+}
+
 /// A window of a budget: `1h`, `7d`, `1w`, `1mo`, `daily`. The shortest one here is an hour.
 pub(super) fn window(text: &str) -> Option<YamlTree> {
     let text = text.trim();

@@ -1,6 +1,7 @@
 //! Floor 3: what Pointsman says about itself. One function per event, so that its wording, level and
 //! fields are in one place.
 
+pub mod cache_totals;
 pub mod events;
 pub mod feed;
 pub mod history;

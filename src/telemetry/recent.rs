@@ -105,6 +105,7 @@ mod tests {
             attempts: Vec::new(),
             refused: None,
             lookup: crate::domain::attempt_record::CacheLookup::Off,
+            saved: None,
             rescue_obstacles: Vec::new(),
             started: Time::ZERO,
             complete: Time::ZERO,

@@ -5,6 +5,7 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use super::cache_totals::CacheTotals;
 use super::history::History;
 use super::metrics::Metrics;
 use super::recent::{NumberedRequest, RecentRequests};
@@ -22,6 +23,7 @@ pub struct Recorder {
     recent: RecentRequests,
     history: History,
     totals: Totals,
+    cache: CacheTotals,
     traces: Option<Traces>,
     /// Whether callers' traces are listened to.
     propagates: bool,
@@ -41,6 +43,7 @@ impl Recorder {
             recent: RecentRequests::new(kept),
             history: History::default(),
             totals: Totals::default(),
+            cache: CacheTotals::default(),
             metrics: None,
             refused: AtomicU64::new(0),
             traces: None,
@@ -75,6 +78,7 @@ impl Recorder {
         request_line::emit(&record);
         self.history.ended(&record);
         self.totals.ended(&record);
+        self.cache.ended(&record);
         if let Some(metrics) = &self.metrics {
             metrics.record(&record);
         }
@@ -123,6 +127,11 @@ impl Recorder {
     /// What each upstream did since the process began.
     pub fn totals(&self) -> &Totals {
         &self.totals
+    }
+
+    /// What came of the looks for kept answers.
+    pub fn cache(&self) -> &CacheTotals {
+        &self.cache
     }
 
     /// What is counted, where anything is.

@@ -315,6 +315,7 @@ mod tests {
             attempts: vec![record],
             refused: None,
             lookup: crate::domain::attempt_record::CacheLookup::Missed,
+            saved: None,
             rescue_obstacles: vec![
                 RescueNote {
                     at: Time::ZERO,
@@ -354,7 +355,7 @@ mod tests {
             (&json["total_ms"], &json["first_token_ms"]),
             (&12.3.into(), &10.0.into())
         );
-        assert_eq!(json["lookup"], "missed");
+        assert_eq!(json["lookup"], "miss");
         assert_eq!(
             json["rescue_obstacles"],
             "no_prefill(groq:m) answer_differs"

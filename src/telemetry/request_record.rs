@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::domain::attempt_record::{AttemptReason, AttemptRecord, CacheLookup};
+use crate::domain::attempt_record::{AttemptReason, AttemptRecord, CacheLookup, SavedByCache};
 use crate::domain::attempts::LeaseRefused;
 use crate::domain::chain::Chain;
 use crate::domain::cost::CostKind;
@@ -45,6 +45,8 @@ pub struct RequestRecord {
     pub refused: Option<(Time, LeaseRefused)>,
     /// Whether an answer was there before any upstream was asked.
     pub lookup: CacheLookup,
+    /// What that was worth, where it served the request.
+    pub saved: Option<SavedByCache>,
     /// What kept an answer that broke off from being finished by another attempt, or from being continued where it stopped.
     pub rescue_obstacles: Vec<RescueNote>,
     /// When it arrived.

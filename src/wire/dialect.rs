@@ -17,6 +17,7 @@ use super::inspection::{Inspection, StreamEvent};
 use super::ir::{ChatAnswer, ChatRequest, Loss, Losses, StreamItem};
 use super::model_entry::ModelEntry;
 use super::overlong::Overlong;
+use super::pieces::ReplayOptions;
 use super::progress::Progress;
 use super::request::{RequestDoc, RequestError};
 use super::seals::Seals;
@@ -461,6 +462,16 @@ pub trait CallerDialect: fmt::Debug + Send + Sync {
         doc: &RequestDoc,
         origin: &'static str,
     ) -> Box<dyn EventEncoder>;
+
+    /// A whole answer in this dialect as the events of a streamed one; `None` for an operation that has no streams.
+    fn replayed(
+        &self,
+        _operation: Operation,
+        _answer: Value,
+        _options: ReplayOptions,
+    ) -> Option<Vec<Bytes>> {
+        None
+    }
 
     /// The answer to a request that only counts its tokens.
     fn encode_count(&self, _operation: Operation, _tokens: u64) -> Bytes {

@@ -31,7 +31,7 @@ use super::sse::RawEvent;
 use super::transcript::Transcript;
 use super::unfit::Unfit;
 use crate::domain::attempt_record::ResponseMeta;
-use crate::domain::dialect::Operation;
+use crate::domain::dialect::{EventForm, Operation};
 use crate::domain::dropped::Dropped;
 use crate::domain::error_code;
 
@@ -142,6 +142,11 @@ impl Exchange {
     /// Whether bytes pass as they came.
     pub fn is_identity(&self) -> bool {
         self.own == self.operation
+    }
+
+    /// Whether nothing in the upstream's streams marks their end.
+    pub fn ends_silently(&self) -> bool {
+        self.own.events() == EventForm::Answers
     }
 
     /// Whether the upstream's streams are lines and no events.

@@ -393,6 +393,13 @@ async fn everything_on_the_list_can_be_seen() {
         "pointsman_affinity_total",
         // Of expressions: `routing::expressions`.
         "pointsman_conditions_failed_total",
+        // Of kept answers: `cache`.
+        "pointsman_cache_lookups_total",
+        "pointsman_cache_saved_tokens_total",
+        "pointsman_cache_saved_cost_total",
+        "pointsman_cache_entries",
+        "pointsman_cache_size_bytes",
+        "pointsman_cache_limit_bytes",
     ];
     let wanted: BTreeSet<String> = table::names()
         .into_iter()

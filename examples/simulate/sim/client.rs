@@ -159,8 +159,8 @@ async fn take(
             read_whole(shared, plan, body, end, counted).await;
             outcome
         }
-        // Nothing is asked for here that passes without being looked at.
-        AnswerBody::Piped(_) => End::Served,
+        // Nothing is asked for here that passes without being looked at, and nothing is kept.
+        AnswerBody::Piped(_) | AnswerBody::Told(_) => End::Served,
         AnswerBody::Stream(relay) => read(shared, number, plan, relay, end, leaves_at).await,
     }
 }

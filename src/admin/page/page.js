@@ -3,6 +3,7 @@
 
 import { announce, byId, clock, count, el, mark, put, said, span, tick } from './dom.js';
 import { call, follow } from './wire.js';
+import { Cache } from './cache.js';
 import { Chains } from './chains.js';
 import { Charts } from './charts.js';
 import * as explain from './explain.js';
@@ -17,6 +18,7 @@ const [STATE_EVERY, STATE_EVERY_OF_MANY, MANY] = [2000, 5000, 300];
 const REQUESTS_EVERY = 1500;
 const HISTORY_EVERY = 5000;
 const SPEND_EVERY = 5000;
+const CACHE_EVERY = 3000;
 const [ROUTING_EVERY, ROUTING_EVERY_OF_MANY] = [3000, 10_000];
 const EVENTS = 60;
 
@@ -30,6 +32,7 @@ const chains = new Chains(byId('chains'));
 const charts = new Charts(byId('charts'));
 const requests = new Requests();
 const spend = new Spend();
+const cache = new Cache();
 const routing = new Routing();
 
 /** Runs one after the other, `DEBOUNCE` apart; whatever is asked for meanwhile runs once. */
@@ -200,6 +203,7 @@ every(() => (keys() > MANY ? STATE_EVERY_OF_MANY : STATE_EVERY), () => refreshSt
 every(HISTORY_EVERY, () => refreshHistory(0));
 every(REQUESTS_EVERY, calmly(() => requests.poll()));
 every(SPEND_EVERY, calmly(() => spend.poll()));
+every(CACHE_EVERY, calmly(() => cache.poll()));
 every(() => (routing.many > MANY ? ROUTING_EVERY_OF_MANY : ROUTING_EVERY), calmly(() => routing.poll()));
 every(1000, tick);
 document.addEventListener('visibilitychange', () => {

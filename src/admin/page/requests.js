@@ -179,6 +179,7 @@ function story(request) {
     request.client && ['Client', request.client],
     request.prompt_tokens != null && ['Tokens', `${count(request.prompt_tokens)} asked, ${count(request.completion_tokens)} answered`],
     request.cost != null && ['Cost', `${request.cost}, ${said(request.cost_kind)}`],
+    request.cache && ['Cache', request.saved ? `${request.cache}, saved ${request.saved}` : request.cache],
     ...routed(request.routing),
     request.trace_id && ['Trace', request.trace_id],
   ].filter(Boolean);

@@ -404,7 +404,10 @@ fn own_source(
         }
     };
     // A key goes nowhere but to its provider.
-    if url.is_some_and(|url| origin(url) != origin(&provider.base_url)) {
+    let is_own = |url: &str| {
+        origin(url) == origin(&provider.base_url) || hosts::same_vendor(url, &provider.base_url)
+    };
+    if url.is_some_and(|url| !is_own(url)) {
         return Ok(source);
     }
     for (name, value) in &provider.headers {

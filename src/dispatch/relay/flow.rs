@@ -10,6 +10,7 @@ use futures_util::Stream;
 
 use super::Relay;
 use crate::dispatch::request_run::RequestRun;
+use crate::dispatch::request_trace::RequestEnd;
 use crate::dispatch::send_buffer::OverBound;
 use crate::dispatch::stream_abort::StreamAbort;
 use crate::domain::outcome::Class;
@@ -38,6 +39,11 @@ impl Relay {
             Some(OverBound::NoRoom) => self.cut(StreamAbort::broken(Class::Cancelled)),
             None => {}
         }
+    }
+
+    /// How it ended, once all of the answer was taken.
+    pub(in crate::dispatch) fn ending(&self) -> Option<RequestEnd> {
+        self.run.as_ref()?.state.trace.ending
     }
 
     /// The request, once all of the answer was taken.

@@ -1,5 +1,6 @@
 //! `litellm_settings` of LiteLLM, a row for each.
 
+use super::cache_fields::{cache, params};
 use super::setting_readers::{
     aliases, allowed_fails, cooldown, deadline, default_fallbacks, fallbacks, retries, verbose,
 };
@@ -35,9 +36,11 @@ pub(super) const LITELLM: &[SettingRow] = &[
     (&["model_alias_map", "model_group_alias"], Read(aliases)),
     (&["max_budget"], Read(budget)),
     (&["budget_duration"], Read(budget_duration)),
+    (&["cache"], Read(cache)),
+    (&["cache_params"], Read(params)),
     (
-        &["cache", "cache_params", "enable_redis_auth_cache"],
-        Lacks("answers are not cached"),
+        &["enable_redis_auth_cache"],
+        Needless("clients are looked up in memory"),
     ),
     (
         &["drop_params", "additional_drop_params"],

@@ -19,6 +19,21 @@ pub(super) struct ProviderBudget {
     pub(super) budget: YamlTree,
 }
 
+/// What is said of the cache.
+#[derive(Default)]
+pub(super) struct CacheSettings {
+    pub(super) on: bool,
+    /// Its type; nothing is Redis.
+    pub(super) store: Option<String>,
+    pub(super) url: Option<YamlTree>,
+    pub(super) host: Option<String>,
+    pub(super) port: Option<String>,
+    pub(super) password: Option<YamlTree>,
+    pub(super) tls: bool,
+    pub(super) ttl: Option<YamlTree>,
+    pub(super) prefix: Option<String>,
+}
+
 /// The settings that groups of deployments are built by.
 #[derive(Default)]
 pub(super) struct RouterSettings {
@@ -38,6 +53,7 @@ pub(super) struct RouterSettings {
     pub(super) affinity: bool,
     pub(super) groups: Vec<(Vec<String>, &'static str)>,
     pub(super) budgets: Vec<ProviderBudget>,
+    pub(super) cache: CacheSettings,
     pub(super) budget: (Option<YamlTree>, Option<YamlTree>),
 }
 

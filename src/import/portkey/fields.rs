@@ -1,54 +1,17 @@
 //! The fields of a Portkey config, a row for each. Names are written in snake case or camel case.
 
-use super::conditions::{PortkeyCondition, read_conditions};
+use super::conditions::read_conditions;
+use super::node::PortkeyNode;
 use crate::import::field_report::{
     FieldVerdict, approximated, is_secret_name, mapped, unsupported,
 };
 use crate::import::importer::Importer;
 use crate::import::source::SourceNode;
-use crate::import::spans::{count, millis};
+use crate::import::spans::{count, kept, millis};
 use crate::import::table::{FieldRow, FieldRule, SourceField, read_fields};
 use crate::import::tree::YamlTree;
 
 use FieldRule::{Lacks, Needless, Read};
-
-/// A strategy or a target, as far as it was read.
-#[derive(Default)]
-pub(super) struct PortkeyNode {
-    pub(super) path: String,
-    pub(super) mode: Option<String>,
-    pub(super) conditions: Vec<PortkeyCondition>,
-    pub(super) default: Option<String>,
-    pub(super) targets: Vec<PortkeyNode>,
-    pub(super) name: Option<String>,
-    pub(super) provider: Option<String>,
-    pub(super) virtual_key: Option<String>,
-    pub(super) host: Option<String>,
-    pub(super) weight: Option<f64>,
-    pub(super) model: Option<String>,
-    pub(super) params: Vec<(String, YamlTree)>,
-    pub(super) headers: Vec<(String, YamlTree)>,
-    pub(super) timeout: Option<YamlTree>,
-    attempts: Option<u64>,
-    /// Keys and credentials by their names here, with where they stand.
-    pub(super) secrets: Vec<(&'static str, String, String)>,
-    /// Texts of clouds by their names here.
-    pub(super) places: Vec<(&'static str, String)>,
-}
-
-impl PortkeyNode {
-    /// The most retries that a part of it asks for.
-    pub(super) fn most_attempts(&self) -> Option<u64> {
-        let inside = self.targets.iter().filter_map(Self::most_attempts);
-        self.attempts.into_iter().chain(inside).max()
-    }
-
-    /// A text of a cloud.
-    pub(super) fn place(&self, name: &str) -> Option<&str> {
-        let found = self.places.iter().find(|(known, _)| *known == name);
-        found.map(|(_, text)| text.as_str())
-    }
-}
 
 type TargetRow = FieldRow<PortkeyNode>;
 
@@ -92,7 +55,10 @@ const NODE: &[TargetRow] = &[
         &["on_status_codes", "onStatusCodes"],
         Read(|_, _, _| codes()),
     ),
-    (&["cache"], Lacks("answers are not cached")),
+    (
+        &["cache"],
+        Read(|it, field, importer| nested(CACHE, it, field, importer)),
+    ),
     (
         &[
             "index",
@@ -272,6 +238,32 @@ const STRATEGY: &[TargetRow] = &[
     (
         &["sticky", "sticky_session", "stickySession"],
         Lacks("write affinity: auto for conversations"),
+    ),
+];
+
+const CACHE: &[TargetRow] = &[
+    (
+        &["mode"],
+        Read(|it, field, _| match field.node.text() {
+            Some("simple") => {
+                it.cached = true;
+                mapped("cache")
+            }
+            _ => unsupported("only equal requests have one answer"),
+        }),
+    ),
+    (
+        &["max_age", "maxAge"],
+        Read(|it, field, _| {
+            let Some((span, _)) = field.node.number().and_then(kept) else {
+                return field.wrong("seconds, above 0");
+            };
+            it.max_age = Some(span);
+            approximated(
+                "cache.ttl",
+                "taken as seconds, as it is documented; the gateway takes it as milliseconds. 30 days are the most",
+            )
+        }),
     ),
 ];
 

@@ -1,6 +1,6 @@
 //! Portkey's targets: leaves become upstreams, strategies virtual providers.
 
-use super::fields::PortkeyNode;
+use super::node::PortkeyNode;
 use crate::config::catalog;
 use crate::import::clouds::{name_of_host, set_azure, vertex, wrong_url};
 use crate::import::draft::{DraftMember, DraftProvider, DraftVirtual, MemberTarget};
@@ -84,6 +84,9 @@ pub(super) fn build(
         return Vec::new();
     }
     if let Some(one) = importer.draft.virtuals.get_mut(place) {
+        if let Some(cache) = node.cache().filter(|_| name != ROOT) {
+            one.settings.set(&["cache"], cache);
+        }
         one.members = members;
         if weighted {
             one.settings.set(&["policy"], YamlTree::bare("weighted"));
@@ -220,6 +223,9 @@ fn leaf(node: &PortkeyNode, here: &Inherited, importer: &mut Importer<'_>) -> Op
     }
     for (name, value) in &node.headers {
         made.set(&["headers", name], value.clone());
+    }
+    if let Some(cache) = node.cache().filter(|_| !node.path.is_empty()) {
+        made.set(&["cache"], cache);
     }
     if let Some(span) = &here.timeout {
         made.set(&["timeouts", "response"], span.clone());

@@ -39,6 +39,7 @@ fn took(at: Time, total: Duration) -> RequestRecord {
         attempts: Vec::new(),
         refused: None,
         lookup: crate::domain::attempt_record::CacheLookup::Off,
+        saved: None,
         rescue_obstacles: Vec::new(),
         started: at - total,
         complete: at - total,

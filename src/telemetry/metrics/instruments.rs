@@ -6,6 +6,7 @@ use opentelemetry::KeyValue;
 use opentelemetry::metrics::{BoundCounter, BoundHistogram, Counter, Histogram, Meter};
 
 use super::specs::{self, InstrumentKind, Spec};
+use crate::domain::attempt_record::CacheLookup;
 
 /// All instruments.
 #[derive(Debug)]
@@ -27,6 +28,10 @@ pub(super) struct Instruments {
     pub(super) ranked_places: Histogram<u64>,
     pub(super) affinity: Counter<u64>,
     pub(super) failed_conditions: Counter<u64>,
+    /// By what came of the look for an answer, as in [`CacheLookup::TOLD`].
+    pub(super) cache_lookups: [BoundCounter<u64>; CacheLookup::TOLD.len()],
+    pub(super) saved_tokens: BoundCounter<u64>,
+    pub(super) saved_cost: Counter<f64>,
     /// Used where a table has no place for a number, which does not happen.
     pub(super) stray: OnceLock<BoundCounter<u64>>,
 }
@@ -36,6 +41,11 @@ impl Instruments {
         let waits = times(meter, &specs::WAITS_TAKEN);
         let waits =
             ["admitted", "timed_out"].map(|word| waits.bind(&[KeyValue::new("result", word)]));
+        let lookups = counter(meter, &specs::CACHE_LOOKUPS);
+        let cache_lookups = CacheLookup::TOLD.map(|found| {
+            let word = found.as_str().unwrap_or_default();
+            lookups.bind(&[KeyValue::new("result", word)])
+        });
         Self {
             http: times(meter, &specs::HTTP_DURATION),
             requests: counter(meter, &specs::REQUESTS),
@@ -53,6 +63,9 @@ impl Instruments {
             ranked_places: counts(meter, &specs::RANKED_PLACE),
             affinity: counter(meter, &specs::AFFINITY),
             failed_conditions: counter(meter, &specs::CONDITIONS_FAILED),
+            cache_lookups,
+            saved_tokens: counter(meter, &specs::CACHE_SAVED_TOKENS).bind(&[]),
+            saved_cost: sums(meter, &specs::CACHE_SAVED_COST),
             stray: OnceLock::new(),
         }
     }

@@ -11,7 +11,7 @@ use opentelemetry::metrics::{AsyncInstrument, Meter};
 
 use super::process::Process;
 use super::specs::{self, InstrumentKind, Spec};
-use super::state::{StateGauges, StateObserver};
+use super::state::{CacheGauges, StateGauges, StateObserver};
 use crate::domain::ids::Upstream;
 use crate::telemetry::once_map::OnceMap;
 use crate::telemetry::{feed, sink};
@@ -107,10 +107,27 @@ pub(super) fn register(meter: &Meter, observed: &Arc<Observed>) {
     requests(meter, observed);
     upstreams(meter, observed);
     budgets(meter, observed);
+    cache(meter, observed);
     keys(meter, observed);
     actors(meter, observed);
     process(meter, observed);
     counted(meter, observed);
+}
+
+fn cache(meter: &Meter, observed: &Arc<Observed>) {
+    type CacheFigure = fn(&CacheGauges) -> f64;
+    let figures: [(&Spec, CacheFigure); 3] = [
+        (&specs::CACHE_ENTRIES, |it| it.entries),
+        (&specs::CACHE_SIZE, |it| it.bytes),
+        (&specs::CACHE_LIMIT, |it| it.most),
+    ];
+    for (spec, figure) in figures {
+        add(meter, spec, observed, move |it, tell| {
+            if let Some(cache) = &it.state.load().cache {
+                tell(figure(cache), &[]);
+            }
+        });
+    }
 }
 
 /// Counts never reach the numbers that an `f64` cannot represent.

@@ -6,7 +6,7 @@ use opentelemetry::KeyValue;
 
 use super::instruments::Instruments;
 use super::tables::{INPUT, OUTPUT, OfUpstream, Tables};
-use crate::domain::attempt_record::AttemptRecord;
+use crate::domain::attempt_record::{AttemptRecord, CacheLookup};
 use crate::domain::attempts::Cause;
 use crate::domain::dialect::Operation;
 use crate::domain::outcome::{Class, Retry};
@@ -30,6 +30,7 @@ pub(super) fn record(request: &RequestRecord, instruments: &Instruments, tables:
     if request.routing.is_some() {
         ranked(request, instruments, tables);
     }
+    cached(request, instruments);
     for record in &request.attempts {
         attempt(request, record, instruments, tables);
     }
@@ -84,6 +85,19 @@ fn target(request: &RequestRecord) -> &str {
         .chain
         .as_ref()
         .map_or(&*request.target, |it| &*it.target)
+}
+
+/// What came of the look for an answer that is there, and what that saved.
+fn cached(request: &RequestRecord, instruments: &Instruments) {
+    let all = CacheLookup::TOLD.iter().zip(&instruments.cache_lookups);
+    let mut own = all.filter(|(found, _)| **found == request.lookup);
+    if let Some((_, count)) = own.next() {
+        count.add(1);
+    }
+    if let Some(saved) = request.saved.filter(|_| request.lookup.is_served()) {
+        instruments.saved_tokens.add(saved.tokens);
+        instruments.saved_cost.add(saved.cost.to_f64(), &[]);
+    }
 }
 
 /// Where a request was served that its target was ranked for.

@@ -234,6 +234,19 @@ specs! {
         "What was spent in the present window of a budget";
     Gauge, Most::PerKey(8), BUDGET_RESERVED = "pointsman.budget.reserved" "{currency}" ["of", "name", "number", "every"]
         "What requests under way have reserved in a budget";
+    // Kept answers.
+    Counter, WORDS, CACHE_LOOKUPS = "pointsman.cache.lookups" "{request}" ["result"]
+        "Requests for targets of which answers are kept or shared, by what came of it: hit, miss, bypass, coalesced, stale";
+    Counter, ONE, CACHE_SAVED_TOKENS = "pointsman.cache.saved_tokens" "{token}" []
+        "Tokens of answers that no upstream was asked for, as far as they are known";
+    Counter, ONE, CACHE_SAVED_COST = "pointsman.cache.saved_cost" "{currency}" []
+        "What these answers cost the first time, as far as that is known";
+    Gauge, ONE, CACHE_ENTRIES = "pointsman.cache.entries" "{entry}" []
+        "Answers that are kept in memory";
+    Gauge, ONE, CACHE_SIZE = "pointsman.cache.size" "By" []
+        "Bytes of answers that are kept in memory";
+    Gauge, ONE, CACHE_LIMIT = "pointsman.cache.limit" "By" []
+        "Bytes of answers that may be kept in memory (cache.max_size)";
     // Upstreams.
     Gauge, Most::PerUpstream(1), BREAKER = "pointsman.breaker.state" "{state}" ["upstream", "state"]
         "1 for the state that an upstream's circuit breaker is in";

@@ -26,6 +26,8 @@ pub struct StateGauges {
     pub clients: Vec<(Arc<str>, u32)>,
     /// How budgets stand.
     pub budgets: Vec<BudgetGauges>,
+    /// What is kept of answers in memory, where they are kept.
+    pub cache: Option<CacheGauges>,
     /// The state of each actor.
     pub actors: Vec<ActorGauges>,
     /// The upstreams that the configuration names.
@@ -34,6 +36,17 @@ pub struct StateGauges {
     pub keys: Vec<KeyGauges>,
     /// What became of spans, where they are sent.
     pub spans: Option<TraceCounts>,
+}
+
+/// What is kept of answers in memory.
+#[derive(Clone, Copy, Debug)]
+pub struct CacheGauges {
+    /// Answers.
+    pub entries: f64,
+    /// Bytes of them.
+    pub bytes: f64,
+    /// Bytes that there may be.
+    pub most: f64,
 }
 
 /// How one budget stands.

@@ -40,6 +40,7 @@ fn told(outcome: &'static str, status: Option<u16>, attempts: Vec<AttemptRecord>
         attempts,
         refused: None,
         lookup: crate::domain::attempt_record::CacheLookup::Off,
+        saved: None,
         rescue_obstacles: Vec::new(),
         started: AT(100),
         complete: AT(100),

@@ -64,6 +64,7 @@ fn ended(traces: &Traces) -> Arc<NumberedRequest> {
             attempts: Vec::new(),
             refused: None,
             lookup: crate::domain::attempt_record::CacheLookup::Off,
+            saved: None,
             rescue_obstacles: Vec::new(),
             started: Time::ZERO,
             complete: Time::ZERO,

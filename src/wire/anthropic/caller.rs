@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use serde_json::{Value, json};
 
-use super::{Anthropic, error, ir, models, rest};
+use super::{Anthropic, error, ir, models, replay, rest};
 use crate::domain::dialect::Operation;
 use crate::wire::dialect::{CallerDialect, EventEncoder, IdPrefixes, SentEvents};
 use crate::wire::error_body::{ErrorBody, Trouble};
@@ -12,6 +12,7 @@ use crate::wire::ir::{ChatAnswer, ChatRequest, Loss, Losses};
 use crate::wire::json;
 use crate::wire::model_entry::ModelEntry;
 use crate::wire::overlong::Overlong;
+use crate::wire::pieces::ReplayOptions;
 use crate::wire::progress::Progress;
 use crate::wire::request::{RequestDoc, RequestError};
 use crate::wire::spelling::Spelling;
@@ -169,5 +170,17 @@ impl CallerDialect for Anthropic {
 
     fn encode_count(&self, _operation: Operation, tokens: u64) -> Bytes {
         json!({"input_tokens": tokens}).to_string().into()
+    }
+
+    fn replayed(
+        &self,
+        operation: Operation,
+        answer: Value,
+        options: ReplayOptions,
+    ) -> Option<Vec<Bytes>> {
+        match operation {
+            Operation::Messages => replay::message(answer, options),
+            _ => None,
+        }
     }
 }

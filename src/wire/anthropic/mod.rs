@@ -7,6 +7,7 @@ pub(in crate::wire) mod ir;
 pub(in crate::wire) mod model;
 mod models;
 mod on_google;
+mod replay;
 mod rest;
 mod upstream;
 

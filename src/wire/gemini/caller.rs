@@ -2,9 +2,10 @@
 
 use bytes::Bytes;
 use http::HeaderMap;
+use serde_json::Value;
 
 use super::tool_names::GeminiToolNames;
-use super::{Gemini, error, ir, look, models, rest};
+use super::{Gemini, error, ir, look, models, replay, rest};
 use crate::domain::dialect::Operation;
 use crate::wire::dialect::{CallerDialect, EventEncoder, SentEvents};
 use crate::wire::error_body::{ErrorBody, Trouble};
@@ -12,6 +13,7 @@ use crate::wire::ir::{ChatAnswer, ChatRequest, Loss, Losses};
 use crate::wire::json;
 use crate::wire::model_entry::ModelEntry;
 use crate::wire::overlong::Overlong;
+use crate::wire::pieces::ReplayOptions;
 use crate::wire::progress::Progress;
 use crate::wire::request::{RequestDoc, RequestError};
 use crate::wire::spelling::Spelling;
@@ -159,6 +161,18 @@ impl CallerDialect for Gemini {
         serde_json::json!({"totalTokens": tokens})
             .to_string()
             .into()
+    }
+
+    fn replayed(
+        &self,
+        operation: Operation,
+        answer: Value,
+        options: ReplayOptions,
+    ) -> Option<Vec<Bytes>> {
+        match operation {
+            Operation::GenerateContent => replay::content(answer, options),
+            _ => None,
+        }
     }
 }
 

@@ -12,6 +12,7 @@ mod look;
 mod models;
 mod names;
 mod on_google;
+mod replay;
 mod rest;
 mod schema;
 mod tool_names;

@@ -1,9 +1,10 @@
 //! OpenAI's API as a caller's dialect.
 
 use bytes::Bytes;
+use serde_json::Value;
 
 use super::{
-    OpenAi, completions, error, error_event, ir, models, prefill, stream_options, text_size,
+    OpenAi, completions, error, error_event, ir, models, prefill, replay, stream_options, text_size,
 };
 use crate::domain::dialect::{EventForm, Operation};
 use crate::wire::dialect::{CallerDialect, EventEncoder, IdPrefixes};
@@ -11,6 +12,7 @@ use crate::wire::error_body::{ErrorBody, Trouble};
 use crate::wire::ir::{ChatAnswer, ChatRequest, Loss, Losses};
 use crate::wire::json;
 use crate::wire::model_entry::ModelEntry;
+use crate::wire::pieces::ReplayOptions;
 use crate::wire::progress::Progress;
 use crate::wire::request::{RequestDoc, RequestError};
 use crate::wire::spelling::Spelling;
@@ -155,6 +157,19 @@ impl CallerDialect for OpenAi {
                 let tools = ir::CustomTools::of(doc);
                 Box::new(ir::ForeignChunks::new(wants_usage, tools))
             }
+        }
+    }
+
+    fn replayed(
+        &self,
+        operation: Operation,
+        answer: Value,
+        options: ReplayOptions,
+    ) -> Option<Vec<Bytes>> {
+        match operation {
+            Operation::Chat => replay::chat(answer, options),
+            Operation::Completions => replay::completion(answer, options),
+            _ => None,
         }
     }
 }

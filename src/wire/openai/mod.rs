@@ -16,6 +16,7 @@ mod inband;
 mod ir;
 mod models;
 pub mod prefill;
+mod replay;
 pub mod response;
 pub mod stream;
 mod stream_options;

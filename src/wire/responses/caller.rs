@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use serde_json::Value;
 
-use super::{Responses, ir, rest};
+use super::{Responses, ir, replay, rest};
 use crate::domain::dialect::Operation;
 use crate::wire::dialect::{CallerDialect, EventEncoder, IdPrefixes, SentEvents};
 use crate::wire::error_body::{ErrorBody, Trouble};
@@ -11,6 +11,7 @@ use crate::wire::ir::{ChatAnswer, ChatRequest, Loss, Losses};
 use crate::wire::json;
 use crate::wire::model_entry::ModelEntry;
 use crate::wire::openai::OpenAi;
+use crate::wire::pieces::ReplayOptions;
 use crate::wire::progress::Progress;
 use crate::wire::request::{RequestDoc, RequestError};
 use crate::wire::seals::{self, Seals};
@@ -166,6 +167,18 @@ impl CallerDialect for Responses {
         origin: &'static str,
     ) -> Box<dyn EventEncoder> {
         Box::new(ir::ResponseEncoder::new(doc, origin))
+    }
+
+    fn replayed(
+        &self,
+        operation: Operation,
+        answer: Value,
+        options: ReplayOptions,
+    ) -> Option<Vec<Bytes>> {
+        match operation {
+            Operation::Responses => replay::response(&answer, options),
+            _ => None,
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod caller;
 mod ir;
+mod replay;
 mod rest;
 mod upstream;
 

@@ -148,7 +148,7 @@ async fn what_a_form_can_send_changes_nothing() {
             }
         }
     }
-    assert_eq!(changes, 12);
+    assert_eq!(changes, 13);
     let meant = side.call(Method::POST, "/admin/v1/keys/echo%231/release", None);
     assert_eq!(
         meant.header("x-pointsman-admin", "1").send().await.status,

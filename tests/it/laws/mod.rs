@@ -7,6 +7,7 @@ pub mod asked;
 pub mod calls;
 pub mod choice;
 pub mod encoding;
+pub mod entries;
 pub mod errors;
 pub mod forms;
 pub mod frames;

@@ -143,6 +143,7 @@ twins! {
     calls 400,
     choice 400,
     encoding 400,
+    entries 400,
     errors 400,
     forms 400,
     frames 400,

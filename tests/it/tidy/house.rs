@@ -11,7 +11,7 @@ pub const FLOORS: [(&str, u8, &[&str]); 20] = [
     ("budgets", 3, &["runtime", "telemetry"]),
     ("import", 3, &[]),
     ("runtime", 3, &[]),
-    ("store", 3, &[]),
+    ("store", 3, &["runtime"]),
     ("telemetry", 3, &["runtime"]),
     ("upstream", 3, &["runtime"]),
     ("actors", 4, &[]),
@@ -51,6 +51,7 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
             "upstream/clients.rs",
             "upstream/client_options.rs",
             "upstream/connector.rs",
+            "store/valkey",
         ],
         "towards callers use `listener::Tls`, towards providers `upstream::Transport`",
     ),
@@ -118,13 +119,18 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
     ),
     (
         "rustls_platform_verifier",
-        &["upstream/clients.rs"],
-        "certificates of providers are verified there",
+        &["upstream/clients.rs", "store/valkey/tls.rs"],
+        "certificates of providers and stores are verified there",
     ),
     (
         "url",
         &["upstream/http_client.rs", "upstream/clients.rs"],
         "URLs of calls are made there",
+    ),
+    (
+        "redis",
+        &["store/responses", "store/valkey"],
+        "servers of the Redis protocol are spoken to by `store::valkey`",
     ),
     ("config", &["config"], "use `crate::config::Config`"),
     (
@@ -142,6 +148,7 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
         &[
             "telemetry",
             "upstream",
+            "store/valkey",
             "actors",
             "dispatch",
             "api",
@@ -157,6 +164,8 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
             "affinity",
             "budgets",
             "runtime",
+            "store/responses",
+            "store/valkey",
             "telemetry",
             "upstream",
             "actors",
@@ -176,6 +185,8 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
             "admin/state.rs",
             "api/state.rs",
             "listener/tls.rs",
+            "store/responses",
+            "store/valkey",
             "telemetry/feed.rs",
             "telemetry/history.rs",
             "telemetry/level.rs",
@@ -218,12 +229,22 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
     ),
     (
         "zeroize",
-        &["domain/secret.rs", "config", "app/watch.rs"],
+        &[
+            "domain/secret.rs",
+            "wire/encryption_key.rs",
+            "config",
+            "app/watch.rs",
+        ],
         "what has become an `ApiKey` wipes itself",
     ),
     (
         "rustls_pki_types",
-        &["config/outbound.rs", "upstream/clients.rs", "wire/grant.rs"],
+        &[
+            "config/outbound.rs",
+            "upstream/clients.rs",
+            "store/valkey",
+            "wire/grant.rs",
+        ],
         "certificates of the configuration are read there, and keys that sign assertions",
     ),
     (
@@ -238,7 +259,7 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
     ),
     (
         "zstd",
-        &["wire/encoding.rs"],
+        &["wire/encoding.rs", "store/valkey/codec.rs"],
         "use `wire::encoding::Decoder`",
     ),
     (
@@ -258,7 +279,13 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
     ),
     (
         "aws_lc_rs",
-        &["wire/token.rs", "wire/grant.rs", "store/fingerprint.rs"],
+        &[
+            "wire/token.rs",
+            "wire/grant.rs",
+            "wire/cache_key.rs",
+            "store/fingerprint.rs",
+            "store/valkey/sealing.rs",
+        ],
         "tokens are compared as `wire::token::TokenDigest`, keys known again by `domain::persisted::Fingerprint`",
     ),
     (
@@ -281,10 +308,24 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
         &["wire/framing"],
         "frames become events in `wire::framing`",
     ),
+    (
+        "moka",
+        &["store/responses/memory.rs"],
+        "answers are kept by a `store::responses::ResponseStore`",
+    ),
     ("memchr", &["wire"], "bytes are searched on floor 1"),
     (
         "bytes",
-        &["wire", "runtime", "upstream", "dispatch", "api", "listener"],
+        &[
+            "wire",
+            "runtime",
+            "store/responses",
+            "store/responses.rs",
+            "upstream",
+            "dispatch",
+            "api",
+            "listener",
+        ],
         "below and beside them there are no bodies; runtime counts them",
     ),
     (
@@ -311,6 +352,8 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
         "futures_util",
         &[
             "runtime",
+            "store/responses",
+            "store/responses.rs",
             "telemetry",
             "upstream",
             "dispatch",
@@ -327,6 +370,7 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
             "wire",
             "config",
             "store",
+            "admin/cache.rs",
             "admin/requests.rs",
             "admin/spend.rs",
         ],
@@ -383,6 +427,8 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
         "fastrand",
         &[
             "domain",
+            "store/responses",
+            "store/valkey",
             "telemetry/otlp.rs",
             "upstream",
             "dispatch",

@@ -1,0 +1,186 @@
+//! The calls that others may join. One task owns the table of them; joining and giving up go through it, so that nobody joins
+//! a call that is being given up.
+
+use std::collections::HashMap;
+
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::flight::{FlightEnd, FlightReader, FlightState, FlightWriter};
+use crate::runtime::buffers::Buffers;
+use crate::runtime::task;
+use crate::store::responses::StoreKey;
+
+/// Which requests are one call: those of one key whose answers have one form.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(super) struct FlightKey {
+    pub(super) key: StoreKey,
+    /// Of a stream, the hash of what is asked of it beside its content; `None`: a whole answer.
+    pub(super) form: Option<[u8; 32]>,
+}
+
+/// The way to the task. It ends with the last of its clones.
+#[derive(Clone, Debug)]
+pub struct Flights(mpsc::UnboundedSender<FlightAsk>);
+
+#[derive(Debug)]
+enum FlightAsk {
+    /// To join a call, or to make it where there is none, after so many that failed.
+    Join(FlightKey, u8, Buffers, oneshot::Sender<FlightSeat>),
+    /// Nobody can join that call any more.
+    Close(FlightKey, u64),
+    /// Whether nobody reads that call; then nobody can join it any more.
+    GiveUp(FlightKey, u64, oneshot::Sender<bool>),
+}
+
+/// A request's part in a call.
+#[derive(Debug)]
+pub(super) enum FlightSeat {
+    /// It makes the call, and reads it like all others.
+    Makes(MadeFlight, FlightReader),
+    /// It reads.
+    Reads(FlightReader),
+}
+
+/// A call for whoever makes it. Dropped without an end, it is lost, and its readers are told so.
+#[derive(Debug)]
+pub(super) struct MadeFlight {
+    writer: FlightWriter,
+    asks: mpsc::UnboundedSender<FlightAsk>,
+    key: FlightKey,
+    number: u64,
+}
+
+impl Flights {
+    /// Starts the task.
+    pub fn start() -> Self {
+        let (asks, asked) = mpsc::unbounded_channel();
+        let keeper = FlightKeeper {
+            open: HashMap::new(),
+            number: 0,
+            asks: asks.downgrade(),
+        };
+        task::detach(keeper.run(asked));
+        Self(asks)
+    }
+
+    /// A seat in a call. `None`: nobody could be asked.
+    pub(super) async fn join(
+        &self,
+        key: FlightKey,
+        elections: u8,
+        buffers: &Buffers,
+    ) -> Option<FlightSeat> {
+        let (reply, seat) = oneshot::channel();
+        let ask = FlightAsk::Join(key, elections, buffers.clone(), reply);
+        self.0.send(ask).ok()?;
+        seat.await.ok()
+    }
+}
+
+struct FlightKeeper {
+    open: HashMap<FlightKey, OpenFlight>,
+    /// Of the last call.
+    number: u64,
+    asks: mpsc::WeakUnboundedSender<FlightAsk>,
+}
+
+struct OpenFlight {
+    number: u64,
+    state: watch::Sender<FlightState>,
+    elections: u8,
+}
+
+impl FlightKeeper {
+    async fn run(mut self, mut asked: mpsc::UnboundedReceiver<FlightAsk>) {
+        while let Some(ask) = asked.recv().await {
+            match ask {
+                FlightAsk::Join(key, elections, buffers, reply) => {
+                    if let Some(seat) = self.seat(key, elections, buffers) {
+                        // Whoever asked may be gone: then the seat is dropped.
+                        drop(reply.send(seat));
+                    }
+                }
+                FlightAsk::Close(key, number) => self.close(key, number),
+                FlightAsk::GiveUp(key, number, reply) => {
+                    let open = self.open.get(&key).filter(|open| open.number == number);
+                    let deserted = open.is_none_or(|open| open.state.receiver_count() == 0);
+                    if deserted {
+                        self.close(key, number);
+                    }
+                    _ = reply.send(deserted);
+                }
+            }
+        }
+    }
+
+    fn seat(&mut self, key: FlightKey, elections: u8, buffers: Buffers) -> Option<FlightSeat> {
+        if let Some(open) = self.open.get(&key) {
+            let reader = FlightReader::new(open.state.subscribe(), open.elections);
+            return Some(FlightSeat::Reads(reader));
+        }
+        let asks = self.asks.upgrade()?;
+        self.number += 1;
+        let writer = FlightWriter::new(buffers);
+        let state = writer.sender();
+        let reader = FlightReader::new(state.subscribe(), elections);
+        let open = OpenFlight {
+            number: self.number,
+            state,
+            elections,
+        };
+        self.open.insert(key, open);
+        let made = MadeFlight {
+            writer,
+            asks,
+            key,
+            number: self.number,
+        };
+        Some(FlightSeat::Makes(made, reader))
+    }
+
+    fn close(&mut self, key: FlightKey, number: u64) {
+        if self
+            .open
+            .get(&key)
+            .is_some_and(|open| open.number == number)
+        {
+            self.open.remove(&key);
+        }
+    }
+}
+
+impl MadeFlight {
+    /// Where what comes is written to.
+    pub(super) fn writer(&self) -> &FlightWriter {
+        &self.writer
+    }
+
+    /// Nobody can join it from now on.
+    pub(super) fn close(&self) {
+        drop(self.asks.send(FlightAsk::Close(self.key, self.number)));
+    }
+
+    /// It has ended like this. Whoever hears of that and asks again finds no call.
+    pub(super) fn end(&self, end: FlightEnd) {
+        self.close();
+        self.writer.end(end);
+    }
+
+    /// Completes when nobody reads it, and nobody can join it.
+    pub(super) async fn given_up(&self) {
+        loop {
+            self.writer.deserted().await;
+            let (reply, deserted) = oneshot::channel();
+            let ask = FlightAsk::GiveUp(self.key, self.number, reply);
+            if self.asks.send(ask).is_err() || deserted.await.unwrap_or(true) {
+                return;
+            }
+        }
+    }
+}
+
+impl Drop for MadeFlight {
+    fn drop(&mut self) {
+        self.end(FlightEnd::Lost);
+    }
+}
