@@ -9,7 +9,6 @@ use crate::import::importer::Importer;
 use crate::import::source::SourceNode;
 use crate::import::spans::{count, kept, millis};
 use crate::import::table::{FieldRow, FieldRule, SourceField, read_fields};
-use crate::import::tree::YamlTree;
 
 use FieldRule::{Lacks, Needless, Read};
 
