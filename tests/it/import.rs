@@ -101,7 +101,7 @@ fn every_file_becomes_what_is_expected_of_it_and_passes_the_check() {
                 problems.push(format!("{shown} shows {secret}"));
             }
             let request = LoadRequest {
-                env: environment(&result.variables),
+                env: environment(&result.variables).into(),
                 ..LoadRequest::default()
             };
             if let Err(errors) = load_text("imported.yaml", &result.yaml, &request) {
@@ -129,7 +129,7 @@ fn the_configuration_routes_as_the_file_did() {
             .unwrap();
         let result = imported(ImportFormat::LiteLlm, &fs::read_to_string(path).unwrap());
         let request = LoadRequest {
-            env: environment(&result.variables),
+            env: environment(&result.variables).into(),
             ..LoadRequest::default()
         };
         load_text("imported.yaml", &result.yaml, &request).unwrap()
