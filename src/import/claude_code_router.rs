@@ -23,7 +23,8 @@ const LONG: u64 = 60_000;
 struct CodeRouter {
     host: Option<String>,
     port: Option<String>,
-    timeout: Option<YamlTree>,
+    /// How long calls may take, in milliseconds.
+    timeout: Option<u64>,
     /// Routes by their names: where they are written, and the `provider,model` that they lead to.
     routes: Vec<(String, String, Vec<String>)>,
     fallbacks: Vec<(String, String, Vec<String>)>,
@@ -121,7 +122,7 @@ pub(super) fn read(node: &SourceNode, importer: &mut Importer<'_>) -> Result<(),
                     Some(name),
                     entry,
                     &path,
-                    router.timeout.as_ref(),
+                    router.timeout,
                     importer,
                 ));
             }
@@ -129,13 +130,7 @@ pub(super) fn read(node: &SourceNode, importer: &mut Importer<'_>) -> Result<(),
         list => {
             for (at, entry) in list.items().iter().enumerate() {
                 let path = format!("Providers[{at}]");
-                routed.extend(read_provider(
-                    None,
-                    entry,
-                    &path,
-                    router.timeout.as_ref(),
-                    importer,
-                ));
+                routed.extend(read_provider(None, entry, &path, router.timeout, importer));
             }
         }
     }
@@ -389,22 +384,11 @@ fn proxy(_: &mut CodeRouter, field: &SourceField<'_>, importer: &mut Importer<'_
     }
 }
 
-fn timeout(
-    it: &mut CodeRouter,
-    field: &SourceField<'_>,
-    importer: &mut Importer<'_>,
-) -> FieldVerdict {
-    let number = field.node.number();
-    let Some(span) = number.and_then(millis) else {
+fn timeout(it: &mut CodeRouter, field: &SourceField<'_>, _: &mut Importer<'_>) -> FieldVerdict {
+    it.timeout = field.node.number().and_then(millis);
+    if it.timeout.is_none() {
         return field.wrong("milliseconds, above 0");
-    };
-    if number.is_some_and(|number| number > 600_000.0) {
-        importer
-            .draft
-            .rest
-            .set(&["dispatch", "deadline"], span.clone());
     }
-    it.timeout = Some(span);
     approximated(
         "llm.providers[].timeouts.response",
         "of answers that are not streamed; streams have first_byte, first_token and idle",

@@ -1,6 +1,7 @@
 //! The configuration while it is being put together: providers that are shared by what is equal, virtual providers, and the
 //! rest. Names are given at the end, when all are known.
 
+mod bounds;
 mod placed;
 mod provider;
 
@@ -80,6 +81,7 @@ pub(super) struct Draft {
 }
 
 /// The root of a configuration.
+#[derive(Clone)]
 pub(super) struct YamlTreeRoot(YamlTree);
 
 impl Default for YamlTreeRoot {
@@ -236,7 +238,7 @@ impl Draft {
             let named = format!("llm.providers[{}]", name_of(*at));
             reports.name_below(path, "llm.providers[]", &named);
         }
-        let YamlTreeRoot(mut root) = self.rest;
+        let YamlTreeRoot(mut root) = self.rest.clone();
         for (placed, name) in self.providers.iter().zip(&names) {
             root.push(&["llm", "providers"], placed.tree(name, reports));
         }
@@ -259,6 +261,7 @@ impl Draft {
             budget.set(&["targets"], YamlTree::names(targets));
             root.push(&["dispatch", "budgets"], budget);
         }
+        self.bound(&mut root);
         if let Some(mut llm) = root.get(&["llm"]).cloned() {
             llm.sort(&LLM_KEYS);
             root.set(&["llm"], llm);

@@ -1,5 +1,7 @@
 //! What became of each field of an imported file, and what may be shown of it.
 
+use std::collections::HashMap;
+
 use crate::config::masked;
 use crate::domain::secret::ApiKey;
 
@@ -121,6 +123,11 @@ impl FieldReports {
         }
     }
 
+    /// Whether something was told of a field.
+    pub(super) fn knows(&self, path: &str) -> bool {
+        self.0.iter().any(|known| known.path == path)
+    }
+
     /// Says of everything at and below a path that it is not taken over, because of that.
     pub(super) fn drop_below(&mut self, path: &str, why: &str) {
         let below = |report: &&mut FieldReport| is_below(&report.path, path);
@@ -141,10 +148,37 @@ impl FieldReports {
         }
     }
 
-    /// All of them.
-    pub(super) fn into_all(self) -> Vec<FieldReport> {
-        self.0
+    /// Says of addresses that were asked of variables why that is.
+    pub(super) fn explain_addresses(&mut self) {
+        let address = |report: &&mut FieldReport| report.became.ends_with(".base_url");
+        for report in self.0.iter_mut().filter(address) {
+            if report.why.is_empty() && report.value.contains("****") {
+                "what looks like a key in it is not copied: set the variable to the whole address"
+                    .clone_into(&mut report.why);
+            }
+        }
     }
+
+    /// All of them, in the order of the file: what was told later of a part of a field stands behind that field.
+    pub(super) fn into_all(self) -> Vec<FieldReport> {
+        let mut places: HashMap<&str, usize> = HashMap::new();
+        let mut order: Vec<usize> = Vec::new();
+        for (at, report) in self.0.iter().enumerate() {
+            let above = ancestors(&report.path).find_map(|path| places.get(path).copied());
+            let place = above.unwrap_or(at);
+            places.insert(&report.path, place);
+            order.push(place);
+        }
+        let mut all: Vec<(usize, FieldReport)> = order.into_iter().zip(self.0).collect();
+        all.sort_by_key(|(place, _)| *place);
+        all.into_iter().map(|(_, report)| report).collect()
+    }
+}
+
+/// The paths of the fields that a field is in, innermost first.
+fn ancestors(path: &str) -> impl Iterator<Item = &str> {
+    let ends = path.rmatch_indices(['.', '[']);
+    ends.filter_map(|(end, _)| path.get(..end))
 }
 
 fn is_below(path: &str, above: &str) -> bool {
@@ -166,6 +200,7 @@ pub(super) fn shown(name: &str, node: &SourceNode) -> String {
             let items: Vec<String> = items.iter().map(|item| shown(name, item)).collect();
             format!("[{}]", items.join(", "))
         }
+        SourceNode::List(items) if items.len() == 1 => "1 entry".to_owned(),
         SourceNode::List(items) => format!("{} entries", items.len()),
         SourceNode::Map(entries) => {
             let keys: Vec<String> = entries.iter().map(|(key, _)| masked(key)).collect();
@@ -257,7 +292,9 @@ mod tests {
         reports.add("ab", String::new(), mapped("llm.providers[].tpm"));
         reports.name_below("a", "llm.providers[]", "llm.providers[g]");
         reports.drop_below("a.b", "why");
-        let all = reports.into_all();
+        reports.add("a.b[0]", String::new(), mapped(""));
+        let mut all = reports.into_all();
+        assert_eq!(all.remove(1).path, "a.b[0]", "in the order of the file");
         assert_eq!(
             (all[0].kind, all[0].why.as_str()),
             (FieldKind::Unsupported, "no")

@@ -139,6 +139,11 @@ impl<'a> Importer<'a> {
         }
     }
 
+    /// The address of a provider. One with a key in it is asked of a variable that is named after the provider.
+    pub(super) fn address(&mut self, url: &str, provider: &str) -> YamlTree {
+        self.guarded(url.trim(), &format!("{provider}_BASE_URL"))
+    }
+
     /// A value as it is to be written, such as a parameter of requests. What looks like a key is asked of a variable.
     pub(super) fn tree(&mut self, name: &str, node: &SourceNode) -> YamlTree {
         match node {

@@ -16,12 +16,14 @@ use self::deployment::Deployment;
 use self::fields::{ENTRY, INFO, OTHER_INFO, OTHER_PARAM, PARAMS};
 use self::settings::RouterSettings;
 use super::error::ImportError;
-use super::field_report::{approximated, mapped, unsupported};
+use super::field_report::{
+    FieldVerdict, approximated, mapped, mapped_with, needless, shown, unsupported,
+};
 use super::importer::Importer;
 use super::source::{self, SourceNode, put};
-use super::table::{FieldRow, FieldRule, read_fields};
+use super::table::{FieldRow, FieldRule, joined, read_fields};
 
-use FieldRule::{Lacks, Read};
+use FieldRule::{Lacks, Needless, Read};
 
 /// Files that a file may include, and those that these include.
 const MOST_INCLUDED: usize = 32;
@@ -86,6 +88,11 @@ pub(super) fn read(node: &SourceNode, importer: &mut Importer<'_>) -> Result<(),
             "litellm_settings" => router.read(library_fields::LITELLM, section, key, importer),
             "general_settings" => router.read(general_fields::GENERAL, section, key, importer),
             "credential_list" => {}
+            // Where YAML's anchors are written once for all.
+            key if key.starts_with("x-") || key.starts_with("x_") || key.starts_with('.') => {
+                let verdict = needless("what refers to it has its values");
+                importer.reports.add(key, shown(key, section), verdict);
+            }
             _ => {
                 let one = SourceNode::Map(vec![(key.clone(), section.clone())]);
                 let others = Lacks("there is no such section here");
@@ -93,11 +100,13 @@ pub(super) fn read(node: &SourceNode, importer: &mut Importer<'_>) -> Result<(),
             }
         }
     }
+    // Last, as it goes by what deployments have read.
+    if let Some(section) = node.get("credential_list") {
+        credentials(section, importer);
+    }
     cache_fields::write(std::mem::take(&mut router.cache), importer);
     for deployment in &mut deployments {
-        if let Some(timeout) = router.timeout {
-            deployment.default_timeout(timeout);
-        }
+        deployment.timeout = deployment.timeout.or(router.timeout);
     }
     let placed = deployments
         .into_iter()
@@ -177,20 +186,58 @@ fn credential(
         .map(SourceNode::items)
         .unwrap_or_default();
     let named =
-        |entry: &&SourceNode| entry.get("credential_name").and_then(SourceNode::name) == Some(name);
-    let path = format!("{path}.litellm_credential_name");
-    let verdict = match list.iter().find(named) {
-        Some(found) => {
-            if let Some(values) = found.get("credential_values") {
+        |entry: &SourceNode| entry.get("credential_name").and_then(SourceNode::name) == Some(name);
+    let verdict = match list.iter().position(named) {
+        Some(at) => {
+            deployment.credential = format!("credential_list[{at}]");
+            let values = list
+                .get(at)
+                .and_then(|entry| entry.get("credential_values"));
+            if let Some(values) = values {
+                let path = format!("credential_list[{at}].credential_values");
                 read_fields(PARAMS, &OTHER_PARAM, deployment, values, &path, importer);
             }
-            mapped("its values stand at the provider")
+            mapped_with("llm.providers[]", "with the values of that credential")
         }
         None => {
             unsupported("credential_list has none of that name: it may be in LiteLLM's database")
         }
     };
+    let path = format!("{path}.litellm_credential_name");
     importer.reports.add(&path, name.to_owned(), verdict);
+}
+
+/// What deployments have not read of the credentials.
+fn credentials(list: &SourceNode, importer: &mut Importer<'_>) {
+    const CREDENTIAL: &[FieldRow<()>] = &[
+        (
+            &["credential_name"],
+            Needless("deployments name it, and have its values"),
+        ),
+        (
+            &["credential_info"],
+            Needless("describes the credential for people"),
+        ),
+        (
+            &["credential_values"],
+            Read(|(), _, _| FieldVerdict::Nested),
+        ),
+    ];
+    let unused = Needless("no deployment names this credential");
+    for (at, entry) in list.items().iter().enumerate() {
+        let path = format!("credential_list[{at}]");
+        let others = Lacks("there is no such key of a credential");
+        read_fields(CREDENTIAL, &others, &mut (), entry, &path, importer);
+        let Some(values) = entry.get("credential_values") else {
+            continue;
+        };
+        let path = format!("{path}.credential_values");
+        let first = values.entries().first();
+        let used = first.is_some_and(|(key, _)| importer.reports.knows(&joined(&path, key)));
+        if !used {
+            read_fields(&[], &unused, &mut (), values, &path, importer);
+        }
+    }
 }
 
 /// The file with those that it includes: lists are joined, maps filled up.

@@ -1,9 +1,9 @@
 //! LLM Gateway: `meta-providers.yaml`, and the `providers.yaml` that it makes of it.
 
 use super::clouds::{name_of_host, wrong_url};
-use super::draft::DraftProvider;
+use super::draft::{DraftMember, DraftProvider, DraftVirtual};
 use super::error::ImportError;
-use super::field_report::{FieldVerdict, approximated, mapped, mapped_with, needless, unsupported};
+use super::field_report::{FieldVerdict, approximated, mapped, mapped_with, needless};
 use super::importer::Importer;
 use super::source::SourceNode;
 use super::table::{FieldRow, FieldRule, SourceField, read_fields};
@@ -12,10 +12,15 @@ use crate::config::catalog;
 
 use FieldRule::{Lacks, Read};
 
+/// The target of requests that name no model: everything, by its score.
+const EVERYTHING: &str = "priority-auto";
+
 /// A provider as far as it was read.
 #[derive(Default)]
 struct GatewayEntry {
     variable: Option<String>,
+    /// A key that stands where the name of its variable belongs.
+    key: Option<YamlTree>,
     base: Option<String>,
     list: Option<String>,
     factor: Option<YamlTree>,
@@ -66,28 +71,40 @@ pub(super) fn read(node: &SourceNode, importer: &mut Importer<'_>) -> Result<(),
             importer,
         );
     }
+    let mut members = Vec::new();
     for (at, entry) in providers.items().iter().enumerate() {
         let path = format!("providers[{at}]");
         let mut read = GatewayEntry::default();
         let others = Lacks("there is no such key of a provider");
         read_fields(FIELDS, &others, &mut read, entry, &path, importer);
-        build(read, &path, importer);
+        members.extend(build(read, &path, importer));
     }
     if !importer.draft.is_empty() {
-        let target = YamlTree::bare("priority-auto");
+        let target = YamlTree::bare(EVERYTHING);
         importer.draft.rest.set(&["llm", "default_model"], target);
+    }
+    // Of providers whose lists are fetched there is one of that name anyway.
+    if !members.is_empty() {
+        let mut settings = YamlTree::map();
+        settings.set(&["policy"], YamlTree::bare("score"));
+        importer.draft.virtuals.push(DraftVirtual {
+            name: EVERYTHING.to_owned(),
+            settings,
+            members,
+        });
     }
     Ok(())
 }
 
-fn build(read: GatewayEntry, path: &str, importer: &mut Importer<'_>) {
+/// Builds a provider; the member that its model is, where the file names one.
+fn build(read: GatewayEntry, path: &str, importer: &mut Importer<'_>) -> Option<DraftMember> {
     let Some(base) = &read.base else {
         importer.reports.drop_below(path, "its base_url is missing");
-        return;
+        return None;
     };
     if let Some(why) = wrong_url(base) {
         importer.reports.drop_below(path, why);
-        return;
+        return None;
     }
     let root = base.trim().trim_end_matches('/');
     let host = |url: &str| url.split('/').nth(2).map(str::to_owned);
@@ -98,8 +115,10 @@ fn build(read: GatewayEntry, path: &str, importer: &mut Importer<'_>) {
     let mut provider = match found {
         Some(entry) => DraftProvider::built_in(&entry.id),
         None => {
-            let mut provider = DraftProvider::own(&name_of_host(root));
-            provider.set(&["base_url"], YamlTree::literal(root));
+            let name = name_of_host(root);
+            let mut provider = DraftProvider::own(&name);
+            let url = importer.address(root, &name);
+            provider.set(&["base_url"], url);
             provider
         }
     };
@@ -109,6 +128,9 @@ fn build(read: GatewayEntry, path: &str, importer: &mut Importer<'_>) {
         if !known {
             provider.set(&["api_key"], key);
         }
+    }
+    if let Some(key) = read.key {
+        provider.set(&["api_key"], key);
     }
     if let Some(factor) = read.factor {
         provider.set(&["base_priority"], factor);
@@ -124,9 +146,9 @@ fn build(read: GatewayEntry, path: &str, importer: &mut Importer<'_>) {
     }
     let at = importer.draft.provider(provider);
     importer.draft.tells_of(path, at);
-    if let Some(model) = &read.model {
-        importer.draft.list(at, model);
-    }
+    let model = read.model?;
+    importer.draft.list(at, &model);
+    Some(DraftMember::of(importer.draft.upstream(at, &model)))
 }
 
 fn variable(
@@ -141,7 +163,10 @@ fn variable(
     if !legal || name.starts_with(|c: char| c.is_ascii_digit()) {
         // Somebody wrote the key itself.
         return match importer.secret(name, "LLM_API_KEY") {
-            Some((_, why)) => unsupported(why),
+            Some((key, why)) => {
+                it.key = Some(key);
+                mapped_with("llm.providers[].api_key", why)
+            }
             None => field.wrong("the name of a variable"),
         };
     }

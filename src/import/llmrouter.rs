@@ -15,6 +15,10 @@ use FieldRule::{Lacks, Read};
 
 /// The target of requests for models that nobody knows.
 const ANY: &str = "any";
+/// The priority of a provider for which the file gives none.
+const LAST: u64 = 100;
+/// How far apart the models of an index are, in the order of their names.
+const STEP: u64 = 10;
 
 /// A provider as far as it was read.
 #[derive(Default)]
@@ -148,7 +152,7 @@ pub(super) fn read(node: &SourceNode, importer: &mut Importer<'_>) -> Result<(),
         );
         let aliases = std::mem::take(&mut read.aliases);
         let canonical = read.canonical.clone();
-        let Some(placed) = build(read, &path, importer) else {
+        let Some(placed) = build(read, &path, LAST, importer) else {
             continue;
         };
         all.push(placed.clone());
@@ -171,20 +175,23 @@ pub(super) fn read(node: &SourceNode, importer: &mut Importer<'_>) -> Result<(),
             .add(key, super::field_report::shown(key, section), why);
     }
     push_models(models, importer);
-    if !all.is_empty() {
-        // Where a model is unknown, llmrouter asks every provider for its own.
-        let name = importer.draft.free_name(ANY);
-        importer
-            .draft
-            .rest
-            .set(&["llm", "default_model"], YamlTree::literal(&name));
-        push(name, all, importer);
-    }
+    push_any(all, importer);
     Ok(())
 }
 
+/// Where a model is unknown, llmrouter asks every provider for its own.
+fn push_any(all: Vec<Tiered>, importer: &mut Importer<'_>) {
+    if all.is_empty() {
+        return;
+    }
+    let name = importer.draft.free_name(ANY);
+    let default = YamlTree::literal(&name);
+    importer.draft.rest.set(&["llm", "default_model"], default);
+    push(name, all, importer);
+}
+
 fn read_index(node: &SourceNode, importer: &mut Importer<'_>) {
-    let mut models = Vec::new();
+    let mut models: Vec<(String, Vec<String>, Vec<Tiered>)> = Vec::new();
     for (at, model) in node
         .get("models")
         .map(SourceNode::items)
@@ -227,7 +234,7 @@ fn read_index(node: &SourceNode, importer: &mut Importer<'_>) {
                 &path,
                 importer,
             );
-            members.extend(build(read, &path, importer));
+            members.extend(build(read, &path, 0, importer));
         }
         models.push((canonical, read.aliases, members));
     }
@@ -238,7 +245,16 @@ fn read_index(node: &SourceNode, importer: &mut Importer<'_>) {
             .reports
             .add(key, super::field_report::shown(key, section), why);
     }
+    let mut names: Vec<&String> = models.iter().map(|(name, ..)| name).collect();
+    names.sort();
+    let mut all: Vec<Tiered> = Vec::new();
+    for (place, name) in (0..).zip(names) {
+        let of_it = models.iter().filter(|(known, ..)| known == name);
+        let members = of_it.flat_map(|(.., members)| members);
+        all.extend(members.map(|(at, model, offset)| (*at, model.clone(), place * STEP + offset)));
+    }
     push_models(models, importer);
+    push_any(all, importer);
 }
 
 fn push_models(models: Vec<(String, Vec<String>, Vec<Tiered>)>, importer: &mut Importer<'_>) {
@@ -290,7 +306,13 @@ fn built_in(kind: &str) -> Option<&'static str> {
         .find(|known| *known == kind)
 }
 
-fn build(read: RouterEntry, path: &str, importer: &mut Importer<'_>) -> Option<Tiered> {
+/// Builds a provider; `priority` is that of one that has none of its own.
+fn build(
+    read: RouterEntry,
+    path: &str,
+    priority: u64,
+    importer: &mut Importer<'_>,
+) -> Option<Tiered> {
     let refuse = |why: &str, importer: &mut Importer<'_>| {
         importer.reports.drop_below(path, why);
         None
@@ -329,7 +351,13 @@ fn build(read: RouterEntry, path: &str, importer: &mut Importer<'_>) -> Option<T
         let own = base.filter(|url| !url.contains("api-inference.huggingface.co"));
         match (base, own) {
             (_, Some(url)) if url.trim_end_matches("/chat/completions") != usual => {
-                provider.set(&["base_url"], YamlTree::literal(url));
+                let name = if read.name.is_empty() {
+                    built_in
+                } else {
+                    &read.name
+                };
+                let url = importer.address(url, name);
+                provider.set(&["base_url"], url);
             }
             (Some(_), None) => {
                 let why = "that API has ended: the router of Hugging Face is called";
@@ -362,7 +390,7 @@ fn build(read: RouterEntry, path: &str, importer: &mut Importer<'_>) -> Option<T
     }
     let at = importer.draft.provider(provider);
     importer.draft.tells_of(path, at);
-    Some((at, model, read.priority.unwrap_or(100)))
+    Some((at, model, read.priority.unwrap_or(priority)))
 }
 
 fn text(target: &mut String, field: &SourceField<'_>, became: &str) -> FieldVerdict {

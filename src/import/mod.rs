@@ -108,7 +108,7 @@ pub fn import(
     let mut importer = Importer::new(references, copy_keys, include);
     importer.reserve(&node);
     read(&node, &mut importer)?;
-    let variables = importer.variables().to_vec();
+    let mut variables = importer.variables().to_vec();
     let Importer {
         mut reports, draft, ..
     } = importer;
@@ -116,6 +116,8 @@ pub fn import(
         return Err(ImportError::Empty(reports.into_all()));
     }
     let tree = draft.finish(&mut reports);
+    reports.explain_addresses();
+    tree.add_variables(&mut variables);
     let mut yaml = format!(
         "# Made by `pointsman import --from {}`, which also reported what became of each field.\n",
         format.as_str()

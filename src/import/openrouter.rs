@@ -37,7 +37,7 @@ const FIELDS: &[FieldRow<Preset>] = &[
     (&["provider"], Read(provider)),
     (
         &["messages", "prompt", "input"],
-        Lacks("is each request's own"),
+        Needless("is each request's own"),
     ),
     (
         &["system", "system_prompt", "instructions"],
@@ -49,7 +49,7 @@ const FIELDS: &[FieldRow<Preset>] = &[
     ),
     (
         &["user", "session_id", "metadata", "trace"],
-        Lacks("is each request's own"),
+        Needless("is each request's own"),
     ),
     (&["preset"], Read(preset)),
     (
@@ -65,7 +65,7 @@ const FIELDS: &[FieldRow<Preset>] = &[
     ),
     (
         &["tools", "tool_choice"],
-        Lacks("tools are each request's own"),
+        Needless("tools are each request's own"),
     ),
 ];
 
@@ -148,9 +148,10 @@ fn name(it: &mut Preset, field: &SourceField<'_>, _: &mut Importer<'_>) -> Field
         return field.wrong("a text");
     };
     // Requests name a preset by its slug.
-    if it.name.is_none() || field.name == "slug" {
-        it.name = Some(name.to_owned());
+    if it.name.is_some() && field.name != "slug" {
+        return needless("the slug names it");
     }
+    it.name = Some(name.to_owned());
     mapped_with(
         "llm.virtual[].name",
         "requests ask for it as their model, without @preset/",

@@ -39,8 +39,7 @@ pub(super) fn read(node: &SourceNode, importer: &mut Importer<'_>) -> Result<(),
         importer.draft.rest.set(&["cache"], cache);
     }
     let attempts = read.most_attempts();
-    let mut length = 0;
-    let members = build(&read, ROOT, &Inherited::default(), &mut length, importer);
+    let members = build(&read, ROOT, &Inherited::default(), importer);
     // A config without a strategy is a chain of one.
     if !importer.draft.has_virtual(ROOT) && !members.is_empty() {
         importer.draft.virtuals.push(DraftVirtual {
@@ -56,7 +55,7 @@ pub(super) fn read(node: &SourceNode, importer: &mut Importer<'_>) -> Result<(),
             .set(&["llm", "default_model"], YamlTree::literal(ROOT));
     }
     if let Some(attempts) = attempts {
-        let attempts = YamlTree::bare((attempts + 1).max(length));
+        let attempts = YamlTree::bare(attempts + 1);
         importer
             .draft
             .rest

@@ -99,15 +99,18 @@ impl SourceNode {
 /// Why it cannot be read, without a word of the file.
 pub(super) fn parse(text: &str) -> Result<SourceNode, String> {
     let text = text.trim_start_matches('\u{feff}');
-    if text.trim_start().starts_with(['{', '[', '/']) {
-        if let Ok(value) = serde_json::from_str(text) {
-            return from_json(value);
-        }
-        if let Ok(value) = serde_json::from_str(&without_comments(text)) {
-            return from_json(value);
-        }
+    if !text.trim_start().starts_with(['{', '[', '/']) {
+        return from_yaml(text);
     }
-    from_yaml(text)
+    if let Ok(value) = serde_json::from_str(text) {
+        return from_json(value);
+    }
+    let bare = without_comments(text);
+    match serde_json::from_str(&bare) {
+        Ok(value) => from_json(value),
+        // Keys without quotes and texts in single ones are YAML too. What is neither is told as JSON, which it was to be.
+        Err(error) => from_yaml(&bare).map_err(|_| error.to_string()),
+    }
 }
 
 fn from_json(value: Value) -> Result<SourceNode, String> {
@@ -138,19 +141,22 @@ fn json(value: Value, left: &mut usize) -> Option<SourceNode> {
     })
 }
 
-/// JSON without the comments and the last commas that some programs allow in it.
+/// JSON without the comments and the last commas that some programs allow in it; its lines stay where they are.
 fn without_comments(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut letters = text.chars().peekable();
-    let mut quoted = false;
+    let mut quote: Option<char> = None;
     while let Some(letter) = letters.next() {
+        let quoted = quote.is_some();
         match (letter, letters.peek()) {
             ('\\', Some(_)) if quoted => {
                 out.push(letter);
                 out.extend(letters.next());
                 continue;
             }
-            ('"', _) => quoted = !quoted,
+            ('"' | '\'', _) if quote.is_none_or(|open| open == letter) => {
+                quote = if quoted { None } else { Some(letter) };
+            }
             ('/', Some('/')) if !quoted => {
                 while letters.next_if(|next| *next != '\n').is_some() {}
                 continue;
@@ -162,14 +168,17 @@ fn without_comments(text: &str) -> String {
                     if last == '*' && next == '/' {
                         break;
                     }
+                    if next == '\n' {
+                        out.push('\n');
+                    }
                     last = next;
                 }
                 continue;
             }
             ('}' | ']', _) if !quoted => {
-                let kept = out.trim_end();
-                if kept.ends_with(',') {
-                    out.truncate(kept.len() - 1);
+                let kept = out.trim_end().len();
+                if out.get(..kept).is_some_and(|kept| kept.ends_with(',')) {
+                    out.replace_range(kept - 1..kept, "");
                 }
             }
             _ => {}
@@ -322,8 +331,17 @@ mod tests {
     }
 
     #[test]
+    fn json_for_people_has_comments_bare_keys_and_single_quotes() {
+        let node = parse("// it's\n{a: 'http://h/x', /* b\n */ \"c\": [1, 2,], // d\n}").unwrap();
+        assert_eq!(node.get("a"), Some(&text("http://h/x")));
+        assert_eq!(node.get("c").unwrap().items().len(), 2);
+    }
+
+    #[test]
     fn what_is_no_file_or_too_much_is_refused() {
         assert!(parse("a: [1").unwrap_err().contains("line"));
+        let broken = parse("{\n/* x\n*/ \"a\": \"b\" \"c\"}").unwrap_err();
+        assert!(broken.contains("line 3"), "{broken}");
         assert!(parse(&"[".repeat(10_000)).is_err());
         assert!(parse(&"- ".repeat(10_000)).is_err());
         let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();

@@ -7,24 +7,29 @@ use crate::domain::money::Pico;
 /// The longest time that a configuration takes, in seconds.
 const MOST_SECONDS: f64 = 365.0 * 86_400.0;
 
-/// A time in seconds as this configuration writes it; `None` for what is no time above 0.
-pub(super) fn seconds(value: f64) -> Option<YamlTree> {
-    if !(value > 0.0 && value <= MOST_SECONDS) {
-        return None;
-    }
-    let millis = (value * 1000.0).round();
-    if millis < 1.0 {
-        return None;
-    }
-    Some(YamlTree::Bare(match millis % 1000.0 == 0.0 {
-        true => format!("{:.0}s", millis / 1000.0),
-        false => format!("{millis:.0}ms"),
-    }))
+/// A time in seconds as whole milliseconds; `None` for what is no time above 0.
+pub(super) fn millis_of(value: f64) -> Option<u64> {
+    millis(value * 1000.0)
 }
 
-/// The same of milliseconds.
-pub(super) fn millis(value: f64) -> Option<YamlTree> {
-    seconds(value / 1000.0)
+/// A time in milliseconds, rounded.
+pub(super) fn millis(value: f64) -> Option<u64> {
+    let whole = value.round();
+    let fits = whole >= 1.0 && whole <= MOST_SECONDS * 1000.0;
+    fits.then(|| format!("{whole:.0}").parse().ok()).flatten()
+}
+
+/// A time in milliseconds as this configuration writes it.
+pub(super) fn span(millis: u64) -> YamlTree {
+    YamlTree::Bare(match millis % 1000 == 0 {
+        true => format!("{}s", millis / 1000),
+        false => format!("{millis}ms"),
+    })
+}
+
+/// A time in seconds as this configuration writes it; `None` for what is no time above 0.
+pub(super) fn seconds(value: f64) -> Option<YamlTree> {
+    millis_of(value).map(span)
 }
 
 /// How long an answer is kept, in seconds: at most 30 days. And whether that is what was asked for.
@@ -117,7 +122,7 @@ mod tests {
         assert_eq!(yaml(seconds(0.25)), "250ms");
         assert_eq!(yaml(seconds(0.0)), "");
         assert_eq!(yaml(seconds(1e12)), "");
-        assert_eq!(yaml(millis(600_000.0)), "600s");
+        assert_eq!(yaml(millis(600_000.4).map(span)), "600s");
         let price = SourceNode::Number("5.9e-07".to_owned());
         assert_eq!(yaml(per_million(&price)), "0.59");
         for (text, expected) in [

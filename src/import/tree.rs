@@ -87,6 +87,28 @@ impl YamlTree {
         self.set(path, Self::List(items));
     }
 
+    /// Adds the variables that are named in it.
+    pub(super) fn add_variables(&self, names: &mut Vec<String>) {
+        match self {
+            Self::Bare(_) => {}
+            Self::Text(text) => {
+                // `$${` is a dollar that means itself.
+                let text = text.replace("$${", "");
+                for rest in text.split("${").skip(1) {
+                    let name = rest.split('}').next().unwrap_or_default();
+                    if !names.iter().any(|known| known == name) {
+                        names.push(name.to_owned());
+                    }
+                }
+            }
+            Self::List(items) => items.iter().for_each(|item| item.add_variables(names)),
+            Self::Map(entries) => {
+                let values = entries.iter().map(|(_, value)| value);
+                values.for_each(|value| value.add_variables(names));
+            }
+        }
+    }
+
     /// Whether there is nothing in it.
     pub(super) fn is_empty(&self) -> bool {
         match self {

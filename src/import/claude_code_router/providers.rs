@@ -80,7 +80,7 @@ pub(super) fn read_provider(
     name: Option<&str>,
     entry: &SourceNode,
     path: &str,
-    timeout: Option<&YamlTree>,
+    timeout: Option<u64>,
     importer: &mut Importer<'_>,
 ) -> Option<RoutedProvider> {
     let mut read = CodeProvider {
@@ -121,8 +121,8 @@ pub(super) fn read_provider(
         };
         importer.reports.revise(&path, verdict);
     }
-    if let Some(span) = timeout {
-        provider.set(&["timeouts", "response"], span.clone());
+    if let Some(millis) = timeout {
+        provider.set_timeout(millis);
     }
     read.all.apply(&mut provider);
     let mut apart = Vec::new();
@@ -205,7 +205,8 @@ fn addressed(read: &CodeProvider, url: &str, importer: &mut Importer<'_>) -> Dra
     } else {
         root.as_str()
     };
-    provider.set(&["base_url"], YamlTree::literal(base));
+    let base = importer.address(base, &read.name);
+    provider.set(&["base_url"], base);
     if dialect != "openai" {
         provider.set(&["dialect"], YamlTree::bare(dialect));
     }

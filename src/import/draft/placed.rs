@@ -97,8 +97,9 @@ impl PlacedDraft {
                 tree.set(&["auth"], YamlTree::bare(auth));
             }
         }
-        if tree.get(&["base_url"]).is_none() {
-            tree.set(&["base_url"], YamlTree::Text(cloud_url(entry, tree)));
+        let url = cloud_url(entry, tree);
+        if tree.get(&["base_url"]).is_none() && !url.is_empty() {
+            tree.set(&["base_url"], YamlTree::Text(url));
         }
         let dialect = entry.dialect().id();
         if dialect != "openai" && tree.get(&["dialect"]).is_none() {
@@ -137,7 +138,7 @@ impl PlacedDraft {
         }
         for (path, ..) in &self.windows {
             let why = "the models of this provider differ: name a list of models (catalog.sources) for the window of each";
-            reports.revise(path, approximated("", why));
+            reports.revise(path, approximated("catalog.sources", why));
         }
     }
 }

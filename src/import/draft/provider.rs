@@ -2,8 +2,12 @@
 
 use crate::config::catalog::{self, BuiltIn};
 use crate::config::masked;
+use crate::import::spans::span;
 use crate::import::tree::YamlTree;
 use crate::import::variables::variable_name;
+
+/// How long an attempt, and a request as a whole, may take where the configuration does not say so.
+pub(super) const USUAL_MILLIS: u64 = 600_000;
 
 /// A provider as a file describes it. Equal ones become one.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -14,6 +18,8 @@ pub(in crate::import) struct DraftProvider {
     pub(in crate::import) builtin: Option<&'static BuiltIn>,
     /// Its keys, but `name`, `models` and `prices`.
     pub(in crate::import) settings: YamlTree,
+    /// How long its whole answers may take, in milliseconds; 0 where nothing says so.
+    pub(super) timeout: u64,
 }
 
 impl DraftProvider {
@@ -23,6 +29,7 @@ impl DraftProvider {
             hint: name.to_owned(),
             builtin: catalog::find(name),
             settings: YamlTree::map(),
+            timeout: 0,
         }
     }
 
@@ -32,12 +39,22 @@ impl DraftProvider {
             hint: hint.to_owned(),
             builtin: None,
             settings: YamlTree::map(),
+            timeout: 0,
         }
     }
 
     /// Sets one of its keys.
     pub(in crate::import) fn set(&mut self, path: &[&str], value: YamlTree) {
         self.settings.set(path, value);
+    }
+
+    /// Sets how long whole answers may take, in milliseconds.
+    pub(in crate::import) fn set_timeout(&mut self, millis: u64) {
+        self.timeout = millis;
+        if millis > USUAL_MILLIS {
+            self.set(&["timeouts", "total"], span(millis));
+        }
+        self.set(&["timeouts", "response"], span(millis));
     }
 
     /// Whether it has that key.

@@ -4,10 +4,22 @@ use super::prefixes::{self, PrefixPlace};
 use crate::config::catalog::Cloud;
 use crate::import::clouds::{name_of_host, set_azure, vertex, wrong_url};
 use crate::import::draft::{DraftProvider, ProviderAt};
-use crate::import::field_report::{FieldVerdict, approximated, mapped, mapped_with, needless};
+use crate::import::field_report::{
+    FieldVerdict, approximated, mapped, mapped_with, needless, unsupported,
+};
 use crate::import::importer::Importer;
-use crate::import::spans::seconds;
 use crate::import::tree::YamlTree;
+
+/// Keys of a region, a project and a version.
+const REGIONS: &[&str] = &[
+    "aws_region_name",
+    "region_name",
+    "aws_region",
+    "vertex_location",
+    "vertex_ai_location",
+];
+const PROJECTS: &[&str] = &["vertex_project", "vertex_ai_project"];
+const VERSIONS: &[&str] = &["api_version"];
 
 /// A deployment as far as it was read.
 #[derive(Default)]
@@ -34,9 +46,14 @@ pub(super) struct Deployment {
     pub(super) tags: Vec<String>,
     pub(super) rpm: Option<f64>,
     pub(super) tpm: Option<f64>,
-    /// Whether it says itself how long calls may take.
-    timed: bool,
+    /// How long calls may take, in milliseconds.
+    pub(super) timeout: Option<u64>,
     pub(super) needs_responses: bool,
+    /// Which model it is, where its name does not tell.
+    pub(super) base_model: Option<(String, String)>,
+    /// Where the credentials stand that it names.
+    pub(super) credential: String,
+    is_azure: bool,
 }
 
 /// Prices by their keys.
@@ -55,6 +72,7 @@ impl Deployment {
     pub(super) fn new(path: &str, group: &str) -> Self {
         Self {
             path: path.to_owned(),
+            credential: path.to_owned(),
             group: group.to_owned(),
             ..Self::default()
         }
@@ -66,23 +84,6 @@ impl Deployment {
         self.settings.push((path, value));
     }
 
-    /// How long whole answers may take, in seconds.
-    pub(super) fn set_timeout(&mut self, number: f64, span: YamlTree) {
-        self.timed = true;
-        // An attempt as a whole may take 600 s.
-        if number > 600.0 {
-            self.set(&["timeouts", "total"], span.clone());
-        }
-        self.set(&["timeouts", "response"], span);
-    }
-
-    /// How long calls may take where it does not say so itself.
-    pub(super) fn default_timeout(&mut self, number: f64) {
-        if let Some(span) = seconds(number).filter(|_| !self.timed) {
-            self.set_timeout(number, span);
-        }
-    }
-
     /// Whether it names a model with a wildcard.
     fn is_wildcard(model: &str) -> bool {
         model.is_empty() || model.contains('*')
@@ -90,6 +91,12 @@ impl Deployment {
 
     /// Makes an upstream of it, and says what became of its fields.
     pub(super) fn place(mut self, importer: &mut Importer<'_>) -> Option<PlacedDeployment> {
+        if self.group.is_empty() {
+            importer
+                .reports
+                .drop_below(&self.path, "it has no model_name");
+            return None;
+        }
         let (prefix, model) = self.named();
         let found = prefix
             .as_deref()
@@ -118,8 +125,13 @@ impl Deployment {
             let path: Vec<&str> = path.iter().map(String::as_str).collect();
             provider.set(&path, value);
         }
+        if let Some(millis) = self.timeout {
+            provider.set_timeout(millis);
+        }
         let at = importer.draft.provider(provider);
         importer.draft.tells_of(&self.path, at);
+        importer.draft.tells_of(&self.credential, at);
+        self.left_over(importer);
         let model = (!Self::is_wildcard(&model)).then_some(model);
         self.settle(at, model.as_deref(), importer);
         Some(PlacedDeployment {
@@ -129,10 +141,33 @@ impl Deployment {
         })
     }
 
+    /// Says of what only clouds have that it is nothing at this provider.
+    fn left_over(&self, importer: &mut Importer<'_>) {
+        let parts = [
+            (self.region.is_some(), "its provider has no regions"),
+            (self.project.is_some(), "its provider has no projects"),
+            (
+                self.version.is_some() && !self.is_azure,
+                "only Azure has versions of its API",
+            ),
+        ];
+        for ((_, why), names) in parts
+            .into_iter()
+            .zip([REGIONS, PROJECTS, VERSIONS])
+            .filter(|((is, _), _)| *is)
+        {
+            for name in names {
+                let path = format!("{}.litellm_params.{name}", self.path);
+                importer.reports.revise(&path, needless(why));
+            }
+        }
+    }
+
     /// Prices, windows and budgets, which are of a model rather than of a provider.
     fn settle(&mut self, at: ProviderAt, model: Option<&str>, importer: &mut Importer<'_>) {
         let Some(model) = model else { return };
         importer.draft.upstream(at, model);
+        self.alias(model, importer);
         let mut price = YamlTree::map();
         for (name, value) in &self.prices {
             price.set(&[name], value.clone());
@@ -157,6 +192,30 @@ impl Deployment {
         }
     }
 
+    /// Tells lists of models which one it is.
+    fn alias(&self, model: &str, importer: &mut Importer<'_>) {
+        let Some((path, base)) = &self.base_model else {
+            return;
+        };
+        let bare = base.split_once('/');
+        let bare = bare.filter(|(prefix, _)| prefixes::place(prefix).is_some());
+        let bare = bare.map_or(base.as_str(), |(_, rest)| rest);
+        let key = ["catalog", "aliases", model];
+        let known = importer.draft.rest.get(&key).cloned();
+        let wanted = YamlTree::literal(bare);
+        let verdict = match known {
+            _ if bare == model => needless("is the name that the model has anyway"),
+            Some(known) if known != wanted => {
+                unsupported("another entry tells of this name that it is another model")
+            }
+            _ => {
+                importer.draft.rest.set(&key, wanted);
+                mapped_with("catalog.aliases", "read with catalog.sources")
+            }
+        };
+        importer.reports.revise(path, verdict);
+    }
+
     /// Its prefix and its model.
     fn named(&self) -> (Option<String>, String) {
         let model = self.model.as_str();
@@ -170,11 +229,11 @@ impl Deployment {
             Some((prefix, rest)) if prefixes::place(prefix).is_some() || self.base.is_none() => {
                 (Some(prefix.to_owned()), rest.to_owned())
             }
-            _ if self.project.is_some() => (Some("vertex_ai".to_owned()), model.to_owned()),
-            _ => (
-                prefixes::guessed(model).map(str::to_owned),
-                model.to_owned(),
-            ),
+            _ => {
+                let vertex = self.project.is_some().then_some("vertex_ai");
+                let prefix = prefixes::guessed(model).or(vertex);
+                (prefix.map(str::to_owned), model.to_owned())
+            }
         }
     }
 
@@ -280,7 +339,7 @@ impl Deployment {
             false => name_of_host(url),
         };
         let mut provider = DraftProvider::own(&hint);
-        let url = importer.text(url);
+        let url = importer.address(url, &hint);
         provider.set(&["base_url"], url);
         provider
     }
@@ -298,8 +357,9 @@ impl Deployment {
         }
         let mut provider = self.own("anthropic", url, importer);
         if !importer.refers(url) {
-            let root = plain.trim_end_matches("/v1");
-            provider.set(&["base_url"], YamlTree::literal(&format!("{root}/v1")));
+            let root = format!("{}/v1", plain.trim_end_matches("/v1"));
+            let root = importer.address(&root, &provider.hint);
+            provider.set(&["base_url"], root);
         }
         provider.set(&["dialect"], YamlTree::bare("anthropic"));
         provider
@@ -311,6 +371,7 @@ impl Deployment {
         importer: &mut Importer<'_>,
     ) -> Result<DraftProvider, String> {
         let url = base.ok_or("its api_base is missing: add the address of the resource at Azure, such as https://NAME.openai.azure.com")?;
+        self.is_azure = true;
         let mut provider = DraftProvider::built_in("azure");
         set_azure(&mut provider, url, self.version.as_deref(), importer);
         Ok(provider)

@@ -5,7 +5,7 @@ use crate::import::field_report::{
     FieldVerdict, approximated, is_secret_name, mapped, mapped_with, needless, unsupported,
 };
 use crate::import::importer::Importer;
-use crate::import::spans::{amount, count, per_million, seconds, window};
+use crate::import::spans::{amount, count, millis_of, per_million, seconds, window};
 use crate::import::table::SourceField;
 use crate::import::tree::YamlTree;
 
@@ -138,9 +138,8 @@ pub(super) fn limit(
     )
 }
 
-pub(super) fn span(field: &SourceField<'_>) -> Option<(f64, YamlTree)> {
-    let number = field.node.number()?;
-    Some((number, seconds(number)?))
+pub(super) fn span(field: &SourceField<'_>) -> Option<YamlTree> {
+    field.node.number().and_then(seconds)
 }
 
 pub(super) fn timeout(
@@ -148,10 +147,10 @@ pub(super) fn timeout(
     field: &SourceField<'_>,
     _: &mut Importer<'_>,
 ) -> FieldVerdict {
-    let Some((number, span)) = span(field) else {
+    it.timeout = field.node.number().and_then(millis_of);
+    if it.timeout.is_none() {
         return field.wrong("seconds, above 0");
-    };
-    it.set_timeout(number, span);
+    }
     approximated(
         "llm.providers[].timeouts.response",
         "of answers that are not streamed; streams have first_byte, first_token and idle",
@@ -163,7 +162,7 @@ pub(super) fn stream_timeout(
     field: &SourceField<'_>,
     _: &mut Importer<'_>,
 ) -> FieldVerdict {
-    let Some((_, span)) = span(field) else {
+    let Some(span) = span(field) else {
         return field.wrong("seconds, above 0");
     };
     it.set(&["timeouts", "first_byte"], span);
@@ -232,7 +231,7 @@ pub(super) fn cooldown(
     field: &SourceField<'_>,
     _: &mut Importer<'_>,
 ) -> FieldVerdict {
-    let Some((_, span)) = span(field) else {
+    let Some(span) = span(field) else {
         return field.wrong("seconds, above 0");
     };
     it.set(&["cooldown", "default"], span);
@@ -324,15 +323,15 @@ pub(super) fn max_input(
 }
 
 pub(super) fn base_model(
-    _: &mut Deployment,
+    it: &mut Deployment,
     field: &SourceField<'_>,
     _: &mut Importer<'_>,
 ) -> FieldVerdict {
     match field.node.name() {
-        Some(_) => approximated(
-            "catalog.aliases",
-            "tells lists of models which one it is; nothing is looked up without catalog.sources",
-        ),
+        Some(name) => {
+            it.base_model = Some((field.path.clone(), name.to_owned()));
+            mapped("catalog.aliases")
+        }
         None => field.wrong("a text"),
     }
 }

@@ -19,8 +19,6 @@ struct ModelGroup {
     name: String,
     members: Vec<DraftMember>,
     policy: &'static str,
-    /// How many upstreams it has.
-    size: usize,
 }
 
 /// Builds the virtual providers of all groups, and what follows from the settings for providers.
@@ -37,9 +35,10 @@ pub(super) fn build(
             wildcard(&one, importer);
             continue;
         }
-        match by_name.iter_mut().find(|(name, _)| *name == one.read.group) {
+        let name = starless(&one, importer);
+        match by_name.iter_mut().find(|(known, _)| *known == name) {
             Some((_, all)) => all.push(one),
-            None => by_name.push((one.read.group.clone(), vec![one])),
+            None => by_name.push((name, vec![one])),
         }
     }
     for (name, deployments) in by_name {
@@ -47,7 +46,13 @@ pub(super) fn build(
     }
     chains(router, &groups, importer);
     aliases(router, &groups, importer);
-    attempts(router, &groups, importer);
+    if let Some(retries) = router.retries {
+        let attempts = YamlTree::bare(retries + 1);
+        importer
+            .draft
+            .rest
+            .set(&["dispatch", "max_attempts"], attempts);
+    }
     missing_default(&groups, importer);
 }
 
@@ -115,6 +120,27 @@ fn provider_settings(
     }
 }
 
+/// The name of a deployment's group. One that any name leads to gets a name that can be asked for.
+fn starless(one: &PlacedDeployment, importer: &mut Importer<'_>) -> String {
+    let group = &one.read.group;
+    if !group.contains('*') {
+        return group.clone();
+    }
+    let name = group.replace('*', "any");
+    let path = format!("{}.model_name", one.read.path);
+    if group == "*" {
+        let default = ["llm", "default_model"];
+        if importer.draft.rest.get(&default).is_none() {
+            importer.draft.rest.set(&default, YamlTree::literal(&name));
+        }
+    }
+    let why = format!("no name stands for others: ask for `{name}`, or name no model at all");
+    importer
+        .reports
+        .revise(&path, approximated("llm.virtual[].name", why));
+    name
+}
+
 /// A deployment of any model: its provider takes all.
 fn wildcard(one: &PlacedDeployment, importer: &mut Importer<'_>) {
     let path = format!("{}.model_name", one.read.path);
@@ -169,7 +195,6 @@ fn group(
     }
     ModelGroup {
         name,
-        size: deployments.len(),
         members,
         policy,
     }
@@ -439,29 +464,6 @@ fn aliases(router: &RouterSettings, groups: &[ModelGroup], importer: &mut Import
                 .revise(path, unsupported(format!("{target} was not taken over")));
         }
     }
-}
-
-/// Attempts for the retries that were asked for, and at least for each upstream of the longest chain.
-fn attempts(router: &RouterSettings, groups: &[ModelGroup], importer: &mut Importer<'_>) {
-    let Some(retries) = router.retries else {
-        return;
-    };
-    let by_name: BTreeMap<&str, &ModelGroup> = groups
-        .iter()
-        .map(|group| (group.name.as_str(), group))
-        .collect();
-    let size = |name: &str| by_name.get(name).map_or(0, |group| group.size);
-    let length = |group: &ModelGroup| {
-        let chain = chain(&group.name, router, &by_name);
-        group.size + chain.into_iter().map(size).sum::<usize>()
-    };
-    let longest = groups.iter().map(length).max().unwrap_or(0);
-    let longest = u64::try_from(longest).unwrap_or(u64::MAX);
-    let attempts = YamlTree::bare(longest.max(retries + 1));
-    importer
-        .draft
-        .rest
-        .set(&["dispatch", "max_attempts"], attempts);
 }
 
 /// A default that was not taken over would be a mistake.

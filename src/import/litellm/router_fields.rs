@@ -9,7 +9,7 @@ use crate::import::field_report::{
 };
 use crate::import::importer::Importer;
 use crate::import::source::SourceNode;
-use crate::import::spans::{amount, seconds, window};
+use crate::import::spans::{amount, millis_of, seconds, window};
 use crate::import::table::{FieldRule, SourceField, joined, read_fields};
 use crate::import::tree::YamlTree;
 
@@ -209,10 +209,7 @@ fn strategy_args(
 }
 
 fn timeout(it: &mut RouterSettings, field: &SourceField<'_>, _: &mut Importer<'_>) -> FieldVerdict {
-    it.timeout = field
-        .node
-        .number()
-        .filter(|number| seconds(*number).is_some());
+    it.timeout = field.node.number().and_then(millis_of);
     match it.timeout {
         Some(_) => approximated(
             "llm.providers[].timeouts.response",

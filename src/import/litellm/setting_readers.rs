@@ -13,15 +13,21 @@ use crate::import::tree::YamlTree;
 pub(super) fn retries(
     it: &mut RouterSettings,
     field: &SourceField<'_>,
-    _: &mut Importer<'_>,
+    importer: &mut Importer<'_>,
 ) -> FieldVerdict {
     let Some(count) = whole(field) else {
         return field.wrong("a whole number");
     };
     // router_settings comes before litellm_settings, wherever it stands.
-    if it.retries.is_none() || field.path.starts_with("router_settings") {
-        it.retries = Some(count);
+    if field.path.starts_with("router_settings") {
+        let verdict = needless("router_settings.num_retries comes first");
+        importer
+            .reports
+            .revise("litellm_settings.num_retries", verdict);
+    } else if it.retries.is_some() {
+        return needless("router_settings.num_retries comes first");
     }
+    it.retries = Some(count);
     approximated(
         "dispatch.max_attempts",
         "ours counts the attempts of the whole chain; it is no smaller than the longest one",

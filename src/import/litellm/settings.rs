@@ -45,7 +45,8 @@ pub(super) struct RouterSettings {
     pub(super) larger: Vec<FallbackList>,
     pub(super) aliases: Vec<(String, String, String)>,
     pub(super) retries: Option<u64>,
-    pub(super) timeout: Option<f64>,
+    /// How long calls may take, in milliseconds.
+    pub(super) timeout: Option<u64>,
     pub(super) tags: bool,
     pub(super) allowed_fails: Option<u64>,
     pub(super) cooldown: Option<YamlTree>,

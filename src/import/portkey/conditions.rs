@@ -36,7 +36,10 @@ pub(super) fn read_conditions(
                 let became = "llm.virtual[].upstreams[].when";
                 let verdict = match exact {
                     true => mapped(became),
-                    false => approximated(became, format!("by the text of the header {METADATA}")),
+                    false => approximated(
+                        became,
+                        format!("by the text of the header {METADATA}, as JSON on one line"),
+                    ),
                 };
                 (Some(when), verdict)
             }
@@ -57,45 +60,69 @@ pub(super) fn read_conditions(
     conditions
 }
 
-/// The alternatives in which a query holds, and whether they are exactly that.
+/// One way in which a query holds.
+#[derive(Clone, Default)]
+struct Alternative {
+    /// Fields of the metadata, and what they say as JSON.
+    fields: Vec<(String, String)>,
+    stream: Option<bool>,
+}
+
+/// The most ways in which a query may hold.
+const MOST: usize = 32;
+/// The most fields of the metadata that one of them may name: they are looked for in every order.
+const MOST_FIELDS: usize = 3;
+
+/// The conditions of which one holds when a query does, and whether they are exactly that.
 fn when(query: &SourceNode) -> Result<(Vec<YamlTree>, bool), String> {
-    let mut all = vec![YamlTree::map()];
-    let mut exact = true;
-    for (key, value) in query.entries() {
-        let (alternatives, precise) = match key.as_str() {
-            "$and" => {
-                let mut joined = vec![YamlTree::map()];
-                let mut precise = true;
-                for part in value.items() {
-                    let (next, one) = when(part)?;
-                    joined = both(&joined, &next)?;
-                    precise &= one;
-                }
-                (joined, precise)
-            }
-            "$or" => {
-                let mut any = Vec::new();
-                let mut precise = true;
-                for part in value.items() {
-                    let (next, one) = when(part)?;
-                    any.extend(next);
-                    precise &= one;
-                }
-                (any, precise)
-            }
-            key => compared(key, value)?,
-        };
-        all = both(&all, &alternatives)?;
-        exact &= precise;
+    let alternatives = alternatives(query)?;
+    let exact = alternatives.iter().all(|one| one.fields.is_empty());
+    let mut all = Vec::new();
+    for one in &alternatives {
+        all.extend(one.conditions()?);
     }
-    match query.entries().is_empty() || all.is_empty() {
-        true => Err("expected a query".to_owned()),
-        false => Ok((all, exact)),
+    match all.len() {
+        0 => Err("never holds".to_owned()),
+        1..=MOST => Ok((all, exact)),
+        _ => Err(too_many()),
     }
 }
 
+fn too_many() -> String {
+    format!("it has more than {MOST} alternatives: write it as `when: {{cel: …}}`")
+}
+
+fn alternatives(query: &SourceNode) -> Result<Vec<Alternative>, String> {
+    if query.entries().is_empty() {
+        return Err("expected a query".to_owned());
+    }
+    let mut all = vec![Alternative::default()];
+    for (key, value) in query.entries() {
+        let mut more = Vec::new();
+        match key.as_str() {
+            "$and" => {
+                more.push(Alternative::default());
+                for part in value.items() {
+                    more = both(&more, &alternatives(part)?);
+                }
+            }
+            "$or" => {
+                for part in value.items() {
+                    more.extend(alternatives(part)?);
+                }
+            }
+            key => more = compared(key, value)?,
+        }
+        all = both(&all, &more);
+        if all.len() > MOST {
+            return Err(too_many());
+        }
+    }
+    Ok(all)
+}
+
 /// What a field is compared with.
-fn compared(key: &str, value: &SourceNode) -> Result<(Vec<YamlTree>, bool), String> {
+fn compared(key: &str, value: &SourceNode) -> Result<Vec<Alternative>, String> {
     let values: Vec<&SourceNode> = match value {
         SourceNode::Map(operators) => match &**operators {
             [(operator, value)] if operator == "$eq" => vec![value],
@@ -112,53 +139,120 @@ fn compared(key: &str, value: &SourceNode) -> Result<(Vec<YamlTree>, bool), Stri
     let mut all = Vec::new();
     for value in values {
         let text = value.scalar().ok_or("expected a plain value")?;
-        let mut when = YamlTree::map();
         if let Some(name) = key.strip_prefix("metadata.") {
-            if text.contains('*') || name.contains('*') {
-                return Err("a star stands for any text here".to_owned());
+            let odd = |text: &str| text.contains(['*', '"', '\\']);
+            if odd(&text) || odd(name) {
+                return Err("stars and quotes cannot be looked for in a header".to_owned());
             }
-            let quoted = if matches!(value, SourceNode::Text(_)) {
-                format!("\"{text}\"")
-            } else {
-                text
+            let json = match value {
+                SourceNode::Text(_) => format!("\"{text}\""),
+                _ => text,
             };
-            let pattern = format!("*\"{name}\"*{quoted}*");
-            when.set(&["header", METADATA], YamlTree::literal(&pattern));
-            all.push((when, false));
+            all.push(Alternative {
+                fields: vec![(name.to_owned(), json)],
+                stream: None,
+            });
         } else if key == "params.stream" {
-            when.set(&["stream"], YamlTree::bare(text == "true"));
-            all.push((when, true));
+            all.push(Alternative {
+                fields: Vec::new(),
+                stream: Some(text == "true"),
+            });
         } else {
             return Err(format!(
                 "{key} is not looked at: ask for the target by its name"
             ));
         }
     }
-    let exact = all.iter().all(|(_, exact)| *exact);
-    Ok((all.into_iter().map(|(when, _)| when).collect(), exact))
+    Ok(all)
 }
 
-/// Conditions of which one of each side holds.
-fn both(left: &[YamlTree], right: &[YamlTree]) -> Result<Vec<YamlTree>, String> {
-    const MOST: usize = 32;
-    let mut all = Vec::new();
-    for one in left {
-        for other in right {
-            let mut joined = one.clone();
-            let YamlTree::Map(entries) = other else {
-                continue;
-            };
-            for (key, value) in entries {
-                if joined.get(&[key]).is_some_and(|known| known != value) {
-                    return Err("two conditions on what one header says have no counterpart: write them as `when: {cel: …}`".to_owned());
-                }
-                joined.set(&[key], value.clone());
+/// The ways in which one of each side holds.
+fn both(left: &[Alternative], right: &[Alternative]) -> Vec<Alternative> {
+    let pairs = left
+        .iter()
+        .flat_map(|one| right.iter().map(move |other| (one, other)));
+    pairs.filter_map(|(one, other)| one.and(other)).collect()
+}
+
+impl Alternative {
+    /// Both at once; `None` where they contradict each other.
+    fn and(&self, other: &Self) -> Option<Self> {
+        let mut joined = self.clone();
+        for (name, json) in &other.fields {
+            match joined.fields.iter().find(|(known, _)| known == name) {
+                Some((_, known)) if known == json => {}
+                Some(_) => return None,
+                None => joined.fields.push((name.clone(), json.clone())),
             }
-            all.push(joined);
+        }
+        match (joined.stream, other.stream) {
+            (Some(one), Some(other)) if one != other => None,
+            (one, other) => {
+                joined.stream = one.or(other);
+                Some(joined)
+            }
         }
     }
-    match all.len() > MOST {
-        true => Err(format!("it has more than {MOST} alternatives")),
-        false => Ok(all),
+
+    /// As conditions: texts that the header has in the forms in which programs write JSON on one line.
+    fn conditions(&self) -> Result<Vec<YamlTree>, String> {
+        let mut blank = YamlTree::map();
+        if let Some(stream) = self.stream {
+            blank.set(&["stream"], YamlTree::bare(stream));
+        }
+        if self.fields.is_empty() {
+            return Ok(vec![blank]);
+        }
+        if self.fields.len() > MOST_FIELDS {
+            return Err(format!(
+                "it looks at more than {MOST_FIELDS} fields at once: write it as `when: {{cel: …}}`"
+            ));
+        }
+        let mut all = Vec::new();
+        for colon in [":", ": "] {
+            for order in orders(&self.fields) {
+                for end in ends(&order) {
+                    let mut pattern = String::from("*");
+                    for (at, (name, json)) in order.iter().enumerate() {
+                        let last = at + 1 == order.len();
+                        let after = match (last, json.ends_with('"')) {
+                            (true, _) => end,
+                            (false, true) => "",
+                            (false, false) => ",",
+                        };
+                        pattern += &format!("\"{name}\"{colon}{json}{after}*");
+                    }
+                    let mut condition = blank.clone();
+                    condition.set(&["header", METADATA], YamlTree::literal(&pattern));
+                    all.push(condition);
+                }
+            }
+        }
+        Ok(all)
     }
+}
+
+/// What may stand behind the last field: a number ends where the next field, or nothing more, comes.
+fn ends(order: &[(String, String)]) -> &'static [&'static str] {
+    match order.last() {
+        Some((_, json)) if !json.ends_with('"') => &[",", "}"],
+        _ => &[""],
+    }
+}
+
+/// All orders of a few fields.
+fn orders(fields: &[(String, String)]) -> Vec<Vec<(String, String)>> {
+    if fields.len() < 2 {
+        return vec![fields.to_vec()];
+    }
+    let mut all = Vec::new();
+    for (at, first) in fields.iter().enumerate() {
+        let mut rest = fields.to_vec();
+        rest.remove(at);
+        for mut order in orders(&rest) {
+            order.insert(0, first.clone());
+            all.push(order);
+        }
+    }
+    all
 }

@@ -56,7 +56,14 @@ const NODE: &[TargetRow] = &[
     ),
     (
         &["cache"],
-        Read(|it, field, importer| nested(CACHE, it, field, importer)),
+        Read(|it, field, importer| {
+            let verdict = nested(CACHE, it, field, importer);
+            if !it.cached {
+                let why = "only equal requests have one answer";
+                importer.reports.drop_below(&field.path, why);
+            }
+            verdict
+        }),
     ),
     (
         &[
@@ -268,7 +275,7 @@ const CACHE: &[TargetRow] = &[
 
 const RETRY: &[TargetRow] = &[
     (
-        &["attempts"],
+        &["attempts", "count"],
         Read(|it, field, _| {
             it.attempts = match field.node.number() {
                 Some(0.0) => Some(0),

@@ -19,7 +19,8 @@ pub(super) struct PortkeyNode {
     pub(super) model: Option<String>,
     pub(super) params: Vec<(String, YamlTree)>,
     pub(super) headers: Vec<(String, YamlTree)>,
-    pub(super) timeout: Option<YamlTree>,
+    /// How long calls may take, in milliseconds.
+    pub(super) timeout: Option<u64>,
     pub(super) attempts: Option<u64>,
     pub(super) cached: bool,
     pub(super) max_age: Option<YamlTree>,

@@ -33,22 +33,21 @@ const NAMES: &[(&str, &str)] = &[
 /// What strategies hand on to what is inside them.
 #[derive(Clone, Default)]
 pub(super) struct Inherited {
-    timeout: Option<YamlTree>,
+    timeout: Option<u64>,
     params: Vec<(String, YamlTree)>,
     model: Option<String>,
 }
 
-/// Builds a node: the members that lead to it. `length` counts the upstreams.
+/// Builds a node: the members that lead to it.
 pub(super) fn build(
     node: &PortkeyNode,
     name: &str,
     above: &Inherited,
-    length: &mut u64,
     importer: &mut Importer<'_>,
 ) -> Vec<DraftMember> {
     let mut here = above.clone();
     if node.timeout.is_some() {
-        here.timeout.clone_from(&node.timeout);
+        here.timeout = node.timeout;
     }
     for (key, value) in &node.params {
         here.params.retain(|(known, _)| known != key);
@@ -59,7 +58,6 @@ pub(super) fn build(
     }
     if node.targets.is_empty() {
         let target = leaf(node, &here, importer);
-        *length += u64::from(target.is_some());
         return target.map(DraftMember::of).into_iter().collect();
     }
     let own = node.name.clone().filter(|_| name != ROOT);
@@ -75,7 +73,7 @@ pub(super) fn build(
     let mut inside = Vec::new();
     for (at, target) in node.targets.iter().enumerate() {
         let wanted = format!("{own}-{}", at + 1);
-        inside.push(build(target, &wanted, &here, length, importer));
+        inside.push(build(target, &wanted, &here, importer));
     }
     let members = joined(node, inside, importer);
     let weighted = node.mode.as_deref() == Some("loadbalance") && members.len() > 1;
@@ -182,6 +180,11 @@ fn conditional(
 
 /// A target that is called.
 fn leaf(node: &PortkeyNode, here: &Inherited, importer: &mut Importer<'_>) -> Option<MemberTarget> {
+    if node.name.is_some() {
+        let path = crate::import::table::joined(&node.path, "name");
+        let verdict = needless("names the target for conditions");
+        importer.reports.revise(&path, verdict);
+    }
     let mut model = here.model.clone();
     let mut slug = node.virtual_key.clone();
     let mut provider = node.provider.clone();
@@ -227,8 +230,8 @@ fn leaf(node: &PortkeyNode, here: &Inherited, importer: &mut Importer<'_>) -> Op
     if let Some(cache) = node.cache().filter(|_| !node.path.is_empty()) {
         made.set(&["cache"], cache);
     }
-    if let Some(span) = &here.timeout {
-        made.set(&["timeouts", "response"], span.clone());
+    if let Some(millis) = here.timeout {
+        made.set_timeout(millis);
     }
     let usual = made
         .builtin
@@ -274,7 +277,7 @@ fn known(
     let found = found.or_else(|| catalog::find(id.trim_end_matches("-ai")));
     let Some(entry) = found else {
         return match &node.host {
-            Some(url) => Ok(at_host(&name, url)),
+            Some(url) => Ok(at_host(&name, url, importer)),
             None => Err(format!(
                 "the provider {name} is not built in: add custom_host, its address"
             )),
@@ -328,7 +331,7 @@ fn known(
                 provider
             }
             Some(url) => {
-                let mut provider = at_host(&name_of_host(url), url);
+                let mut provider = at_host(&name_of_host(url), url, importer);
                 let dialect = entry.dialect().id();
                 if dialect != "openai" {
                     provider.set(&["dialect"], YamlTree::bare(dialect));
@@ -340,9 +343,10 @@ fn known(
     }
 }
 
-fn at_host(name: &str, url: &str) -> DraftProvider {
+fn at_host(name: &str, url: &str, importer: &mut Importer<'_>) -> DraftProvider {
     let mut provider = DraftProvider::own(name);
-    provider.set(&["base_url"], YamlTree::literal(url.trim()));
+    let url = importer.address(url, name);
+    provider.set(&["base_url"], url);
     provider
 }
 
@@ -356,7 +360,7 @@ fn integration(slug: &str, node: &PortkeyNode, importer: &mut Importer<'_>) -> D
     let found = parts.into_iter().find_map(guess);
     let (provider, why) = match (found, &node.host) {
         (_, Some(url)) => (
-            at_host(slug, url),
+            at_host(slug, url, importer),
             "the key stays at Portkey: set its variable".to_owned(),
         ),
         (Some(entry), None) => (

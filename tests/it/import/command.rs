@@ -177,10 +177,9 @@ async fn shells_and_man_get_their_texts() {
             output.status.success() && script.contains(part),
             "{shell}: {script}"
         );
-        assert!(
-            script.contains("import") && script.contains("claude-code-router"),
-            "{shell}"
-        );
+        // PowerShell is told of options only, not of their values.
+        let values = shell == "powershell" || script.contains("claude-code-router");
+        assert!(script.contains("import") && values, "{shell}");
     }
     for (command, part) in [
         (None, "pointsman\\-serve"),
