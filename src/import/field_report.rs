@@ -228,8 +228,11 @@ pub(super) fn is_secret_name(name: &str) -> bool {
         "auth",
     ];
     let name = name.to_ascii_lowercase();
-    // There stands the name of a variable; what looks like a key there is masked by its form.
-    if name.ends_with("_env") || name.ends_with("_env_var") {
+    // There stands the name of a variable, or of something else; what looks like a key there is masked by its form.
+    if ["_env", "_env_var", "_name"]
+        .iter()
+        .any(|end| name.ends_with(end))
+    {
         return false;
     }
     let counts = ["max_tokens", "tokens", "max_completion_tokens", "per_token"];

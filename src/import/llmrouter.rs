@@ -236,6 +236,10 @@ fn read_index(node: &SourceNode, importer: &mut Importer<'_>) {
             );
             members.extend(build(read, &path, 0, importer));
         }
+        if members.is_empty() {
+            let why = "none of its providers was taken over";
+            importer.reports.drop_below(&path, why);
+        }
         models.push((canonical, read.aliases, members));
     }
     for (key, section) in node.entries().iter().filter(|(key, _)| key != "models") {

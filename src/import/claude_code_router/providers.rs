@@ -37,6 +37,8 @@ struct CodeProvider {
     url: Option<String>,
     key: Option<(String, String)>,
     models: Vec<String>,
+    /// Whether it is switched off.
+    off: bool,
     /// What transformers make of all models, and of single ones.
     all: Transformed,
     single: Vec<(String, Transformed)>,
@@ -71,7 +73,10 @@ const FIELDS: &[FieldRow<CodeProvider>] = &[
     (&["transformer", "transformers"], Read(transformer)),
     (
         &["enabled"],
-        Lacks("leave the provider out, or hold it (POST /admin/v1/providers/NAME/hold)"),
+        Read(|it, field, _| {
+            it.off = matches!(field.node, SourceNode::Bool(false));
+            needless("is on here too")
+        }),
     ),
 ];
 
@@ -95,6 +100,11 @@ pub(super) fn read_provider(
         path,
         importer,
     );
+    let off = read.off.then_some("is switched off");
+    if let Some(why) = read.all.refused.or(off) {
+        importer.reports.drop_below(path, why);
+        return None;
+    }
     let Some(url) = read.url.clone() else {
         importer
             .reports

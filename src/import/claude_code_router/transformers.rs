@@ -13,6 +13,8 @@ use crate::import::tree::YamlTree;
 pub(super) struct Transformed {
     /// The dialect that is spoken.
     pub(super) dialect: Option<&'static str>,
+    /// Why the provider cannot be called at all.
+    pub(super) refused: Option<&'static str>,
     settings: Vec<(Vec<String>, YamlTree)>,
 }
 
@@ -39,6 +41,8 @@ enum Transformer {
     Needless(&'static str),
     /// It is not done.
     Lacks(&'static str),
+    /// Without it the provider cannot be called.
+    Refuses(&'static str),
     /// Its options are read.
     Read(fn(&mut Transformed, &SourceNode, &mut Importer<'_>) -> FieldVerdict),
 }
@@ -89,23 +93,23 @@ const TRANSFORMERS: &[(&str, Transformer)] = &[
     ),
     (
         "vertex-gemini",
-        Transformer::Lacks("write it as the provider `vertex` with project and region"),
+        Transformer::Refuses("write it as the provider `vertex` with project and region"),
     ),
     (
         "vertex-claude",
-        Transformer::Lacks("write it as the provider `vertex_anthropic` with project and region"),
+        Transformer::Refuses("write it as the provider `vertex_anthropic` with project and region"),
     ),
     (
         "gemini-cli",
-        Transformer::Lacks("a login of the Gemini CLI does not let in"),
+        Transformer::Refuses("a login of the Gemini CLI does not let in"),
     ),
     (
         "qwen-cli",
-        Transformer::Lacks("a login of the Qwen CLI does not let in"),
+        Transformer::Refuses("a login of the Qwen CLI does not let in"),
     ),
     (
         "rovo-cli",
-        Transformer::Lacks("a login of Rovo Dev does not let in"),
+        Transformer::Refuses("a login of Rovo Dev does not let in"),
     ),
 ];
 
@@ -137,6 +141,10 @@ pub(super) fn read_transformers(
             }
             Some(Transformer::Needless(why)) => needless(*why),
             Some(Transformer::Lacks(why)) => unsupported(*why),
+            Some(Transformer::Refuses(why)) => {
+                into.refused = Some(why);
+                unsupported(*why)
+            }
             Some(Transformer::Read(read)) => read(into, options, importer),
             None => unsupported("scripts are not run, and none of this name is known"),
         };

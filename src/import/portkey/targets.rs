@@ -383,7 +383,12 @@ fn integration(slug: &str, node: &PortkeyNode, importer: &mut Importer<'_>) -> D
             )
         }
     };
-    for key in ["virtual_key", "virtualKey", "provider"] {
+    let mut keys = vec!["virtual_key", "virtualKey", "provider"];
+    if node.virtual_key.is_none() && node.provider.is_none() {
+        // The model named it.
+        keys.extend(["override_params.model", "overrideParams.model"]);
+    }
+    for key in keys {
         let path = crate::import::table::joined(&node.path, key);
         importer
             .reports
@@ -450,7 +455,20 @@ fn keys(
         provider.set(&["credentials"], credentials);
     }
     if let Some(slug) = slug.filter(|_| !provider.has("api_key") && !provider.has("credentials")) {
-        let key = importer.variable(&format!("PORTKEY_{}", variable_name(slug)));
+        let name = format!("PORTKEY_{}", variable_name(slug));
+        let key = importer.variable(&name);
         provider.set(&["api_key"], key);
+        if node
+            .provider
+            .as_deref()
+            .is_some_and(|provider| !provider.starts_with('@'))
+        {
+            let why = format!("the key stays at Portkey: set {name} to it");
+            for key in ["virtual_key", "virtualKey"] {
+                let path = crate::import::table::joined(&node.path, key);
+                let verdict = approximated("llm.providers[].api_key", why.clone());
+                importer.reports.revise(&path, verdict);
+            }
+        }
     }
 }

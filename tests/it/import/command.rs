@@ -177,8 +177,9 @@ async fn shells_and_man_get_their_texts() {
             output.status.success() && script.contains(part),
             "{shell}: {script}"
         );
-        // PowerShell is told of options only, not of their values.
-        let values = shell == "powershell" || script.contains("claude-code-router");
+        // The scripts of the last two tell of options, not of their values.
+        let short = ["powershell", "elvish"].contains(&shell);
+        let values = short || script.contains("claude-code-router");
         assert!(script.contains("import") && values, "{shell}");
     }
     for (command, part) in [
