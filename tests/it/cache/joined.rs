@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::{Scene, question, result};
-use crate::support::behaviour::{DONE, chunk, finish, role};
+use crate::admin::side::Side;
+use crate::support::behaviour::{DONE, chunk, event, finish, role};
 use crate::support::client::{Answer, spoken};
-use crate::support::{At, Behaviour, Gate, until};
+use crate::support::{At, Behaviour, Gate, Match, ScriptedUpstream, until};
 
 const ONLY_JOINED: &str = "dispatch: {coalesce: true}";
 
@@ -30,6 +31,10 @@ async fn all(scene: &Scene, ask: &Value, count: usize, gate: &Gate) -> Vec<Answe
         scene.gateway.health("/in_flight").await == i64::try_from(count).unwrap()
     })
     .await;
+    // They are counted a moment before they are looked up.
+    for _ in 0..20 {
+        scene.gateway.health("/in_flight").await;
+    }
     gate.open();
     let mut answers = Vec::new();
     for call in calls {
@@ -206,6 +211,56 @@ async fn who_comes_late_to_a_stream_gets_what_was_said_and_goes_on_live() {
     assert_eq!(spoken(&text), "abc");
     assert!(text.ends_with(DONE), "{text}");
     assert_eq!(scene.upstream.count(), 1);
+}
+
+#[tokio::test]
+async fn what_joining_saves_is_counted() {
+    let yaml = "
+dispatch: {coalesce: true}
+llm: {providers: [{name: a, base_url: <a>, api_key: k, price: {input: 1, output: 10}}]}
+";
+    let counts = event(
+        r#"{"id":"c","object":"chat.completion.chunk","created":1,"model":"m","choices":[],"usage":{"prompt_tokens":3,"completion_tokens":2,"total_tokens":5}}"#,
+    );
+    for streams in [false, true] {
+        let upstream = ScriptedUpstream::start().await;
+        let gate = Gate::new();
+        let answer = match streams {
+            false => Behaviour::says("x"),
+            true => Behaviour::events([
+                role(),
+                chunk("x"),
+                finish("stop"),
+                counts.clone(),
+                DONE.to_owned(),
+            ]),
+        };
+        upstream.on(Match::any(), [answer.gate(At::BeforeHead, &gate)]);
+        let side = Side::start(yaml, &[("a", &upstream)]).await;
+        let scene = Scene {
+            upstream,
+            gateway: side.gateway,
+        };
+        let options = json!({"include_usage": true});
+        let ask = match streams {
+            false => json!({}),
+            true => json!({"stream": true, "stream_options": options}),
+        };
+        let answers = all(&scene, &ask, 3, &gate).await;
+        assert!(answers.iter().all(|answer| answer.status == 200));
+        let metrics = format!("http://{}/metrics", side.address);
+        for line in [
+            "pointsman_cache_lookups_total{result=\"coalesced\"} 2",
+            "pointsman_cache_saved_tokens_total 10",
+            "pointsman_cache_saved_cost_total 0.000046",
+        ] {
+            until(line, async || {
+                let text = reqwest::get(&metrics).await.unwrap().text().await.unwrap();
+                text.lines().any(|it| it == line)
+            })
+            .await;
+        }
+    }
 }
 
 #[tokio::test]
