@@ -8,7 +8,7 @@ use super::{Scene, question, result};
 use crate::admin::side::Side;
 use crate::support::behaviour::{DONE, chunk, event, finish, role};
 use crate::support::client::{Answer, spoken};
-use crate::support::{At, Behaviour, Gate, Match, ScriptedUpstream, until};
+use crate::support::{At, Behaviour, Gate, Gateway, Match, ScriptedUpstream, until};
 
 const ONLY_JOINED: &str = "dispatch: {coalesce: true}";
 
@@ -261,6 +261,52 @@ llm: {providers: [{name: a, base_url: <a>, api_key: k, price: {input: 1, output:
             .await;
         }
     }
+}
+
+#[tokio::test]
+async fn a_call_that_a_budget_sends_elsewhere_is_nobody_elses() {
+    let yaml = "
+dispatch: {coalesce: true, budgets: [{amount: 0.00001, every: day, mode: soft, then: free}]}
+llm:
+  providers:
+    - {name: a, base_url: <a>, api_key: k, price: {input: 1, output: 10}}
+    - {name: free, base_url: <a>, api_key: k, model: f, price: {input: 0, output: 0}}
+";
+    let upstream = ScriptedUpstream::start().await;
+    let gate = Gate::new();
+    upstream.on(Match::model("m"), [Behaviour::says("dear")]);
+    upstream.on(
+        Match::model("f"),
+        [Behaviour::says("free").gate(At::BeforeHead, &gate)],
+    );
+    let gateway = Gateway::start(yaml, &[("a", &upstream)]).await;
+    let scene = Scene { upstream, gateway };
+    assert_eq!(scene.asked(&json!({})).await.says(), "dear");
+    let answers = all(&scene, &json!({"seed": 1}), 3, &gate).await;
+    for answer in &answers {
+        assert_eq!((answer.status, answer.says().as_str()), (200, "free"));
+        assert_eq!(answer.header("x-pointsman-budget"), "soft");
+    }
+    assert_eq!(scene.upstream.count(), 4, "{:?}", tally(&answers));
+}
+
+#[tokio::test]
+async fn those_who_wait_are_served_while_the_process_ends() {
+    let scene = scene("").await;
+    let gate = Gate::new();
+    scene.plays([Behaviour::says("x").gate(At::BeforeHead, &gate)]);
+    let calls: Vec<_> = (0..3).map(|_| scene.ask(&json!({})).spawn()).collect();
+    until("all to be under way", async || {
+        scene.gateway.health("/in_flight").await == 3
+    })
+    .await;
+    scene.gateway.signal("TERM");
+    scene.gateway.logged("draining").await;
+    gate.open();
+    for call in calls {
+        assert_eq!(call.await.unwrap().says(), "x");
+    }
+    assert_eq!(scene.upstream.count(), 1);
 }
 
 #[tokio::test]
