@@ -346,7 +346,11 @@ impl Dispatch {
                 drop(starter.send(Ok(OwnAnswer::Stream(answer))));
                 read(made, relay, &fate).await;
             }
-            AnswerBody::Full(body) if !fate.is_steered() && for_all(answer.status) => {
+            AnswerBody::Full(body)
+                if !fate.is_steered()
+                    && for_all(answer.status)
+                    && !CacheResult::is_stale(&answer.headers) =>
+            {
                 let plain = readable(&answer.headers, &body);
                 let answer = ProxyResponse {
                     body: AnswerBody::Full(body),
@@ -357,7 +361,8 @@ impl Dispatch {
                 made.end(FlightEnd::Answered(Arc::new(kept)));
             }
             body => {
-                // An upstream's own refusal, or a kept answer in the form of a stream: it is this request's alone.
+                // An upstream's own refusal, or a kept answer because the call failed: it is this request's alone. The others
+                // have looked for such an answer themselves.
                 let answer = ProxyResponse { body, ..answer };
                 drop(starter.send(Ok(OwnAnswer::Whole(answer))));
                 made.end(FlightEnd::Lost);

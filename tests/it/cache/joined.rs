@@ -154,6 +154,24 @@ async fn after_a_failure_another_one_asks_and_after_three_nobody_does() {
 }
 
 #[tokio::test]
+async fn an_answer_that_is_out_of_date_is_told_as_that_to_all() {
+    let cache = "ttl: 1ms, stale_if_error: 1h";
+    let scene = Scene::new(cache, ONLY_JOINED).await;
+    let ask = json!({"model": "steady:m"});
+    scene.plays([Behaviour::says("old")]);
+    assert_eq!(result(&scene.asked(&ask).await), "miss");
+    let gate = Gate::new();
+    let fails = || Behaviour::fails(503);
+    scene.plays([fails().gate(At::BeforeHead, &gate), fails()]);
+    let answers = all(&scene, &ask, 5, &gate).await;
+    assert_eq!(tally(&answers), BTreeMap::from([((200, "stale"), 5)]));
+    for answer in &answers {
+        assert_eq!(answer.says(), "old");
+        assert!(!answer.header("age").is_empty());
+    }
+}
+
+#[tokio::test]
 async fn nobody_waits_beyond_its_own_deadline() {
     let scene = scene("").await;
     let gate = Gate::new();
