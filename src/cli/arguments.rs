@@ -325,8 +325,8 @@ pub(super) struct Completions {
 
 #[derive(Debug, Args)]
 pub(super) struct Man {
-    /// The command whose page it is. Without it, the program's.
-    pub(super) command: Option<String>,
+    /// The command whose page it is, such as `import` or `cache purge`. Without it, the program's.
+    pub(super) command: Vec<String>,
 }
 
 /// A header as `name=value` or `name: value`.

@@ -21,17 +21,22 @@ pub(super) fn completions(arguments: &Completions) -> ExitCode {
 pub(super) fn man(arguments: &Man) -> ExitCode {
     let mut command = Cli::command();
     command.build();
-    let found = match &arguments.command {
-        None => Some(&command),
-        Some(name) => command.find_subcommand(name),
-    };
-    let Some(found) = found else {
-        let name = arguments.command.as_deref().unwrap_or_default();
-        complain(&format!("there is no command `{name}`"));
-        return ExitCode::from(USAGE);
-    };
+    let mut found = &command;
+    for name in &arguments.command {
+        let Some(inside) = found.find_subcommand(name) else {
+            complain(&format!(
+                "there is no command `{}`",
+                arguments.command.join(" ")
+            ));
+            return ExitCode::from(USAGE);
+        };
+        found = inside;
+    }
     let mut page = Vec::new();
-    let rendered = clap_mangen::Man::new(found.clone()).render(&mut page);
+    let man = clap_mangen::Man::new(found.clone())
+        .source(concat!("pointsman ", env!("CARGO_PKG_VERSION")))
+        .manual("Pointsman");
+    let rendered = man.render(&mut page);
     // Writing to memory does not fail.
     drop(rendered);
     say(&String::from_utf8_lossy(&page));

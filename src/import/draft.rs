@@ -5,7 +5,7 @@ mod bounds;
 mod placed;
 mod provider;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use self::placed::{PlacedDraft, push_new};
 pub(super) use self::provider::DraftProvider;
@@ -234,10 +234,12 @@ impl Draft {
     pub(super) fn finish(self, reports: &mut FieldReports) -> YamlTree {
         let names = self.names();
         let name_of = |at: ProviderAt| names.get(at.0).map_or("", String::as_str);
+        let mut named: HashMap<&str, String> = HashMap::new();
         for (path, at) in &self.named {
-            let named = format!("llm.providers[{}]", name_of(*at));
-            reports.name_below(path, "llm.providers[]", &named);
+            let name = || format!("llm.providers[{}]", name_of(*at));
+            named.entry(path).or_insert_with(name);
         }
+        reports.name_below("llm.providers[]", &named);
         let YamlTreeRoot(mut root) = self.rest.clone();
         for (placed, name) in self.providers.iter().zip(&names) {
             root.push(&["llm", "providers"], placed.tree(name, reports));
@@ -272,18 +274,27 @@ impl Draft {
 
     /// A name for each provider that neither another one nor a virtual provider has.
     fn names(&self) -> Vec<String> {
-        let mut taken: BTreeSet<String> =
-            self.virtuals.iter().map(|one| one.name.clone()).collect();
+        let virtuals: BTreeSet<&str> = self.virtuals.iter().map(|one| one.name.as_str()).collect();
+        let mut taken: BTreeSet<String> = BTreeSet::new();
+        // The number that comes next behind each name.
+        let mut numbers: HashMap<String, u32> = HashMap::new();
         let mut names = Vec::new();
         for placed in &self.providers {
-            let base = placed.wanted.base_name();
-            let base = match taken.contains(&base) && self.has_virtual(&base) {
-                true => format!("{base}-provider"),
-                false => base,
+            let mut base = placed.wanted.base_name();
+            if virtuals.contains(base.as_str()) {
+                base.push_str("-provider");
+            }
+            let number = numbers.entry(base.clone()).or_insert(1);
+            let name = loop {
+                let name = match *number {
+                    1 => base.clone(),
+                    number => format!("{base}-{number}"),
+                };
+                *number += 1;
+                if !virtuals.contains(name.as_str()) && !taken.contains(&name) {
+                    break name;
+                }
             };
-            let numbered = (2..).map(|number: u32| format!("{base}-{number}"));
-            let mut wanted = std::iter::once(base.clone()).chain(numbered);
-            let name = wanted.find(|name| !taken.contains(name)).unwrap_or(base);
             taken.insert(name.clone());
             names.push(name);
         }

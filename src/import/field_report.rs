@@ -85,7 +85,11 @@ pub(super) fn unsupported(why: impl Into<String>) -> FieldVerdict {
 
 /// What is told of the fields so far, in their order.
 #[derive(Default)]
-pub(super) struct FieldReports(Vec<FieldReport>);
+pub(super) struct FieldReports {
+    all: Vec<FieldReport>,
+    /// Where the one of each path is.
+    places: HashMap<String, usize>,
+}
 
 impl FieldReports {
     /// Tells of a field; of one that was told of already it is kept what was worse.
@@ -100,11 +104,19 @@ impl FieldReports {
             kind,
             why,
         };
-        match self.0.iter_mut().find(|known| known.path == path) {
+        match self.known(path) {
             Some(known) if known.kind >= kind => {}
             Some(known) => *known = report,
-            None => self.0.push(report),
+            None => {
+                self.places.insert(path.to_owned(), self.all.len());
+                self.all.push(report);
+            }
         }
+    }
+
+    fn known(&mut self, path: &str) -> Option<&mut FieldReport> {
+        let at = *self.places.get(path)?;
+        self.all.get_mut(at)
     }
 
     /// Tells something else of a field, now that more is known.
@@ -112,7 +124,7 @@ impl FieldReports {
         let FieldVerdict::Is(kind, became, why) = verdict else {
             return;
         };
-        if let Some(known) = self.0.iter_mut().find(|known| known.path == path) {
+        if let Some(known) = self.known(path) {
             *known = FieldReport {
                 kind,
                 became,
@@ -125,13 +137,13 @@ impl FieldReports {
 
     /// Whether something was told of a field.
     pub(super) fn knows(&self, path: &str) -> bool {
-        self.0.iter().any(|known| known.path == path)
+        self.places.contains_key(path)
     }
 
     /// Says of everything at and below a path that it is not taken over, because of that.
     pub(super) fn drop_below(&mut self, path: &str, why: &str) {
         let below = |report: &&mut FieldReport| is_below(&report.path, path);
-        for report in self.0.iter_mut().filter(below) {
+        for report in self.all.iter_mut().filter(below) {
             if report.kind != FieldKind::Unsupported {
                 report.kind = FieldKind::Unsupported;
                 report.became.clear();
@@ -140,18 +152,21 @@ impl FieldReports {
         }
     }
 
-    /// Says a key by its name, at and below a path: `llm.providers[groq]` rather than `llm.providers[]`.
-    pub(super) fn name_below(&mut self, path: &str, key: &str, named: &str) {
-        let below = |report: &&mut FieldReport| is_below(&report.path, path);
-        for report in self.0.iter_mut().filter(below) {
-            report.became = report.became.replace(key, named);
+    /// Says `key` by its name, at and below each of these paths: `llm.providers[groq]` rather than `llm.providers[]`.
+    pub(super) fn name_below(&mut self, key: &str, names: &HashMap<&str, String>) {
+        for report in &mut self.all {
+            let own = std::iter::once(report.path.as_str());
+            let mut paths = own.chain(ancestors(&report.path)).chain([""]);
+            if let Some(named) = paths.find_map(|path| names.get(path)) {
+                report.became = report.became.replace(key, named);
+            }
         }
     }
 
     /// Says of addresses that were asked of variables why that is.
     pub(super) fn explain_addresses(&mut self) {
         let address = |report: &&mut FieldReport| report.became.ends_with(".base_url");
-        for report in self.0.iter_mut().filter(address) {
+        for report in self.all.iter_mut().filter(address) {
             if report.why.is_empty() && report.value.contains("****") {
                 "what looks like a key in it is not copied: set the variable to the whole address"
                     .clone_into(&mut report.why);
@@ -163,13 +178,13 @@ impl FieldReports {
     pub(super) fn into_all(self) -> Vec<FieldReport> {
         let mut places: HashMap<&str, usize> = HashMap::new();
         let mut order: Vec<usize> = Vec::new();
-        for (at, report) in self.0.iter().enumerate() {
+        for (at, report) in self.all.iter().enumerate() {
             let above = ancestors(&report.path).find_map(|path| places.get(path).copied());
             let place = above.unwrap_or(at);
             places.insert(&report.path, place);
             order.push(place);
         }
-        let mut all: Vec<(usize, FieldReport)> = order.into_iter().zip(self.0).collect();
+        let mut all: Vec<(usize, FieldReport)> = order.into_iter().zip(self.all).collect();
         all.sort_by_key(|(place, _)| *place);
         all.into_iter().map(|(_, report)| report).collect()
     }
@@ -293,7 +308,8 @@ mod tests {
         reports.add("a.b", String::new(), mapped("x"));
         reports.add("a.c", String::new(), mapped("llm.providers[].rpm"));
         reports.add("ab", String::new(), mapped("llm.providers[].tpm"));
-        reports.name_below("a", "llm.providers[]", "llm.providers[g]");
+        let names = HashMap::from([("a", "llm.providers[g]".to_owned())]);
+        reports.name_below("llm.providers[]", &names);
         reports.drop_below("a.b", "why");
         reports.add("a.b[0]", String::new(), mapped(""));
         let mut all = reports.into_all();

@@ -56,10 +56,10 @@ impl YamlTree {
         }
     }
 
-    /// Sets the value at a path; the maps on the way are made.
-    pub(super) fn set(&mut self, path: &[&str], value: Self) {
+    /// Changes the value at a path; the maps on the way are made.
+    fn change(&mut self, path: &[&str], change: impl FnOnce(&mut Self)) {
         let Some((first, rest)) = path.split_first() else {
-            *self = value;
+            change(self);
             return;
         };
         if !matches!(self, Self::Map(_)) {
@@ -72,19 +72,22 @@ impl YamlTree {
                 entries.len() - 1
             });
             if let Some((_, child)) = entries.get_mut(at) {
-                child.set(rest, value);
+                child.change(rest, change);
             }
         }
     }
 
+    /// Sets the value at a path; the maps on the way are made.
+    pub(super) fn set(&mut self, path: &[&str], value: Self) {
+        self.change(path, |place| *place = value);
+    }
+
     /// Adds to the list at a path.
     pub(super) fn push(&mut self, path: &[&str], value: Self) {
-        let mut items = match self.get(path) {
-            Some(Self::List(items)) => items.clone(),
-            _ => Vec::new(),
-        };
-        items.push(value);
-        self.set(path, Self::List(items));
+        self.change(path, |place| match place {
+            Self::List(items) => items.push(value),
+            other => *other = Self::List(vec![value]),
+        });
     }
 
     /// Adds the variables that are named in it.

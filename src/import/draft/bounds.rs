@@ -1,5 +1,5 @@
-//! Bounds of requests that follow from the rest of a draft: as many attempts as the longest chain has upstreams, and the time
-//! that the slowest provider may take.
+//! Bounds of requests that follow from the rest of a draft: enough attempts for each upstream of the longest chain, and the
+//! time that the slowest provider may take.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,6 +10,8 @@ use crate::import::tree::YamlTree;
 
 /// Attempts where the configuration does not say so.
 const USUAL_ATTEMPTS: usize = 8;
+/// Attempts that are made again at the same upstream, where the configuration does not say so.
+const USUAL_RETRIES: usize = 1;
 /// The most attempts that a long chain alone is reason for.
 const MOST_ATTEMPTS: usize = 100;
 
@@ -21,7 +23,8 @@ impl Draft {
             Some(YamlTree::Bare(count)) => count.parse().ok(),
             _ => None,
         };
-        let longest = self.longest().min(MOST_ATTEMPTS);
+        // A failure that may pass by itself is tried again at the same upstream: that must not use up what others need.
+        let longest = (self.longest() * (1 + self.most_retries())).min(MOST_ATTEMPTS);
         if longest > asked.unwrap_or(USUAL_ATTEMPTS) {
             root.set(&attempts, YamlTree::bare(longest));
         }
@@ -32,6 +35,19 @@ impl Draft {
         {
             root.set(&deadline, span(slowest));
         }
+    }
+
+    /// How often an attempt is made again at the same upstream.
+    fn most_retries(&self) -> usize {
+        let own = |settings: &YamlTree| match settings.get(&["retry", "same_upstream"]) {
+            Some(YamlTree::Bare(count)) => count.parse().unwrap_or(USUAL_RETRIES),
+            _ => USUAL_RETRIES,
+        };
+        let counts = self
+            .providers
+            .iter()
+            .map(|placed| own(&placed.wanted.settings));
+        counts.max().unwrap_or(USUAL_RETRIES)
     }
 
     /// The upstreams of the longest chain.

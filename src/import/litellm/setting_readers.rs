@@ -30,7 +30,7 @@ pub(super) fn retries(
     it.retries = Some(count);
     approximated(
         "dispatch.max_attempts",
-        "ours counts the attempts of the whole chain; it is no smaller than the longest one",
+        "ours counts the attempts of the whole chain, and is enough for all of it",
     )
 }
 

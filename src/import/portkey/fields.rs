@@ -284,7 +284,7 @@ const RETRY: &[TargetRow] = &[
             match it.attempts {
                 Some(_) => approximated(
                     "dispatch.max_attempts",
-                    "ours counts the attempts of the whole chain; it is no smaller than the longest one",
+                    "ours counts the attempts of the whole chain, and is enough for all of it",
                 ),
                 None => field.wrong("a whole number"),
             }

@@ -183,10 +183,11 @@ async fn shells_and_man_get_their_texts() {
         assert!(script.contains("import") && values, "{shell}");
     }
     for (command, part) in [
-        (None, "pointsman\\-serve"),
-        (Some("import"), "\\-\\-strict"),
+        (&[][..], "pointsman\\-serve"),
+        (&["import"][..], "\\-\\-strict"),
+        (&["cache", "purge"][..], "pointsman\\-cache\\-purge"),
     ] {
-        let arguments: Vec<&str> = ["man"].into_iter().chain(command).collect();
+        let arguments = [&["man"][..], command].concat();
         let output = run(dir.path(), &arguments, &[]).await;
         let page = text(output.stdout);
         assert!(
