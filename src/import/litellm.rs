@@ -275,7 +275,7 @@ fn join(entries: &mut Vec<(String, SourceNode)>, key: &str, value: &SourceNode) 
     let known = entries.iter_mut().find(|(name, _)| name == key);
     match (known.map(|(_, known)| known), value) {
         (Some(SourceNode::List(items)), SourceNode::List(more)) => {
-            items.extend(more.iter().cloned())
+            items.extend(more.iter().cloned());
         }
         (Some(SourceNode::Map(known)), SourceNode::Map(more)) => {
             for (key, value) in more {

@@ -336,51 +336,15 @@ fn build(
         );
     };
     let mut provider = DraftProvider::built_in(built_in);
-    let usual = provider
-        .builtin
-        .map(|entry| entry.base_url.clone())
-        .unwrap_or_default();
     if !read.name.is_empty() {
         read.name.clone_into(&mut provider.hint);
     }
-    let mut model = read.model;
+    let mut model = read.model.clone();
     if is_echo {
         provider.set(&["dialect"], YamlTree::bare("echo"));
         model = model.or_else(|| Some("echo".to_owned()));
     } else {
-        let base = read
-            .base
-            .as_deref()
-            .map(|url| url.trim().trim_end_matches('/'));
-        let own = base.filter(|url| !url.contains("api-inference.huggingface.co"));
-        match (base, own) {
-            (_, Some(url)) if url.trim_end_matches("/chat/completions") != usual => {
-                let name = if read.name.is_empty() {
-                    built_in
-                } else {
-                    &read.name
-                };
-                let url = importer.address(url, name);
-                provider.set(&["base_url"], url);
-            }
-            (Some(_), None) => {
-                let why = "that API has ended: the router of Hugging Face is called";
-                let place = format!("{path}.base_url");
-                importer
-                    .reports
-                    .revise(&place, approximated("llm.providers[].base_url", why));
-            }
-            _ => {}
-        }
-        if let Some(name) = read.variable {
-            let known = provider
-                .builtin
-                .is_some_and(|entry| entry.variables().contains(&name));
-            let key = importer.variable(&variable_name(&name));
-            if !known || read.name != built_in {
-                provider.set(&["api_key"], key);
-            }
-        }
+        place(&read, built_in, path, &mut provider, importer);
         if model.is_none() && provider.builtin.is_none_or(|entry| entry.model.is_none()) {
             return refuse("it names no model", importer);
         }
@@ -395,6 +359,45 @@ fn build(
     let at = importer.draft.provider(provider);
     importer.draft.tells_of(path, at);
     Some((at, model, read.priority.unwrap_or(priority)))
+}
+
+/// Sets where a provider is called, and with which key, as far as that is not what is usual.
+fn place(
+    read: &RouterEntry,
+    built_in: &str,
+    path: &str,
+    provider: &mut DraftProvider,
+    importer: &mut Importer<'_>,
+) {
+    let usual = provider.builtin.map(|entry| entry.base_url.as_str());
+    let base = read.base.as_deref();
+    let base = base.map(|url| url.trim().trim_end_matches('/'));
+    let own = base.filter(|url| !url.contains("api-inference.huggingface.co"));
+    match (base, own) {
+        (_, Some(url)) if Some(url.trim_end_matches("/chat/completions")) != usual => {
+            let named = !read.name.is_empty();
+            let name = if named { &read.name } else { built_in };
+            let url = importer.address(url, name);
+            provider.set(&["base_url"], url);
+        }
+        (Some(_), None) => {
+            let why = "that API has ended: the router of Hugging Face is called";
+            let place = format!("{path}.base_url");
+            importer
+                .reports
+                .revise(&place, approximated("llm.providers[].base_url", why));
+        }
+        _ => {}
+    }
+    if let Some(name) = &read.variable {
+        let known = provider
+            .builtin
+            .is_some_and(|entry| entry.variables().contains(name));
+        let key = importer.variable(&variable_name(name));
+        if !known || read.name != built_in {
+            provider.set(&["api_key"], key);
+        }
+    }
 }
 
 fn text(target: &mut String, field: &SourceField<'_>, became: &str) -> FieldVerdict {

@@ -15,13 +15,13 @@ pub(super) fn millis_of(value: f64) -> Option<u64> {
 /// A time in milliseconds, rounded.
 pub(super) fn millis(value: f64) -> Option<u64> {
     let whole = value.round();
-    let fits = whole >= 1.0 && whole <= MOST_SECONDS * 1000.0;
+    let fits = (1.0..=MOST_SECONDS * 1000.0).contains(&whole);
     fits.then(|| format!("{whole:.0}").parse().ok()).flatten()
 }
 
 /// A time in milliseconds as this configuration writes it.
 pub(super) fn span(millis: u64) -> YamlTree {
-    YamlTree::Bare(match millis % 1000 == 0 {
+    YamlTree::Bare(match millis.is_multiple_of(1000) {
         true => format!("{}s", millis / 1000),
         false => format!("{millis}ms"),
     })

@@ -27,8 +27,8 @@ impl YamlTree {
     }
 
     /// A number or a word.
-    pub(super) fn bare(value: impl ToString) -> Self {
-        Self::Bare(value.to_string())
+    pub(super) fn bare(value: impl std::fmt::Display) -> Self {
+        Self::Bare(format!("{value}"))
     }
 
     /// An empty map.

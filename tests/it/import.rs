@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use pointsman::config::{LoadRequest, catalog, load_text};
-use pointsman::import::{ImportFormat, Imported, import};
+use pointsman::import::{FieldKind, ImportFormat, Imported, import};
 
 /// Set to write the expected files anew; they are to be read afterwards.
 const REWRITE: &str = "POINTSMAN_WRITE_FIXTURES";
@@ -159,6 +159,26 @@ fn the_configuration_routes_as_the_file_did() {
     let config = named("two-deployments-latency");
     assert_eq!(config.dispatch.max_attempts, 4);
     assert_eq!(config.clients.len(), 1);
+}
+
+#[test]
+fn the_documents_show_what_the_command_prints() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let file = root.join("tests/fixtures/import/litellm/two-deployments-latency.yaml");
+    let result = imported(ImportFormat::LiteLlm, &fs::read_to_string(file).unwrap());
+    let counts = FieldKind::ALL.map(|kind| {
+        let of_kind = result.fields.iter().filter(|field| field.kind == kind);
+        format!("{} {}", of_kind.count(), kind.as_str())
+    });
+    let all = result.fields.len();
+    let first = format!("litellm: {all} fields: {}", counts.join(", "));
+    let last = format!("set these variables: {}", result.variables.join(", "));
+    for document in ["README.md", "docs/import.md"] {
+        let text = fs::read_to_string(root.join(document)).unwrap();
+        for line in [&first, &last] {
+            assert!(text.contains(line), "{document} lacks: {line}");
+        }
+    }
 }
 
 #[test]

@@ -135,19 +135,22 @@ pub(super) fn read_provider(
         provider.set_timeout(millis);
     }
     read.all.apply(&mut provider);
-    let mut apart = Vec::new();
-    let single: Vec<DraftProvider> = read
-        .single
-        .iter()
-        .map(|(_, transformed)| {
-            let mut other = provider.clone();
-            transformed.apply(&mut other);
-            other
-        })
-        .collect();
-    let at = importer.draft.provider(provider);
+    Some(placed(read, provider, path, importer))
+}
+
+/// Puts the provider into the draft, and beside it one for each model that transformers ask for in a way of its own.
+fn placed(
+    read: CodeProvider,
+    provider: DraftProvider,
+    path: &str,
+    importer: &mut Importer<'_>,
+) -> RoutedProvider {
+    let at = importer.draft.provider(provider.clone());
     importer.draft.tells_of(path, at);
-    for ((model, _), other) in read.single.iter().zip(single) {
+    let mut apart = Vec::new();
+    for (model, transformed) in &read.single {
+        let mut other = provider.clone();
+        transformed.apply(&mut other);
         let other = importer.draft.provider(other);
         if other != at {
             apart.push((model.clone(), other));
@@ -159,11 +162,11 @@ pub(super) fn read_provider(
             .draft
             .list(other.map_or(at, |(_, other)| *other), model);
     }
-    Some(RoutedProvider {
+    RoutedProvider {
         name: read.name,
         at,
         apart,
-    })
+    }
 }
 
 /// The provider with its address and dialect.

@@ -233,34 +233,33 @@ fn leaf(node: &PortkeyNode, here: &Inherited, importer: &mut Importer<'_>) -> Op
     if let Some(millis) = here.timeout {
         made.set_timeout(millis);
     }
-    let usual = made
-        .builtin
-        .and_then(|entry| entry.model.clone())
-        .filter(|_| !made.has("base_url"));
-    let at_path = |key: &str| crate::import::table::joined(&node.path, key);
-    let model = match (model, usual) {
-        (Some(model), _) => model,
-        (None, Some(usual)) => {
-            let why = format!(
-                "theirs is asked for the model of the request, ours for {usual}: name one in override_params.model"
-            );
-            for key in ["provider", "virtual_key", "virtualKey"] {
-                importer
-                    .reports
-                    .revise(&at_path(key), approximated("llm.providers[]", why.clone()));
-            }
-            usual
-        }
-        (None, None) => {
-            importer
-                .reports
-                .drop_below(&node.path, "it names no model: add override_params.model");
-            return None;
-        }
+    let Some(model) = model.or_else(|| usual_model(node, &made, importer)) else {
+        let why = "it names no model: add override_params.model";
+        importer.reports.drop_below(&node.path, why);
+        return None;
     };
     let at = importer.draft.provider(made);
     importer.draft.tells_of(&node.path, at);
     Some(importer.draft.upstream(at, &model))
+}
+
+/// The model of a target that takes the one of each request: what its provider is usually asked for.
+fn usual_model(
+    node: &PortkeyNode,
+    made: &DraftProvider,
+    importer: &mut Importer<'_>,
+) -> Option<String> {
+    let entry = made.builtin.filter(|_| !made.has("base_url"))?;
+    let usual = entry.model.clone()?;
+    let why = format!(
+        "theirs is asked for the model of the request, ours for {usual}: name one in override_params.model"
+    );
+    for key in ["provider", "virtual_key", "virtualKey"] {
+        let path = crate::import::table::joined(&node.path, key);
+        let verdict = approximated("llm.providers[]", why.clone());
+        importer.reports.revise(&path, verdict);
+    }
+    Some(usual)
 }
 
 /// A provider by its name at Portkey.
