@@ -278,7 +278,11 @@ pub fn judge_whole(
     match sayer {
         Some(sayer) => state.judge_origin(number, &told, sayer),
         None => {
-            let what = format!("{source:?}: no upstream answered {text:?} with {counts:?}");
+            let sayers = state.sayers(number, source);
+            let told = sayers.iter().map(|it| &state.attempts[*it as usize]);
+            let told = told.map(|it| (&it.says, state.asked[it.request as usize].plan.answer));
+            let told: Vec<_> = told.collect();
+            let what = format!("{source:?}: {text:?} with {counts:?}, and upstreams said {told:?}");
             state.break_law("L16", number, what);
         }
     }
