@@ -29,7 +29,6 @@ use crate::domain::error_code::ErrorCode;
 use crate::domain::money::Pico;
 use crate::domain::time::Time;
 use crate::runtime::task;
-use crate::runtime::yield_budget::YieldBudget;
 use crate::store::responses::KeptAnswer;
 use crate::wire::cache_key;
 use crate::wire::encoding::whole::readable;
@@ -375,10 +374,11 @@ impl Dispatch {
 
 /// Reads a stream to its end for all who read it.
 async fn read(made: &MadeFlight, mut relay: Box<Relay>) {
-    let (mut joinable, mut turn) = (true, YieldBudget::default());
+    let mut joinable = true;
     while let Some(Ok(piece)) = relay.next().await {
-        // Nothing here waits for those who read, nor for a socket.
-        turn.took(piece.len()).await;
+        // Nothing here waits for a socket, and the upstream may talk without a pause: timers have their turn, as they have
+        // where a stream is written.
+        tokio::task::yield_now().await;
         let goes_on = made.writer().push(piece, joinable);
         if joinable && !goes_on {
             made.close();
