@@ -9,6 +9,8 @@ mod data_listener;
 mod exit;
 mod explain;
 mod health;
+mod import;
+mod manual;
 mod models;
 mod serve;
 mod shown;
@@ -32,6 +34,9 @@ pub fn main() -> ExitCode {
         CliCommand::Models(arguments) => models::run(&arguments),
         CliCommand::Cache(command) => cache::run(command),
         CliCommand::Top(arguments) => top::run(arguments),
+        CliCommand::Import(arguments) => import::run(&arguments),
+        CliCommand::Completions(arguments) => manual::completions(&arguments),
+        CliCommand::Man(arguments) => manual::man(&arguments),
     }
 }
 
