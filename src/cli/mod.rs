@@ -7,6 +7,7 @@ mod cache;
 pub mod check;
 mod exit;
 mod explain;
+mod fleet;
 mod health;
 mod models;
 mod serve;
@@ -30,6 +31,7 @@ pub fn main() -> ExitCode {
         CliCommand::Explain(arguments) => explain::run(arguments),
         CliCommand::Models(arguments) => models::run(&arguments),
         CliCommand::Cache(command) => cache::run(command),
+        CliCommand::Fleet(arguments) => fleet::run(arguments),
         CliCommand::Top(arguments) => top::run(arguments),
     }
 }

@@ -73,7 +73,7 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
     ),
     (
         "sd_notify",
-        &["app.rs"],
+        &["app.rs", "app/reloading.rs"],
         "the service manager hears of the whole process",
     ),
     (
@@ -113,7 +113,7 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
     ),
     (
         "redis",
-        &["store/responses", "store/valkey"],
+        &["store/fleet", "store/responses", "store/valkey"],
         "servers of the Redis protocol are spoken to by `store::valkey`",
     ),
     ("config", &["config"], "use `crate::config::Config`"),
@@ -148,6 +148,7 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
             "affinity",
             "budgets",
             "runtime",
+            "store/fleet",
             "store/responses",
             "store/valkey",
             "telemetry",
@@ -267,6 +268,7 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
             "wire/token.rs",
             "wire/grant.rs",
             "wire/cache_key.rs",
+            "wire/fleet",
             "store/fingerprint.rs",
             "store/valkey/sealing.rs",
         ],
