@@ -2,12 +2,14 @@
 //!
 //! [`fact`] is one fact and how two of them become one, [`state`] what a process knows and when it tells whom, [`admit`] what
 //! another process's word may do here, [`rank`] who tries first, [`news`]
-//! what goes to and fro. No I/O, no clock, no logging; randomness is an argument.
+//! what goes to and fro. [`share`] and [`money`] divide limits and budgets. No I/O, no clock, no logging; randomness is an argument.
 
 pub mod admit;
 pub mod fact;
+pub mod money;
 pub mod news;
 pub mod rank;
+pub mod share;
 pub mod state;
 
 pub use fact::{FactKind, FactReason, FleetFact, FleetSubject};

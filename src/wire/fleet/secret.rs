@@ -85,7 +85,8 @@ impl FleetSecret {
         Some(node)
     }
 
-    pub(super) fn sign(&self, bytes: &[u8]) -> [u8; SIGNATURE] {
+    /// The signature of a record.
+    pub fn sign(&self, bytes: &[u8]) -> [u8; SIGNATURE] {
         tagged(&self.signing, &[b"record", bytes])
     }
 }
