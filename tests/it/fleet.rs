@@ -165,7 +165,7 @@ async fn an_invalid_key_and_a_used_up_quota_are_known_to_all() {
     world.upstream.on(Match::key("k2"), [quota]);
     ask(&all[0], "p/m").await;
     becomes(&all[1], 0, "invalid").await;
-    becomes(&all[1], 1, "exhausted").await;
+    becomes(&all[1], 1, "quota_exhausted").await;
     let asked = world.upstream.requests().len();
     assert_ne!(ask(&all[1], "p/m").await.status, 200);
     assert_eq!(world.upstream.requests().len(), asked, "nobody is asked");

@@ -465,10 +465,9 @@ impl World {
             1 => {
                 // Killed, and empty when it is back.
                 self.is_up = false;
-                self.store = ModelStore {
-                    ahead: self.store.ahead,
-                    ..ModelStore::default()
-                };
+                let ahead = self.store.ahead;
+                self.store = ModelStore::default();
+                self.store.ahead = ahead;
                 self.at(lasts, Event::Thaw);
                 self.all_lose();
             }
