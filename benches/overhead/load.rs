@@ -19,6 +19,8 @@ pub enum Shape {
     Idle,
     /// The upstream takes its time.
     Slow,
+    /// What has the same answer each time, of 2 KB.
+    Equal,
 }
 
 impl Shape {
@@ -28,10 +30,15 @@ impl Shape {
             Self::Stream => ",\"stream\":true",
             Self::Idle => ",\"stream\":true,\"user\":\"idle\"",
             Self::Slow => ",\"user\":\"slow\"",
+            Self::Equal => ",\"user\":\"long\"",
+        };
+        let temperature = match self {
+            Self::Equal => "0",
+            _ => "0.2",
         };
         let prompt = "Tell me something about railways. ".repeat(12);
         let body = format!(
-            "{{\"model\":\"p\",\"messages\":[{{\"role\":\"user\",\"content\":\"{prompt}\"}}],\"temperature\":0.2{extra}}}"
+            "{{\"model\":\"p\",\"messages\":[{{\"role\":\"user\",\"content\":\"{prompt}\"}}],\"temperature\":{temperature}{extra}}}"
         );
         format!(
             "POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",

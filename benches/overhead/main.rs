@@ -3,7 +3,8 @@
 //! `cargo bench --bench overhead` starts a fixed upstream, a bare relay (axum and reqwest) and Pointsman,
 //! each in a process of its own, loads them in turn over equal connections and prints medians. `-- --quick`
 //! takes seconds instead of minutes; `-- --overload` offers ten times what can be served; `-- --telemetry` compares
-//! Pointsman with itself, when it tells of nothing and when it sends traces and metrics. Timings are for reading, nothing asserts them.
+//! Pointsman with itself, when it tells of nothing and when it sends traces and metrics; `-- --cache` when it relays an
+//! answer and when it has kept it. Timings are for reading, nothing asserts them.
 
 #![expect(
     clippy::expect_used,
@@ -15,6 +16,7 @@
     reason = "a benchmark: it may end at the first surprise, and prints"
 )]
 
+mod caching;
 mod load;
 mod overload;
 mod process;
@@ -83,6 +85,9 @@ fn main() {
     if told {
         return runtime.block_on(telemetry::run(&plan));
     }
+    if arguments.iter().any(|argument| argument == "--cache") {
+        return runtime.block_on(caching::run(&plan));
+    }
     runtime.block_on(compare(&plan));
 }
 
@@ -110,7 +115,14 @@ async fn compare(plan: &Plan) {
         let bare = process::start(Kind::Relay, &upstream.address);
         let ours = process::start(Kind::Pointsman, &upstream.address);
         // Slice by slice in turn: what else the machine does meets all of them alike.
-        plain(&bare, &ours, plan, [&mut relay, &mut pointsman]).await;
+        plain(
+            &bare,
+            &ours,
+            Shape::Plain,
+            plan,
+            [&mut relay, &mut pointsman],
+        )
+        .await;
         for _ in 0..plan.seconds {
             open_loop(&upstream.address, &mut direct).await;
             open_loop(&bare.address, &mut relay).await;
@@ -133,10 +145,16 @@ async fn open_loop(address: &str, figures: &mut Figures) {
     figures.rate_p99.push(load::percentile(&times, 99.0));
 }
 
-/// Plain requests in a closed loop.
-async fn plain(bare: &Running, ours: &Running, plan: &Plan, figures: [&mut Figures; 2]) {
+/// Requests that are not streamed, in a closed loop.
+async fn plain(
+    bare: &Running,
+    ours: &Running,
+    shape: Shape,
+    plan: &Plan,
+    figures: [&mut Figures; 2],
+) {
     for running in [bare, ours] {
-        load::closed_loop(&running.address, Shape::Plain, CONNECTIONS, 2000).await;
+        load::closed_loop(&running.address, shape, CONNECTIONS, 2000).await;
     }
     let mut cpu = [0.0; 2];
     let mut times = [Vec::new(), Vec::new()];
@@ -144,7 +162,7 @@ async fn plain(bare: &Running, ours: &Running, plan: &Plan, figures: [&mut Figur
         for (turn, running) in [bare, ours].into_iter().enumerate() {
             let before = running.cpu_micros();
             let slice = plan.plain / SLICES;
-            let more = load::closed_loop(&running.address, Shape::Plain, CONNECTIONS, slice).await;
+            let more = load::closed_loop(&running.address, shape, CONNECTIONS, slice).await;
             cpu[turn] += running.cpu_micros() - before;
             times[turn].extend(more);
         }

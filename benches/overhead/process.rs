@@ -13,6 +13,8 @@ pub enum Kind {
     Silent,
     /// Pointsman that sends metrics, and traces of one request in a hundred.
     Telling,
+    /// Pointsman that keeps answers.
+    Keeping,
 }
 
 /// A process, and where it listens.
@@ -45,6 +47,7 @@ pub fn start(kind: Kind, upstream: &str) -> Running {
             upstream,
             "server: {admin_listen: off}\ntelemetry: {recent_requests: 0}\n",
         ),
+        Kind::Keeping => ours(upstream, "cache: {ttl: 1h}\n"),
         Kind::Telling => ours(
             upstream,
             &format!(

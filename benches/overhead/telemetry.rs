@@ -1,6 +1,7 @@
 //! What telling costs: Pointsman with traces of one request in a hundred, metrics and stories of requests,
 //! against itself without any of that. Metrics are counted in both; `cargo bench --bench telemetry` has their cost.
 
+use crate::load::Shape;
 use crate::process::{self, Kind};
 use crate::{Figures, Plan, median};
 
@@ -12,7 +13,14 @@ pub async fn run(plan: &Plan) {
         eprintln!("round {round} of {}", plan.rounds);
         let quiet = process::start(Kind::Silent, &upstream.address);
         let loud = process::start(Kind::Telling, &upstream.address);
-        crate::plain(&quiet, &loud, plan, [&mut silent, &mut telling]).await;
+        crate::plain(
+            &quiet,
+            &loud,
+            Shape::Plain,
+            plan,
+            [&mut silent, &mut telling],
+        )
+        .await;
         for (running, figures) in [(&quiet, &mut silent), (&loud, &mut telling)] {
             crate::streams(running, plan, figures).await;
         }

@@ -1,4 +1,4 @@
-//! The fixed upstream: one answer of some 600 bytes, or a stream of 60 events at a steady pace. It takes traces and
+//! The fixed upstream: one answer of some 600 bytes or of 2 KB, or a stream of 60 events at a steady pace. It takes traces and
 //! metrics, too.
 
 use std::convert::Infallible;
@@ -54,7 +54,8 @@ async fn answer(
         if asks(b"slow") {
             tokio::time::sleep(SLOW).await;
         }
-        let mut response = Response::new(Full::new(Bytes::from(plain())).boxed());
+        let words = if asks(b"\"user\":\"long\"") { 360 } else { 80 };
+        let mut response = Response::new(Full::new(Bytes::from(plain(words))).boxed());
         response.headers_mut().insert(
             "content-type",
             "application/json".parse().expect("a header"),
@@ -97,10 +98,10 @@ trait BoxedSync: futures_util::Stream + Sized {
 
 impl<S: futures_util::Stream> BoxedSync for S {}
 
-fn plain() -> String {
+fn plain(words: usize) -> String {
     format!(
         r#"{{"id":"chatcmpl-1","object":"chat.completion","created":1,"model":"m","choices":[{{"index":0,"message":{{"role":"assistant","content":"{}"}},"finish_reason":"stop"}}],"usage":{{"prompt_tokens":12,"completion_tokens":80,"total_tokens":92}}}}"#,
-        "word ".repeat(80)
+        "word ".repeat(words)
     )
 }
 

@@ -90,7 +90,7 @@ fn price(sheet: &PriceSheet, source: &PriceSource) -> Value {
     for (name, rate) in [
         ("input", rates.input),
         ("output", rates.output),
-        ("cached_input", rates.cached_input),
+        ("cached_input", rates.cache_read()),
         ("cache_write", rates.cache_write),
     ] {
         price.insert(

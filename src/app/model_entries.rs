@@ -14,7 +14,7 @@ use crate::domain::catalog::facts::Facts;
 use crate::domain::chain::Listed;
 use crate::domain::hash_map::HashMap;
 use crate::domain::ids::{ProviderName, Upstream};
-use crate::domain::price_sheet::{PriceSheet, Rates};
+use crate::domain::price_sheet::PriceSheet;
 use crate::wire::model_entry::ModelEntry;
 
 /// What is told of each provider.
@@ -208,19 +208,13 @@ fn source(origin: &Origin) -> Value {
 
 /// Prices as text: per million tokens by their names in the configuration, and per token as OpenRouter's clients read them.
 fn pricing(sheet: &PriceSheet) -> Value {
-    let Rates {
-        input,
-        output,
-        cached_input,
-        cache_write,
-        ..
-    } = sheet.rates;
+    let rates = sheet.rates;
     let mut pricing = Map::new();
     for (million, token, rate) in [
-        ("input", "prompt", input),
-        ("output", "completion", output),
-        ("cached_input", "input_cache_read", cached_input),
-        ("cache_write", "input_cache_write", cache_write),
+        ("input", "prompt", rates.input),
+        ("output", "completion", rates.output),
+        ("cached_input", "input_cache_read", rates.cache_read()),
+        ("cache_write", "input_cache_write", rates.cache_write),
     ] {
         if let Some(rate) = rate {
             pricing.insert(million.to_owned(), rate.decimal(6).into());
@@ -234,6 +228,7 @@ fn pricing(sheet: &PriceSheet) -> Value {
 mod tests {
     use super::*;
     use crate::domain::money::Pico;
+    use crate::domain::price_sheet::Rates;
 
     #[test]
     fn addresses_are_told_without_credentials() {

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::admin::{AdminClient, AdminError};
 use super::arguments::{CacheCommand, CachePurge, CacheStats};
 use super::exit::{CANNOT_BIND, NO, complain, say, say_json};
-use super::shown::text;
+use super::shown::{size, text};
 use crate::app;
 
 /// Going through a large server takes its time.
@@ -134,17 +134,6 @@ fn counted(count: &Value, what: &str) -> String {
         _ => what,
     };
     format!("{count} {what}")
-}
-
-/// Bytes: `512 B`, `1.5 KiB`, `256.0 MiB`.
-fn size(bytes: &Value) -> String {
-    let bytes = bytes.as_f64().unwrap_or_default();
-    match bytes {
-        bytes if bytes < 1024.0 => format!("{bytes:.0} B"),
-        bytes if bytes < 1_048_576.0 => format!("{:.1} KiB", bytes / 1024.0),
-        bytes if bytes < 1_073_741_824.0 => format!("{:.1} MiB", bytes / 1_048_576.0),
-        bytes => format!("{:.1} GiB", bytes / 1_073_741_824.0),
-    }
 }
 
 #[cfg(test)]

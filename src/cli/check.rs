@@ -2,6 +2,7 @@
 //!
 //! Keys are masked; header values and the queries of URLs stay out, since they may be secrets.
 
+mod caching;
 mod clients;
 mod members;
 mod policies;
@@ -78,6 +79,7 @@ fn write(config: &Config, out: &mut String) -> std::fmt::Result {
     for budget in &config.budgets {
         writeln!(out, "  {}", described(budget))?;
     }
+    caching::write(config, out)?;
     write_names(config, out)?;
     match config.targets.default_chain() {
         Some(chain) => {
@@ -201,6 +203,8 @@ pub fn render_json(config: &Config) -> Value {
         "providers": providers,
         "dispatch": policies::to_json(config.policies.usual(), config),
         "virtual": chains,
+        "cache": caching::to_json(config),
+        "coalesce": config.cache.coalesce,
         "budgets": config.budgets.iter().map(described).collect::<Vec<_>>(),
         "default": default,
         "match": config.offering.matching.as_str(),
@@ -424,6 +428,11 @@ mod tests {
             "office -> groq:b -> groq:a -> mirror:echo  (affinity: auto, bound 1.25, ttl 1h; hints: openrouter)\n",
             "    groq:b  priority 10; when hours 08:00-18:00 days mon tue Europe/Berlin, min_prompt_tokens 10, has tools and images, header x-tier\n\n",
             "  the budget of all requests of 5.000000 per day: soft, then `mirror`",
+            "cache       memory, up to 64.0 MiB in this process\n",
+            "  all targets  ttl 5m, deterministic, scope client, entries up to 1.0 MiB\n",
+            "  smart        ttl 1h, always, scope client, entries up to 1.0 MiB, 24h longer where no upstream can\n",
+            "  mirror:*     off\n",
+            "coalesce    equal requests at the same time are one call\n",
             "default     smart -> groq:a -> mirror:echo",
             "warnings",
             "cerebras is skipped in smart: no key; set CEREBRAS_API_KEY",

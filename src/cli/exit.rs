@@ -1,9 +1,12 @@
 //! How a command ends and what it prints on the way: exit codes, words, the process's surroundings.
 
 use std::io::Write;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use crate::config::{Config, ConfigErrors, LoadRequest, masked};
+use tokio::runtime::{Builder, Runtime};
+
+use crate::config::{self, Config, ConfigErrors, LoadRequest, masked};
 use crate::domain::shown::{json, plain};
 
 /// Exit code for a configuration with mistakes (`EX_CONFIG` of sysexits.h).
@@ -28,6 +31,23 @@ pub(super) fn surroundings() -> LoadRequest {
         env,
         ..LoadRequest::default()
     }
+}
+
+/// The configuration of this file, or of where one is looked for; else the mistakes are told.
+pub(super) fn load(config_path: Option<PathBuf>, as_json: bool) -> Result<Config, ExitCode> {
+    let request = LoadRequest {
+        config_path,
+        ..surroundings()
+    };
+    config::load(&request).map_err(|errors| refuse(&errors, as_json))
+}
+
+/// What a command waits in.
+pub(super) fn start(mut builder: Builder) -> Result<Runtime, ExitCode> {
+    builder.enable_all().build().map_err(|error| {
+        complain(&format!("cannot start the runtime: {error}"));
+        ExitCode::from(SOFTWARE)
+    })
 }
 
 pub(super) fn refuse(errors: &ConfigErrors, as_json: bool) -> ExitCode {

@@ -2,15 +2,15 @@
 //!
 //! One request over a plain connection. Exit code 0 or 1 and nothing else: container engines reserve the others.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use super::arguments::Health;
-use super::ask::{Asking, Unasked, ask, hint, nearest};
-use super::exit::{complain, say_json, surroundings};
+use super::ask::{Asking, Unasked, ask};
+use super::data_listener::{UnknownAddress, data_listener};
+use super::exit::{complain, say_json};
 use crate::app;
-use crate::config::{self, ConfigErrors, Listen, LoadRequest};
+use crate::config::Listen;
 
 /// The time for name resolution, connecting and the whole answer together.
 const TIMEOUT: Duration = Duration::from_secs(2);
@@ -20,18 +20,8 @@ const LONGEST_ANSWER: u64 = 16 * 1024;
 /// Why a process is not well, or cannot be asked.
 #[derive(Debug, thiserror::Error)]
 enum Unwell {
-    #[error("--address {given} {message}{}", hint(suggestion))]
-    Address {
-        given: String,
-        message: String,
-        suggestion: String,
-    },
-    #[error("the address is unknown; set it with --address")]
-    Configuration(#[source] ConfigErrors),
-    #[error(
-        "{0} is a different port each time: take the one of the log line `listening`, with --address"
-    )]
-    AnyPort(Listen),
+    #[error(transparent)]
+    Address(#[from] UnknownAddress),
     #[error(transparent)]
     Unasked(#[from] Unasked),
     #[error("{address} answers {status}: {body}")]
@@ -61,14 +51,7 @@ fn is_well(arguments: Health) -> Result<String, Unwell> {
     } else {
         "/health/live"
     };
-    let address = match arguments.address {
-        Some(given) => Listen::parse(&given).map_err(|(message, suggestion)| Unwell::Address {
-            given,
-            message,
-            suggestion,
-        })?,
-        None => configured(arguments.config)?,
-    };
+    let address = data_listener(arguments.address, arguments.config)?;
     let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
     let asking = Asking {
         request: request.into_bytes(),
@@ -83,16 +66,4 @@ fn is_well(arguments: Health) -> Result<String, Unwell> {
             body,
         }),
     }
-}
-
-/// Where the process of this configuration can be asked: its first address, seen from the same machine.
-fn configured(config_path: Option<PathBuf>) -> Result<Listen, Unwell> {
-    let request = LoadRequest {
-        config_path,
-        ..surroundings()
-    };
-    let all = config::addresses(&request).map_err(Unwell::Configuration)?;
-    nearest(all).map_err(|any_port| {
-        Unwell::AnyPort(any_port.unwrap_or(Listen::Tcp("127.0.0.1:0".to_owned())))
-    })
 }

@@ -5,6 +5,7 @@ mod arguments;
 mod ask;
 mod cache;
 pub mod check;
+mod data_listener;
 mod exit;
 mod explain;
 mod fleet;
@@ -19,8 +20,8 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use self::arguments::{Check, Cli, CliCommand};
-use self::exit::{refuse, say, say_json, surroundings};
-use crate::config::{self, ConfigErrors, LoadRequest, Problem};
+use self::exit::{load, refuse, say, say_json};
+use crate::config::{self, ConfigErrors, Problem};
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
@@ -45,13 +46,9 @@ fn check(arguments: &Check) -> ExitCode {
         });
         return ExitCode::SUCCESS;
     }
-    let request = LoadRequest {
-        config_path: arguments.config.clone(),
-        ..surroundings()
-    };
-    let config = match config::load(&request) {
+    let config = match load(arguments.config.clone(), arguments.json) {
         Ok(config) => config,
-        Err(errors) => return refuse(&errors, arguments.json),
+        Err(code) => return code,
     };
     if let Err(error) = crate::app::try_tls(&config.server) {
         let problem = Problem {

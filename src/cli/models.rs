@@ -8,12 +8,13 @@ use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::json;
+use tokio::runtime::Builder;
 
 use self::rows::ModelRow;
 use super::arguments::Models;
-use super::exit::{SOFTWARE, complain, refuse, say, say_json, surroundings};
+use super::exit::{complain, load, say, say_json, start};
 use crate::app;
-use crate::config::{self, Config, FetchedLists, LoadRequest};
+use crate::config::{Config, FetchedLists};
 use crate::domain::catalog::capability::Capability;
 
 /// Exit code for a command line with mistakes (`EX_USAGE` of sysexits.h).
@@ -30,13 +31,9 @@ pub(super) fn run(arguments: &Models) -> ExitCode {
             return ExitCode::from(USAGE);
         }
     };
-    let request = LoadRequest {
-        config_path: arguments.config.clone(),
-        ..surroundings()
-    };
-    let config = match config::load(&request) {
+    let config = match load(arguments.config.clone(), arguments.json) {
         Ok(config) => config,
-        Err(errors) => return refuse(&errors, arguments.json),
+        Err(code) => return code,
     };
     if let Some(name) = &arguments.provider
         && !config.providers.iter().any(|it| it.name.as_str() == name)
@@ -44,15 +41,9 @@ pub(super) fn run(arguments: &Models) -> ExitCode {
         complain(&format!("--provider: no provider is called `{name}`"));
         return ExitCode::from(USAGE);
     }
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
-    let runtime = match runtime {
+    let runtime = match start(Builder::new_current_thread()) {
         Ok(runtime) => runtime,
-        Err(error) => {
-            complain(&format!("cannot start the runtime: {error}"));
-            return ExitCode::from(SOFTWARE);
-        }
+        Err(code) => return code,
     };
     let fetching = app::current_lists(&config, !arguments.offline);
     let (fetched, failures) = runtime.block_on(fetching);

@@ -2,8 +2,12 @@
 
 use std::process::ExitCode;
 
+use tokio::runtime::Builder;
+
 use super::arguments::Serve;
-use super::exit::{BAD_CONFIGURATION, CANNOT_BIND, SOFTWARE, complain, refuse, surroundings, warn};
+use super::exit::{
+    BAD_CONFIGURATION, CANNOT_BIND, SOFTWARE, complain, refuse, start, surroundings, warn,
+};
 use crate::app::{self, StartError};
 use crate::config::{self, LoadRequest, LogFormat};
 use crate::listener::Passed;
@@ -55,15 +59,9 @@ pub(super) fn run(arguments: Serve) -> ExitCode {
     if admin_unused {
         tracing::warn!("--admin-listen is not used: a socket named `admin` was passed in");
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build();
-    let runtime = match runtime {
+    let runtime = match start(Builder::new_multi_thread()) {
         Ok(runtime) => runtime,
-        Err(error) => {
-            complain(&format!("cannot start the runtime: {error}"));
-            return ExitCode::from(SOFTWARE);
-        }
+        Err(code) => return code,
     };
     let read = Box::new(move || config::load(&request));
     let end = runtime.block_on(app::run(&config, passed, read));

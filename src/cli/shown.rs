@@ -34,6 +34,17 @@ pub(super) fn items(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
 }
 
+/// Bytes: `512 B`, `1.5 KiB`, `256.0 MiB`.
+pub(super) fn size(bytes: &Value) -> String {
+    let bytes = bytes.as_f64().unwrap_or_default();
+    match bytes {
+        bytes if bytes < 1024.0 => format!("{bytes:.0} B"),
+        bytes if bytes < 1_048_576.0 => format!("{:.1} KiB", bytes / 1024.0),
+        bytes if bytes < 1_073_741_824.0 => format!("{:.1} MiB", bytes / 1_048_576.0),
+        bytes => format!("{:.1} GiB", bytes / 1_073_741_824.0),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;

@@ -7,7 +7,7 @@ use super::offering;
 use super::resolved::Config;
 use crate::domain::catalog::coverage::{Coverage, coverage};
 use crate::domain::catalog::entry::ModelList;
-use crate::domain::catalog::facts::{Configured, Facts};
+use crate::domain::catalog::facts::Facts;
 use crate::domain::catalog::offer::ModelGroup;
 use crate::domain::ids::Upstream;
 
@@ -19,9 +19,9 @@ impl Config {
         }
         let mut providers = self.providers.iter();
         let provider = providers.find(|provider| provider.name == upstream.provider);
-        let configured = provider.map(|provider| Configured {
-            window: provider.context_window,
-            sheet: provider.prices.of(&upstream.model).map(Arc::clone),
+        let configured = provider.map(|provider| {
+            let sheet = provider.prices.of(&upstream.model);
+            offering::configured(provider, sheet.map(Arc::clone))
         });
         Arc::new(Facts::merged(&configured.unwrap_or_default(), &[], false))
     }

@@ -18,6 +18,7 @@ use crate::domain::catalog::offer::{
 use crate::domain::chain::{ChainError, MemberEntry, ProviderEntry, Targets, VirtualEntry};
 use crate::domain::ids::{ModelName, ProviderName};
 use crate::domain::policy::Policy;
+use crate::domain::price_sheet::PriceSheet;
 
 /// The virtual provider of everything that lists have.
 const EVERYTHING: &str = "priority-auto";
@@ -364,8 +365,8 @@ pub(super) fn view(provider: &ProviderConfig, config: &CatalogConfig) -> KnownPr
     }
     let models = provider.prices.models.iter().map(|(model, sheet)| {
         let configured = Configured {
-            window: None,
             sheet: Some(Arc::clone(sheet)),
+            ..Configured::default()
         };
         (model.clone(), configured)
     });
@@ -373,12 +374,19 @@ pub(super) fn view(provider: &ProviderConfig, config: &CatalogConfig) -> KnownPr
         name: provider.name.clone(),
         called,
         local: built_in.is_some_and(|entry| entry.local) || is_here(&provider.base_url),
-        configured: Configured {
-            window: provider.context_window,
-            sheet: provider.prices.usual.clone(),
-        },
+        configured: configured(provider, provider.prices.usual.clone()),
         models: models.collect(),
         aliases: config.aliases.clone(),
+    }
+}
+
+/// What the configuration says of a provider's models, with the prices that hold for one of them or for all.
+pub(super) fn configured(provider: &ProviderConfig, sheet: Option<Arc<PriceSheet>>) -> Configured {
+    Configured {
+        window: provider.context_window,
+        max_output: provider.capabilities.max_output_tokens,
+        capabilities: provider.capabilities.each(),
+        sheet,
     }
 }
 

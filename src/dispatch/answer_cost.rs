@@ -8,6 +8,7 @@ use super::costs;
 use super::request_run::RequestRun;
 use crate::domain::attempt_record::AttemptRecord;
 use crate::domain::dialect::AnswerList;
+use crate::domain::money::Pico;
 use crate::domain::usage::Usage;
 use crate::wire::encoding::whole::readable;
 
@@ -38,6 +39,14 @@ impl RequestRun {
 
     /// Adds what the request has cost to the headers of its whole answer, where that is known.
     pub(super) fn add_cost(&mut self, headers: &mut HeaderMap) {
+        let total = self.total_cost();
+        let value = total.and_then(|amount| HeaderValue::try_from(amount.to_string()).ok());
+        if let Some(value) = value {
+            headers.insert(costs::COST, value);
+        }
+    }
+    /// What the request has cost so far, where that is known.
+    pub(super) fn total_cost(&mut self) -> Option<Pico> {
         let context = &self.context;
         let records = self.state.attempts.records_mut();
         costs::price(
@@ -46,10 +55,6 @@ impl RequestRun {
             &self.state.trace,
             records,
         );
-        let total = AttemptRecord::total_cost(records);
-        let value = total.and_then(|(amount, _)| HeaderValue::try_from(amount.to_string()).ok());
-        if let Some(value) = value {
-            headers.insert(costs::COST, value);
-        }
+        AttemptRecord::total_cost(records).map(|(amount, _)| amount)
     }
 }

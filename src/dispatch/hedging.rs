@@ -420,7 +420,8 @@ fn time_goes_at(
 ) -> Option<Alarm> {
     let request = &context.request;
     let policy = &context.dispatch.policy;
-    let asked = request.begins_by().since(request.arrived);
+    // Of a call that others wait for too it is that of its own caller, and not the longest.
+    let asked = state.limits.hedge_by.since(request.arrived);
     // A caller that gives all the time that there is does not hurry.
     if asked >= policy.deadline {
         return None;

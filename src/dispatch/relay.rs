@@ -244,6 +244,9 @@ impl Relay {
                     run.keep_stream(collected, live.source(), &live.dropped);
                 }
             }
+            if good {
+                run.used();
+            }
             // A slow reader of the last bytes needs no request any more.
             run.context.request.release();
         }

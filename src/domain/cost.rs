@@ -212,7 +212,7 @@ fn priced_parts(
     counted: bool,
 ) -> [(u64, Option<Pico>); 15] {
     let or_tokens = |price: Option<Pico>| price.or(counted.then_some(Pico::ZERO));
-    let cached = rates.cached_input.or(rates.input);
+    let cached = rates.cache_read();
     let write = rates.cache_write.or(rates.input);
     [
         (used.input, rates.input),

@@ -30,6 +30,12 @@ pub struct Rates {
 }
 
 impl Rates {
+    /// What a token of the prompt costs that was read from a cache.
+    #[must_use]
+    pub fn cache_read(&self) -> Option<Pico> {
+        self.cached_input.or(self.input)
+    }
+
     /// These rates, and of `base` those that are missing here.
     #[must_use]
     pub fn over(self, base: Self) -> Self {

@@ -1,7 +1,7 @@
 //! Why an upstream is not for a request, whatever its health: a condition that does not hold, or something that it is
 //! known to lack. No I/O, no clock, no logging.
 
-use super::catalog::capability::Capability;
+use super::catalog::capability::{Capabilities, Capability};
 use super::hint_fields::HintField;
 
 /// A set of features.
@@ -85,6 +85,16 @@ impl KnownCapabilities {
         let unknown = Capability::ALL.into_iter();
         let unknown = unknown.filter(|feature| !self.known.has(*feature));
         unknown.fold(self, |known, feature| known.with(feature, can(feature)))
+    }
+
+    /// What is said of each feature.
+    pub fn each(&self) -> Capabilities {
+        let mut all = Capabilities::default();
+        for feature in Capability::ALL {
+            let said = self.known.has(feature).then(|| self.has.has(feature));
+            all.set(feature, said);
+        }
+        all
     }
 
     /// Whether all of these are known to be there.

@@ -3,8 +3,9 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
-use memchr::memmem;
+use memchr::memmem::Finder;
 use serde_json::value::RawValue;
 
 use super::dialects;
@@ -41,6 +42,11 @@ const HELD: [&str; 6] = [
 ];
 /// How names of members end whose text is an address.
 const ADDRESSES: [&str; 2] = [r#"rl":""#, r#"ri":""#];
+/// What finds [`HELD`] and [`ADDRESSES`], made once: making it takes longer than looking through a short body.
+static FINDERS: LazyLock<(Vec<Finder<'static>>, Vec<Finder<'static>>)> = LazyLock::new(|| {
+    let finders = |marks: &[&'static str]| marks.iter().map(|mark| Finder::new(*mark)).collect();
+    (finders(&HELD), finders(&ADDRESSES))
+});
 /// Tools whose caller runs them, beside plain functions; with a date behind them in some dialects.
 const CALLERS_TOOLS: [&str; 8] = [
     "function",
@@ -112,19 +118,19 @@ pub fn obstacle(operation: Operation, doc: &RequestDoc, counted: &[u8]) -> Optio
     if doc.raw("tools").is_some_and(has_hosted_tool) {
         return Some("tools");
     }
-    let held = |mark: &&str| memmem::find(counted, mark.as_bytes()).is_some();
-    if HELD.iter().any(held) {
+    let (held, addresses) = &*FINDERS;
+    if held.iter().any(|mark| mark.find(counted).is_some()) {
         return Some("file_id");
     }
-    has_address(counted).then_some("url")
+    has_address(counted, addresses).then_some("url")
 }
 
 /// Whether a member that names an address has one that is not in the request itself. In a canonical body quotes within
 /// texts stand behind a backslash: these marks are only found where members are.
-fn has_address(counted: &[u8]) -> bool {
-    let ends = ADDRESSES.iter().flat_map(|mark| {
-        let found = memmem::find_iter(counted, mark.as_bytes());
-        found.map(|at| (at, at + mark.len()))
+fn has_address(counted: &[u8], marks: &[Finder<'static>]) -> bool {
+    let ends = marks.iter().flat_map(|mark| {
+        let found = mark.find_iter(counted);
+        found.map(|at| (at, at + mark.needle().len()))
     });
     ends.into_iter().any(|(at, value)| {
         let letter = at.checked_sub(1).and_then(|at| counted.get(at));

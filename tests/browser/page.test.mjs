@@ -208,7 +208,13 @@ test('explains', async () => {
   assert.equal(await page.locator('.candidates > li').count(), 3);
   await page.locator('#explained .bounds').filter({ hasText: 'provider boreal' }).waitFor();
   await form.getByLabel('Target').fill('cheap');
+  await form.getByLabel('Needs').fill('tools');
+  await form.getByLabel('Temperature').fill('0.7');
+  await form.getByLabel('At', { exact: true }).fill('2027-01-31T18:30:00');
+  const asked = page.waitForRequest('**/admin/v1/explain');
   await form.getByRole('button', { name: 'Explain' }).click();
+  const { has, temperature, at } = (await asked).postDataJSON();
+  assert.deepEqual({ has, temperature, at }, { has: 'tools', temperature: 0.7, at: new Date('2027-01-31T18:30:00').toISOString() });
   await page.locator('#explained .ranking').filter({ hasText: 'ranked by cost' }).waitFor();
   assert.match(await page.locator('#explained .members').textContent(), /cost 0\.00/);
   await close(page);

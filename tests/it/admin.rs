@@ -12,7 +12,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use self::side::Side;
-use crate::support::{At, Behaviour, Match, ScriptedUpstream};
+use crate::support::{At, Behaviour, Match, ScriptedUpstream, until};
 
 pub const TWO_KEYS: &str = "
 llm:
@@ -51,7 +51,13 @@ async fn the_state_shows_keys_providers_chains_and_the_process() {
     let side = Side::start(TWO_KEYS, &[("a", &a), ("b", &b)]).await;
     assert_eq!(served_by(&side, "a").await, "a#2");
     side.gateway.chat("b").send().await;
-    let state = side.get("/admin/v1/state").send().await.json();
+    let seen = async || side.get("/admin/v1/state").send().await.json();
+    // The actors publish what they know a moment after the answer.
+    until("the breaker to be open", async || {
+        seen().await["providers"][1]["upstreams"][0]["breaker"] == "open"
+    })
+    .await;
+    let state = seen().await;
     let a = &state["providers"][0];
     assert_eq!(
         (&a["name"], &a["life"], &a["restarts"]),

@@ -313,7 +313,7 @@ async fn the_command_lists_models_and_says_why_others_are_not_offered() {
     assert_eq!(lines.len(), 2, "{table}");
     assert_eq!(
         lines[1][..8],
-        ["groq", "g", "131072", "-", "1", "2", "-", "tools"],
+        ["groq", "g", "131072", "-", "1", "2", "1", "tools"],
         "{table}"
     );
     let table = told(&["--limit", "1"]).await;

@@ -294,6 +294,18 @@ async fn when_part_of_a_callers_time_is_gone_another_upstream_is_asked() {
 }
 
 #[tokio::test]
+async fn a_call_that_others_may_wait_for_hurries_as_its_own_caller_does() {
+    let three = three("deadline_hedge: 0.1, coalesce: true").await;
+    let _shut = three.a_waits(from("a"));
+    three.b.on(Match::any(), [Behaviour::says("all of b")]);
+    let body = r#"{"model":"v","temperature":0,"messages":[{"role":"user","content":"x"}]}"#;
+    let call = three.gateway.post_chat(body.to_owned());
+    let answer = call.header("x-pointsman-deadline", "2s").send().await;
+    assert_eq!(answer.says(), "all of b");
+    assert_eq!(three.counts(), [1, 1, 0]);
+}
+
+#[tokio::test]
 async fn who_has_time_enough_waits_and_so_does_whoever_was_told_to() {
     let slow = || from("a").late(ms(400));
     for (dispatch, deadline) in [("deadline_hedge: 0.1", "60s"), ("deadline_hedge: 0", "2s")] {

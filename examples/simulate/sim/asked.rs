@@ -3,6 +3,7 @@
 use pointsman::domain::outcome::{Class, Retry};
 use pointsman::domain::time::Time;
 
+use super::keeping::Standing;
 use super::model::Spot;
 use super::plan::Plan;
 use super::script::Verdict;
@@ -47,6 +48,24 @@ pub struct Asked {
     pub own_slots: Vec<Slot>,
     /// Requests at each maker when it came, where that is clear.
     pub loads: Option<Vec<u64>>,
+    /// What holds for it where answers are kept.
+    pub standing: Option<Standing>,
+    /// Where the call is found that was made for it and for all that are equal, and whose request such an entry is of.
+    pub call: Option<u32>,
+    pub leader: Option<u32>,
+    /// The call that it reads; `None`: it waits.
+    pub reads: Option<u32>,
+    /// Of a call: since when nobody waits for it, and after how many that failed it was made.
+    pub gone: Option<Time>,
+    pub elections: u32,
+    /// By when its own caller wants something.
+    pub hurries_until: Time,
+    /// When its answer was found.
+    pub looked_at: Option<Time>,
+    /// The events that its client has read.
+    pub lines: Vec<String>,
+    /// Its answer came from elsewhere.
+    pub is_free: bool,
 }
 
 impl Slot {
@@ -85,6 +104,16 @@ impl Asked {
             steered: false,
             own_slots: Vec::new(),
             loads: None,
+            standing: None,
+            call: None,
+            leader: None,
+            reads: None,
+            gone: None,
+            elections: 0,
+            hurries_until: deadline,
+            looked_at: None,
+            lines: Vec::new(),
+            is_free: false,
         }
     }
 

@@ -20,6 +20,8 @@ const SLACK: Duration = Duration::from_millis(5);
 pub fn audit(state: &mut State) {
     state.tally.audits += 1;
     purses::audit(state);
+    state.judge_calls();
+    state.judge_tokens();
     let now = state.clock.now();
     let mut wrong: Vec<(&'static str, String)> = Vec::new();
     let cells = state.cells.clone();

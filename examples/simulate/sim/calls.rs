@@ -13,6 +13,7 @@ use super::asked::Asked;
 use super::dice::Dice;
 use super::fault::Fault;
 use super::flood::{Rest, TICK};
+use super::keeping::Word;
 use super::model::Spot;
 use super::script::{Mark, Scene, Script, Verdict, write};
 use super::state::State;
@@ -46,6 +47,13 @@ pub struct Attempt {
     pub(super) away_in_all: Duration,
     pub outcome: Option<Class>,
     pub(super) open: bool,
+    /// What its whole answer says, in parts, and why that ends.
+    pub says: Vec<String>,
+    pub finish: &'static str,
+    /// When it was kept, and for how long.
+    pub shelved: Option<(Time, Duration)>,
+    /// The events that whoever read all of it has got.
+    pub lines: Vec<String>,
     /// What came of it when it was over.
     pub(super) rest: Rest,
 }
@@ -62,6 +70,7 @@ impl State {
     pub fn start(&mut self, request: u32, spot: Spot, sent: Option<&str>) -> (u32, Script) {
         let now = self.clock.now();
         let attempt = self.attempts.len() as u32;
+        let (asker, request) = (request, self.calls_for(request));
         self.steers(request, spot, now);
         self.may_start(request, spot, attempt, now);
         let world = Arc::clone(&self.world);
@@ -75,7 +84,7 @@ impl State {
             maker: spot.maker,
             key: spot.key,
             model: spot.model,
-            request: u64::from(request),
+            request: u64::from(asker),
             nth,
             at: now.since(Time::ZERO),
             own: asked.plan.own,
@@ -88,6 +97,12 @@ impl State {
         let sent = self.told(request, sent);
         let mut dice = Dice::of(&[world.setup.seed, 6, u64::from(attempt)]);
         let texts = self.texts(request, attempt, &sent, &mut dice);
+        let unended = world.keeping.as_ref().map_or(0.0, |it| it.unended);
+        let mut ends = Dice::of(&[world.setup.seed, 22, u64::from(attempt)]);
+        let finish = match ends.chance(unended) && !self.calm {
+            true => "length",
+            false => "stop",
+        };
         let scene = Scene {
             attempt,
             texts,
@@ -97,12 +112,13 @@ impl State {
             stream,
             fault,
             back_in,
-            latency: world.latency(spot.maker, u64::from(request), now.since(Time::ZERO)),
+            latency: world.latency(spot.maker, u64::from(asker), now.since(Time::ZERO)),
             gap: Duration::from_millis(maker.gap),
             idle: maker.timeouts.idle,
             wall: self.clock.wall(),
             answer: self.asked[request as usize].plan.answer,
-            counts: !world.economy.budgets.is_empty(),
+            counts: !world.economy.budgets.is_empty() || world.keeping.is_some(),
+            finish,
         };
         if fault.serves() {
             self.caches(request, spot, now);
@@ -130,6 +146,13 @@ impl State {
             away_in_all: Duration::ZERO,
             outcome: None,
             open: true,
+            says: match stream {
+                true => script.texts.clone(),
+                false => vec![format!("a{attempt}.0;")],
+            },
+            finish,
+            shelved: None,
+            lines: Vec::new(),
             rest: Rest::default(),
         });
         self.tally.attempts += 1;
@@ -203,10 +226,11 @@ impl State {
         if let Some(why) = self.overloads(request, spot.maker) {
             wrong.push(("L14", why));
         }
-        if asked.left {
+        let is_gone = asked.gone.is_none_or(|gone| now > gone + TICK);
+        if asked.left && is_gone {
             wrong.push(("L10", "an attempt for a client that left".to_owned()));
         }
-        if asked.over {
+        if asked.over && is_gone {
             wrong.push(("L1", "an attempt for a request that has ended".to_owned()));
         }
         if now >= asked.deadline {
@@ -274,6 +298,19 @@ impl State {
             Some(_) => {}
         }
         let first = asked.attempts.is_empty();
+        let asker = asked.leader.unwrap_or(request);
+        if let Some(why) = self
+            .is_kept(asker)
+            .filter(|_| first && asked.elections == 0)
+        {
+            wrong.push(("L17", why));
+        }
+        if asked.standing.as_ref().and_then(|it| it.word) == Some(Word::OnlyIfCached) {
+            wrong.push((
+                "L15",
+                "an upstream is asked for what is kept only".to_owned(),
+            ));
+        }
         let rescue = self.asked[request as usize]
             .attempts
             .iter()
@@ -334,7 +371,7 @@ impl State {
             .plan
             .deadline
             .is_some_and(|given| given < policy.deadline);
-        let left = asked.deadline.since(first.started);
+        let left = asked.hurries_until.since(first.started);
         (share > 0.0 && hurries).then(|| first.started + left.mul_f64(share))
     }
 
@@ -407,7 +444,9 @@ impl State {
         if !std::mem::replace(&mut call.open, false) {
             return;
         }
-        let spot = call.spot;
+        let (spot, request) = (call.spot, call.request);
+        self.is_cancelled(request);
+        let call = &self.attempts[attempt as usize];
         if call.outcome.is_none() {
             let verdict = self.hedge_lost(attempt, now).unwrap_or_else(|| Verdict {
                 class: self.why_dropped(attempt, now),

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::StreamExt;
-use http::HeaderMap;
 use pointsman::actors::status::{Life, LifeStatus};
 use pointsman::dispatch::{AnswerBody, Dispatch, Failed, ProxyResponse, Relay, Request};
 use pointsman::domain::dialect::Operation;
@@ -17,14 +16,16 @@ use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
 use super::calls::Attempt;
 use super::flood::TICK;
+use super::keeping::{Question, Word};
 use super::listen;
 use super::oracle;
 use super::plan::{HangUp, Plan};
+use super::served::{self, Source};
 use super::state::{Shared, State};
 
 /// So long after its deadline the listener closes the connection of a client that takes nothing, at most: its grace,
 /// and how often it looks (`listener/activity.rs`).
-const CLOSED_AFTER: Duration = Duration::from_secs(4);
+pub const CLOSED_AFTER: Duration = Duration::from_secs(4);
 /// What a client takes of a whole answer at a time, in bytes.
 const PART: usize = 64;
 
@@ -43,7 +44,7 @@ pub enum End {
 pub async fn ask(shared: Shared, dispatch: Arc<Dispatch>, plan: Plan) -> End {
     let (number, clock, deadline, client) = {
         let mut state = shared.lock();
-        let number = state.arrive(plan.clone());
+        let number = state.arrive(plan.clone(), &dispatch.targets, dispatch.generation);
         let deadline = state.asked[number as usize].deadline;
         let client = state.purses.client(plan.client);
         (number, state.clock, deadline, client)
@@ -57,12 +58,13 @@ pub async fn ask(shared: Shared, dispatch: Arc<Dispatch>, plan: Plan) -> End {
         Ok(doc) => doc,
         Err(error) => panic!("the simulation's own body is wrong: {error}"),
     };
+    let asks = plan.asks.as_ref();
     let request = Request {
         id: Arc::from(format!("r{number}")),
         operation: Operation::Chat,
         arrived: clock.now(),
         doc,
-        headers: HeaderMap::new(),
+        headers: asks.map(Question::headers).unwrap_or_default(),
         deadline: dispatch.policy.deadline_of(clock.now(), plan.deadline),
         begins_within: None,
         silence: None,
@@ -101,6 +103,24 @@ pub async fn ask(shared: Shared, dispatch: Arc<Dispatch>, plan: Plan) -> End {
                 state.over(number, failed.code.as_str());
                 return End::OverBudget;
             }
+            if failed.code == ErrorCode::NotCached {
+                let asks = plan.asks.as_ref().and_then(|asks| asks.word);
+                if asks != Some(Word::OnlyIfCached) {
+                    let what = "nothing is kept, and that is an error".to_owned();
+                    state.break_law("L15", number, what);
+                }
+                state.over(number, failed.code.as_str());
+                return End::Relayed;
+            }
+            if failed.code == ErrorCode::ClientRateLimited {
+                state.may_refuse(number);
+                state.over(number, failed.code.as_str());
+                return End::OverBudget;
+            }
+            if failed.code == ErrorCode::DeadlineExceeded {
+                // Its call goes on for others, or is under way for a moment still.
+                state.left += u64::from(plan.asks.is_some());
+            }
             judge_loss(&mut state, number, failed.code.as_str());
             let could = oracle::could(&state, number);
             if could {
@@ -116,7 +136,7 @@ pub async fn ask(shared: Shared, dispatch: Arc<Dispatch>, plan: Plan) -> End {
 }
 
 /// Drops what runs for the client, and looks whether that ended everything.
-fn leave<T>(shared: &Shared, number: u32, late: bool, running: T) {
+pub fn leave<T>(shared: &Shared, number: u32, late: bool, running: T) {
     if late {
         shared
             .lock()
@@ -137,17 +157,26 @@ async fn take(
     end: Instant,
     leaves_at: Option<Instant>,
 ) -> End {
-    judge_head(&mut shared.lock(), number, &answer);
     listen::shown(&mut shared.lock(), number, &answer);
+    let source = shared.lock().source(number, &answer);
+    if source == Source::Own {
+        judge_head(&mut shared.lock(), number, &answer);
+    }
+    let origin = (answer.upstream.clone(), answer.key.clone());
+    let status = answer.status;
     match answer.body {
         AnswerBody::Full(body) => {
             let outcome = {
                 let mut state = shared.lock();
-                let outcome = judge_whole(&mut state, number, answer.status, &body);
-                let how = if outcome == End::Served {
-                    "answered"
-                } else {
-                    "refusal passed on"
+                let outcome = match source {
+                    Source::Own => judge_whole(&mut state, number, status, &body),
+                    _ => served::judge_whole(&mut state, number, (source, origin), status, &body),
+                };
+                let how = match (outcome, source) {
+                    (End::Served, Source::Own) => "answered",
+                    (End::Served, Source::Kept { .. }) => "kept, answered",
+                    (End::Served, Source::Joined) => "joined, answered",
+                    _ => "refusal passed on",
                 };
                 if outcome == End::Served {
                     state.tally.served += 1;
@@ -155,12 +184,17 @@ async fn take(
                 state.over(number, how);
                 outcome
             };
-            let counted = outcome == End::Served;
+            // What others read too is there once.
+            let counted = outcome == End::Served && source == Source::Own;
             read_whole(shared, plan, body, end, counted).await;
             outcome
         }
-        // Nothing is asked for here that passes without being looked at, and nothing is kept.
-        AnswerBody::Piped(_) | AnswerBody::Told(_) => End::Served,
+        // Nothing is asked for here that passes without being looked at.
+        AnswerBody::Piped(_) => End::Served,
+        AnswerBody::Told(stream) => {
+            let times = (end, leaves_at);
+            served::read(shared, number, plan, (source, origin), stream, times).await
+        }
         AnswerBody::Stream(relay) => read(shared, number, plan, relay, end, leaves_at).await,
     }
 }
@@ -345,13 +379,14 @@ fn judge_stream(state: &mut State, number: u32, seen: &Seen) {
 }
 
 fn judge_head(state: &mut State, number: u32, answer: &ProxyResponse) {
-    let asked = &state.asked[number as usize];
+    let call = state.call_of(number);
+    let asked = &state.asked[call as usize];
     let made = asked.attempts.len();
     if answer.attempts != made {
         let what = format!("{} attempts told, {made} made", answer.attempts);
         return state.break_law("L11", number, what);
     }
-    let Some(winner) = state.winner(number) else {
+    let Some(winner) = state.winner(call) else {
         return;
     };
     let spot = state.attempts[winner as usize].spot;
@@ -369,7 +404,7 @@ fn judge_head(state: &mut State, number: u32, answer: &ProxyResponse) {
 }
 
 fn judge_whole(state: &mut State, number: u32, status: u16, body: &Bytes) -> End {
-    let Some(last) = state.winner(number) else {
+    let Some(last) = state.winner(state.call_of(number)) else {
         state.break_law("L11", number, "an answer without an attempt".to_owned());
         return End::Failed;
     };
@@ -400,7 +435,17 @@ fn judge_whole(state: &mut State, number: u32, status: u16, body: &Bytes) -> End
 }
 
 fn judge_failure(state: &mut State, number: u32, failed: &Failed) {
-    let asked = &state.asked[number as usize];
+    let own = state.call_of(number);
+    let standing = state.asked[number as usize].standing.as_ref();
+    if standing.is_some_and(|it| it.shared) && own == number {
+        // What others' calls met is told to it, or nothing.
+        return;
+    }
+    if own != number && failed.code == ErrorCode::DeadlineExceeded {
+        // Its call may go on.
+        return;
+    }
+    let asked = &state.asked[own as usize];
     let mut told: Vec<(String, u32, Class)> = failed
         .records
         .iter()
@@ -436,7 +481,12 @@ fn judge_loss(state: &mut State, number: u32, code: &'static str) {
     const SOME_TIME: Duration = Duration::from_secs(5);
     let asked = &state.asked[number as usize];
     let full = ErrorCode::WaitingRoomFull.as_str();
-    if !state.world.only_crashes || code == full || asked.deadline.since(asked.arrived) < SOME_TIME
+    let standing = asked.standing.as_ref();
+    let is_shared = standing.is_some_and(|it| it.shared);
+    if is_shared
+        || !state.world.only_crashes
+        || code == full
+        || asked.deadline.since(asked.arrived) < SOME_TIME
     {
         return;
     }

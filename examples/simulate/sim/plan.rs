@@ -6,12 +6,16 @@ use bytes::Bytes;
 
 use super::dice::Dice;
 use super::fault::Fault;
+use super::keeping::Question;
 use super::world::World;
 
 /// Tokens of the prompt, as upstreams count them.
 pub const PROMPT: u64 = 5;
 /// Tokens of an answer, where nothing else is drawn.
 const ANSWER: u64 = 7;
+
+/// What everybody asks, where answers are not kept.
+const MESSAGES: &str = r#""messages":[{"role":"user","content":"hello"}]"#;
 
 /// When a client leaves before its answer is complete.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -48,6 +52,8 @@ pub struct Plan {
     pub session: Option<u64>,
     /// After so many kills the process was started that serves it.
     pub epoch: u32,
+    /// What it asks, where answers are kept.
+    pub asks: Option<Question>,
 }
 
 impl Plan {
@@ -125,8 +131,10 @@ impl Plan {
             answer: ANSWER,
             session: None,
             epoch: 0,
+            asks: None,
         };
         plan.spend(world, index);
+        plan.asks(world, index);
         plan
     }
 
@@ -181,6 +189,7 @@ impl Plan {
             answer: ANSWER,
             session: None,
             epoch: 0,
+            asks: Some(Question::plain()),
         }
     }
 
@@ -188,9 +197,12 @@ impl Plan {
     pub fn body(&self, index: u32) -> Bytes {
         let session = self.session.map(|it| format!(r#","session_id":"s{it}""#));
         let most = self.max_tokens.map(|it| format!(r#","max_tokens":{it}"#));
+        let asks = self.asks.as_ref();
+        let asked = asks.map(|asks| asks.members(index, self.stream));
         Bytes::from(format!(
-            r#"{{"model":"{}","messages":[{{"role":"user","content":"hello"}}],"user":"r{index};","stream":{}{}{}}}"#,
+            r#"{{"model":"{}",{},"user":"r{index};","stream":{}{}{}}}"#,
             self.name,
+            asked.as_deref().unwrap_or(MESSAGES),
             self.stream,
             session.unwrap_or_default(),
             most.unwrap_or_default(),

@@ -3,6 +3,7 @@
 //!
 //! Where nobody can say what an attempt cost (its answer broke off, its client left), the books know the least and the most.
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -25,6 +26,8 @@ use super::state::State;
 use super::world::{Maker, World};
 
 const HOUR: i64 = 3600;
+/// Tokens per minute of each client, where answers are kept.
+pub const TPM: u64 = 20_000;
 /// Tokens of an answer where its request names no bound.
 const ASSUMED: u64 = 1024;
 /// More than any stream here is taken for.
@@ -92,7 +95,7 @@ impl Purses {
             let policy = ClientPolicy {
                 name: name.as_str().into(),
                 allow: Allow::everything(),
-                limits: ClientLimits::default(),
+                limits: limits(world),
                 priority: Priority::default(),
             };
             (policy, &token[..])
@@ -131,6 +134,14 @@ impl Purses {
 pub fn unix(wall: SystemTime) -> i64 {
     let since = wall.duration_since(SystemTime::UNIX_EPOCH);
     since.map_or(0, |since| since.as_secs() as i64)
+}
+
+/// Where answers are kept, tokens are counted: those that are kept take none (L20).
+fn limits(world: &World) -> ClientLimits {
+    ClientLimits {
+        tpm: world.keeping.as_ref().and(NonZeroU64::new(TPM)),
+        ..ClientLimits::default()
+    }
 }
 
 /// The number of a budget's window, by the calendar.
@@ -236,7 +247,7 @@ impl State {
             budget.then.clone().filter(|_| applies)
         });
         let Some(then) = then else { return };
-        let slots = self.slots_of(&then);
+        let slots = self.slots_of(&Arc::clone(&self.world.targets), &then);
         let asked = &mut self.asked[request as usize];
         asked.steered = true;
         asked.own_slots = std::mem::replace(&mut asked.slots, slots);

@@ -6,6 +6,7 @@ use std::sync::{Arc, Weak};
 use pointsman::actors::spec::TreeSpec;
 use pointsman::actors::tree::Tree;
 use pointsman::dispatch::Dispatch;
+use pointsman::domain::chain::{Targets, VirtualEntry};
 use pointsman::domain::secret::ApiKey;
 use pointsman::runtime::clock::Clock;
 
@@ -14,7 +15,7 @@ use super::dice::Dice;
 use super::model::Spot;
 use super::run;
 use super::state::Shared;
-use super::world::World;
+use super::world::{World, built, entry};
 
 /// The running process's configuration, and the earlier ones under which requests may be under way.
 pub struct Reloads {
@@ -24,6 +25,10 @@ pub struct Reloads {
     tree: Tree,
     spec: TreeSpec,
     dice: Dice,
+    /// For what is kept, of their own.
+    kept: Dice,
+    virtuals: Vec<VirtualEntry>,
+    changed: Option<Arc<Targets>>,
     earlier: VecDeque<(u64, Weak<Dispatch>)>,
     /// Keys that each maker has had.
     known: Vec<usize>,
@@ -39,7 +44,7 @@ impl Reloads {
         tree: Tree,
         spec: TreeSpec,
     ) -> Self {
-        let dispatch = run::dispatch(world, &tree, shared, clock, 0, None);
+        let dispatch = run::dispatch(world, &tree, shared, clock, 0, None, None);
         Self {
             world: Arc::clone(world),
             shared: shared.clone(),
@@ -47,6 +52,9 @@ impl Reloads {
             tree,
             spec,
             dice: Dice::of(&[world.setup.seed, 11]),
+            kept: Dice::of(&[world.setup.seed, 23]),
+            virtuals: world.virtuals.clone(),
+            changed: None,
             earlier: VecDeque::new(),
             known: world.makers.iter().map(|maker| maker.keys).collect(),
             dispatch: Arc::new(dispatch),
@@ -63,6 +71,7 @@ impl Reloads {
             self.clock,
             self.spec.generation,
             Some(&self.dispatch),
+            self.changed.take().as_ref(),
         );
         self.dispatch = Arc::new(dispatch);
     }
@@ -77,6 +86,7 @@ impl Reloads {
         let due = self.dice.chance(self.world.reloads);
         if due {
             self.reload();
+            self.keep();
         }
         if due || self.earlier.len() < count {
             self.apply().await;
@@ -121,6 +131,29 @@ impl Reloads {
             provider.keys.insert(at, Some(ApiKey::new(key(spot))));
             *known += 1;
         }
+    }
+
+    /// What is kept and shared, and what targets mean, in worlds where answers are kept.
+    fn keep(&mut self) {
+        let mut state = self.shared.lock();
+        let mut next = state.keepings.last().cloned().flatten();
+        if let (Some(next), Some(plan)) = (&mut next, &self.world.keeping) {
+            if self.kept.chance(plan.changes) {
+                next.change(&mut self.kept);
+            }
+            if self.kept.chance(plan.changes) {
+                let at = self.kept.below(self.virtuals.len() as u64) as usize;
+                let makers = &self.world.makers;
+                for member in &mut self.virtuals[at].upstreams {
+                    let maker = self.kept.pick(makers);
+                    let model = self.kept.pick(&maker.models);
+                    member.name = format!("{}:{model}", maker.name);
+                }
+                let entries: Vec<_> = makers.iter().map(entry).collect();
+                self.changed = Some(built(&entries, &self.virtuals));
+            }
+        }
+        state.keepings.push(next);
     }
 
     async fn apply(&mut self) {

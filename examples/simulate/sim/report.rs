@@ -85,6 +85,18 @@ pub fn figures(tally: &Tally) -> String {
         let share = tally.cached_share() * 100.0;
         line("prompts in caches, of the ideal", format!("{share:.1} %"));
     }
+    if tally.kept + tally.shared_calls > 0 {
+        line("answers that were kept", tally.kept.to_string());
+        line("served by kept answers", tally.hits.to_string());
+        line("  by such that were out of date", tally.stale.to_string());
+        line(
+            "calls that others could join",
+            tally.shared_calls.to_string(),
+        );
+        line("  served by having joined", tally.joined.to_string());
+        let saved = tally.hits + tally.joined;
+        line("calls saved", saved.to_string());
+    }
     if tally.homes > 0 {
         let share = tally.home_share() * 100.0;
         line(

@@ -9,7 +9,10 @@ use http::HeaderMap;
 use pointsman::actors::fault_hook::FaultHook;
 use pointsman::actors::tree::{ProviderSpec, Tree, TreeSpec};
 use pointsman::budgets::Budgets;
-use pointsman::dispatch::{Continuation, Dispatch, Endpoint, HedgeController, RoutingState};
+use pointsman::dispatch::{
+    Caching, Continuation, Dispatch, Endpoint, Flights, HedgeController, ProviderMark, RoutingState,
+};
+use pointsman::domain::chain::Targets;
 use pointsman::domain::hash_map::HashMap;
 use pointsman::domain::price::{PriceBook, Prices};
 use pointsman::domain::price_sheet::{PriceSheet, Rates};
@@ -25,12 +28,14 @@ use super::calls::PLANTED;
 use super::client::{self, End};
 use super::dice::Dice;
 use super::flood::{MAX_ANSWER, MAX_EVENT};
+use super::keeping::Keeping;
 use super::listen::Listener;
 use super::plan::Plan;
 use super::purses;
 use super::ranking;
 use super::reload::Reloads;
 use super::scenario::Scenario;
+use super::shelf::Shelf;
 use super::state::{Shared, State, Violation};
 use super::tally::Tally;
 use super::upstream::Scripted;
@@ -154,7 +159,7 @@ async fn play(world: Arc<World>, listener: Option<Listener>) -> Outcome {
     let out = |at: Duration| troubles.clone().any(|trouble| trouble.is_outage(at));
     for asked in &state.asked {
         if out(asked.arrived.since(Time::ZERO)) {
-            tally.requests_in_outages += 1;
+            tally.requests_in_outages += u64::from(asked.leader.is_none());
             tally.attempts_in_outages += asked.attempts.len() as u64;
         }
     }
@@ -328,6 +333,54 @@ fn prices(world: &World) -> PriceBook {
     PriceBook::new(priced, None)
 }
 
+/// What a maker fills in.
+fn params(keeping: Option<&Keeping>, maker: usize) -> serde_json::Map<String, serde_json::Value> {
+    let zero = keeping.is_some_and(|it| it.zeros[maker]);
+    let zero = zero.then(|| ("temperature".to_owned(), 0.into()));
+    zero.into_iter().collect()
+}
+
+/// What is kept and shared, as a reload goes on with it (`app/caching.rs`).
+fn caching(
+    keeping: &Keeping,
+    world: &World,
+    shared: &Shared,
+    before: Option<&Dispatch>,
+) -> Option<Arc<Caching>> {
+    let keeps = keeping.keeps();
+    if !keeps && !keeping.coalesce {
+        return None;
+    }
+    let before = before.and_then(|before| before.cache.as_ref());
+    let store = keeps.then(|| {
+        let kept = before.and_then(|before| before.store().cloned());
+        kept.unwrap_or_else(|| Shelf::new(shared, keeping.store))
+    });
+    let flights = keeping.coalesce.then(|| {
+        let kept = before.and_then(|before| before.flights().cloned());
+        kept.unwrap_or_else(Flights::start)
+    });
+    let makers = world.makers.iter().enumerate();
+    let marks = makers.map(|(number, maker)| {
+        let home = format!(
+            "https://{}.example/v{}",
+            maker.name, keeping.versions[number]
+        );
+        let params = params(Some(keeping), number);
+        (
+            maker.name.clone(),
+            ProviderMark::new(&home, &params, &HeaderMap::new()),
+        )
+    });
+    let table = keeping.table(world);
+    Some(Arc::new(Caching::new(
+        table,
+        store,
+        flights,
+        marks.collect(),
+    )))
+}
+
 pub fn dispatch(
     world: &World,
     tree: &Tree,
@@ -335,8 +388,12 @@ pub fn dispatch(
     clock: Clock,
     generation: u64,
     before: Option<&Dispatch>,
+    changed: Option<&Arc<Targets>>,
 ) -> Dispatch {
     let mut endpoints = HashMap::default();
+    let keeping = shared.lock().keepings.last().cloned().flatten();
+    let targets = before.map_or(&world.targets, |before| &before.targets);
+    let targets = changed.unwrap_or(targets);
     for (number, maker) in world.makers.iter().enumerate() {
         let wire = Scripted {
             maker: number,
@@ -350,7 +407,7 @@ pub fn dispatch(
             transport: Arc::new(wire),
             headers: HeaderMap::new(),
             credentials: Vec::new().into(),
-            params: serde_json::Map::new(),
+            params: params(keeping.as_ref(), number),
             context_window: None,
             timeouts: maker.timeouts,
             retry: Arc::clone(&maker.retry),
@@ -398,13 +455,13 @@ pub fn dispatch(
     let budgets = budgets.unwrap_or_else(Budgets::start);
     Dispatch {
         generation,
-        routing: RoutingState::new(&world.targets, false, counted).with_keys(keys),
+        routing: RoutingState::new(targets, false, counted).with_keys(keys),
         hedge_controller: hedger,
-        cache: None,
+        cache: keeping.and_then(|it| caching(&it, world, shared, before)),
         catalog: None,
         policies: TargetPolicies::new(policy, BTreeMap::new()),
         tree: tree.client().clone(),
-        targets: Arc::clone(&world.targets),
+        targets: Arc::clone(targets),
         endpoints,
         policy: world.policy,
         clock,

@@ -43,10 +43,12 @@ pub enum Scenario {
     Sessions,
     /// The same, and one upstream is out for a third of the time.
     SessionsOutage,
+    /// Everything at random, with answers that are kept and shared.
+    Kept,
 }
 
 impl Scenario {
-    pub const ALL: [(Self, &'static str); 11] = [
+    pub const ALL: [(Self, &'static str); 12] = [
         (Self::Swarm, "swarm"),
         (Self::TenPercent, "ten-percent"),
         (Self::Outage, "outage"),
@@ -58,6 +60,7 @@ impl Scenario {
         (Self::Budgets, "budgets"),
         (Self::Sessions, "sessions"),
         (Self::SessionsOutage, "sessions-outage"),
+        (Self::Kept, "kept"),
     ];
 
     pub fn as_str(self) -> &'static str {
@@ -146,7 +149,7 @@ pub fn world(setup: Setup, scenario: Scenario) -> World {
                 fault: Fault::Unavailable,
             });
         }
-        Scenario::Swarm | Scenario::Budgets => {}
+        Scenario::Swarm | Scenario::Kept | Scenario::Budgets => {}
     }
     let converses = matches!(scenario, Scenario::Sessions | Scenario::SessionsOutage);
     let entries: Vec<_> = makers.iter().map(world::entry).collect();
@@ -187,6 +190,8 @@ pub fn world(setup: Setup, scenario: Scenario) -> World {
         diverges: 0.0,
         listens: false,
         economy: Economy::default(),
+        keeping: None,
+        virtuals: Vec::new(),
         sessions: if converses { 24 } else { 0 },
         audit_every: world::AUDIT_EVERY,
     }

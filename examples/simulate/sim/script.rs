@@ -95,6 +95,8 @@ pub struct Scene {
     pub answer: u64,
     /// Whether streams say it too.
     pub counts: bool,
+    /// Why it ends.
+    pub finish: &'static str,
 }
 
 pub(super) struct Writer {
@@ -164,10 +166,11 @@ pub(super) fn script(writer: Writer, class: Class, status: Option<u16>) -> Scrip
 
 fn whole(scene: &Scene, dice: &mut Dice) -> Script {
     let body = format!(
-        r#"{{"id":"a{0}","object":"chat.completion","choices":[{{"index":0,"message":{{"role":"assistant","content":"a{0}.0;"}},"finish_reason":"stop"}}],"usage":{{"prompt_tokens":{PROMPT},"completion_tokens":{1},"total_tokens":{2}}}}}"#,
+        r#"{{"id":"a{0}","object":"chat.completion","choices":[{{"index":0,"message":{{"role":"assistant","content":"a{0}.0;"}},"finish_reason":"{3}"}}],"usage":{{"prompt_tokens":{PROMPT},"completion_tokens":{1},"total_tokens":{2}}}}}"#,
         scene.attempt,
         scene.answer,
-        PROMPT + scene.answer
+        PROMPT + scene.answer,
+        scene.finish
     );
     let body = Bytes::from(body);
     let half = body.len() / 2;
@@ -373,8 +376,11 @@ fn stream(scene: &Scene, dice: &mut Dice) -> Script {
         }
     }
     if class == Class::Success {
-        let finish = r#"{"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}"#;
-        writer.push(scene.gap, event(finish)).finish = true;
+        let finish = format!(
+            r#"{{"choices":[{{"index":0,"delta":{{}},"finish_reason":"{}"}}]}}"#,
+            scene.finish
+        );
+        writer.push(scene.gap, event(&finish)).finish = true;
         if scene.counts {
             let usage = format!(
                 r#"{{"choices":[],"usage":{{"prompt_tokens":{PROMPT},"completion_tokens":{}}}}}"#,

@@ -148,6 +148,8 @@ pub fn world(setup: Setup) -> World {
             group: 64,
             kills: dice.pick(&[0.0, 0.01]),
         },
+        keeping: None,
+        virtuals: Vec::new(),
         sessions: 0,
         audit_every: Duration::from_millis(7003),
     }

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use pointsman::actors::status::{KeyStatus, TreeStatus};
+use pointsman::domain::chain::Targets;
 use pointsman::domain::outcome::Class;
 use pointsman::domain::time::Time;
 use pointsman::runtime::buffers::Buffers;
@@ -16,10 +17,12 @@ use pointsman::runtime::clock::Clock;
 use super::asked::{Asked, Slot};
 use super::calls::Attempt;
 use super::dice::{Dice, mix};
+use super::keeping::Keeping;
 use super::model::{Model, Spot};
 use super::plan::Plan;
 use super::purses::Purses;
 use super::sessions::Caches;
+use super::shelf::Shelves;
 use super::tally::Tally;
 use super::world::World;
 
@@ -81,6 +84,10 @@ pub struct State {
     pub retired: Vec<Arc<KeyStatus>>,
     pub purses: Purses,
     pub(super) caches: Caches,
+    /// What each configuration says of kept answers, and what is kept.
+    pub keepings: Vec<Option<Keeping>>,
+    pub(super) shelves: Shelves,
+    pub(super) evictions: Dice,
 }
 
 /// How long the latest answers of an upstream took, streams and wholes apart, and when the last one came.
@@ -156,6 +163,9 @@ impl State {
             retired: Vec::new(),
             purses: Purses::new(&world),
             caches: Caches::default(),
+            keepings: vec![world.keeping.as_ref().map(|it| it.first.clone())],
+            shelves: Shelves::default(),
+            evictions: Dice::of(&[world.setup.seed, 21]),
             world,
             clock,
             cells,
@@ -211,7 +221,7 @@ impl State {
     }
 
     /// A client asks. Returns the request's number.
-    pub fn arrive(&mut self, plan: Plan) -> u32 {
+    pub fn arrive(&mut self, plan: Plan, targets: &Targets, generation: u64) -> u32 {
         let number = self.asked.len() as u32;
         if let Some(own) = plan.own {
             *self.tally.own_faults.entry(own.as_str()).or_default() += 1;
@@ -221,10 +231,14 @@ impl State {
         let span = plan
             .deadline
             .map_or(policy.deadline, |asked| asked.min(policy.deadline));
-        let slots = self.slots_of(&plan.name);
+        let slots = self.slots_of(targets, &plan.name);
+        let keeping = self.keepings.get(generation as usize);
+        let keeping = keeping.and_then(Option::as_ref);
+        let standing = keeping.and_then(|it| it.standing(&plan, &slots));
         let mut asked = Asked::new(plan, slots, now, now + span);
         asked.epoch = asked.plan.epoch;
         asked.loads = self.loads();
+        asked.standing = standing;
         self.asked.push(asked);
         self.tally.requests += 1;
         self.live += 1;
@@ -233,8 +247,8 @@ impl State {
     }
 
     /// What a target means.
-    pub(super) fn slots_of(&self, name: &str) -> Vec<Slot> {
-        let chain = self.world.targets.resolve(Some(name));
+    pub(super) fn slots_of(&self, targets: &Targets, name: &str) -> Vec<Slot> {
+        let chain = targets.resolve(Some(name));
         let upstreams = chain.map_or_else(|_| Vec::new(), |chain| chain.upstreams.clone());
         let slots = upstreams.iter().filter_map(|upstream| {
             let maker = self
@@ -273,6 +287,7 @@ impl State {
         self.left += 1;
         self.tally.left += 1;
         self.note("leaves", request, 0, None, "");
+        self.lets_go(request);
     }
 
     /// The client has left: nothing of its request may be under way.
@@ -297,6 +312,7 @@ impl State {
             self.break_law("L1", request, "it ends a second time".to_owned());
         }
         self.asked[request as usize].ended = Some(self.clock.now());
+        self.lets_go(request);
         self.pays(request, how);
         let asked = &self.asked[request as usize];
         let mut attempts = asked.attempts.iter();

@@ -20,8 +20,9 @@ use pointsman::domain::session_affinity::AffinityPolicy;
 
 use super::dice::Dice;
 use super::fault::Fault;
-
+use super::keeping::KeepingPlan;
 use super::purses::Economy;
+use super::scenario::Scenario;
 use super::spenders;
 use super::world::{
     AUDIT_EVERY, CrashRates, Maker, Manners, Place, Setup, Trouble, World, built, entry,
@@ -41,7 +42,7 @@ pub fn draw(setup: Setup) -> World {
     for maker in makers.iter_mut().filter(|_| ranks) {
         rank_keys(maker, ranking);
     }
-    let (targets, names) = targets(&makers, dice, ranks.then_some(ranking));
+    let (targets, names, virtuals) = targets(&makers, dice, ranks.then_some(ranking));
     let noise = dice.pick(&[0.0, 0.02, 0.1, 0.3]);
     let crash = |dice: &mut Dice, p: f64| {
         if dice.chance(p) {
@@ -83,6 +84,8 @@ pub fn draw(setup: Setup) -> World {
         diverges: dice.pick(&[0.0, 0.4, 0.8]),
         listens: dice.chance(0.1),
         economy: Economy::default(),
+        keeping: None,
+        virtuals,
         sessions: 0,
         audit_every: AUDIT_EVERY,
     };
@@ -116,7 +119,24 @@ pub fn draw(setup: Setup) -> World {
     if dice.chance(0.15) {
         crashes_alone(&mut world);
     }
+    keep(&mut world);
     world
+}
+
+/// Answers are kept and shared in one world of four, by dice of their own.
+fn keep(world: &mut World) {
+    let dice = &mut Dice::of(&[world.setup.seed, 17]);
+    if !dice.chance(0.25) && world.setup.scenario != Scenario::Kept {
+        return;
+    }
+    let keeping = KeepingPlan::draw(world.makers.len(), dice);
+    if keeping.may_coalesce() {
+        // Whose a call is that several wait for is not in those books.
+        world.economy = Economy::default();
+        world.rescue = None;
+    }
+    world.economy.clients = world.economy.clients.max(keeping.clients());
+    world.keeping = Some(keeping);
 }
 
 fn crashes_alone(world: &mut World) {
@@ -344,7 +364,7 @@ pub fn targets(
     makers: &[Maker],
     dice: &mut Dice,
     mut ranking: Option<&mut Dice>,
-) -> (Arc<Targets>, Vec<String>) {
+) -> (Arc<Targets>, Vec<String>, Vec<VirtualEntry>) {
     let entries: Vec<ProviderEntry> = makers.iter().map(entry).collect();
     let mut names: Vec<String> = Vec::new();
     for maker in makers {
@@ -372,5 +392,5 @@ pub fn targets(
     for _ in 0..single.div_ceil(chains.len() as u64) {
         names.extend(chains.iter().cloned());
     }
-    (built(&entries, &virtuals), names)
+    (built(&entries, &virtuals), names, virtuals)
 }

@@ -61,6 +61,13 @@ pub struct Tally {
     /// First attempts of conversations after an outage, and those at the upstream that they went to before it.
     pub homes: u64,
     pub at_home: u64,
+    /// Answers that were kept; requests that were served by these, by such that were out of date, and by others' calls; calls
+    /// that several could wait for.
+    pub kept: u64,
+    pub hits: u64,
+    pub stale: u64,
+    pub joined: u64,
+    pub shared_calls: u64,
     pub violations: u64,
     /// Of the whole trace: the same for the same seed.
     pub hash: u64,
@@ -99,6 +106,11 @@ impl Tally {
         self.cached += other.cached;
         self.homes += other.homes;
         self.at_home += other.at_home;
+        self.kept += other.kept;
+        self.hits += other.hits;
+        self.stale += other.stale;
+        self.joined += other.joined;
+        self.shared_calls += other.shared_calls;
         self.violations += other.violations;
         for (fault, count) in &other.faults {
             *self.faults.entry(*fault).or_default() += count;

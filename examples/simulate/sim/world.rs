@@ -17,6 +17,7 @@ use pointsman::domain::rotation::KeyRotation;
 
 use super::dice::{Dice, mix};
 use super::fault::Fault;
+use super::keeping::KeepingPlan;
 use super::purses::Economy;
 use super::scenario::{self, Scenario};
 use super::swarm;
@@ -178,6 +179,10 @@ pub struct World {
     /// Whether everything that is said is searched for keys (law L9); it takes its time.
     pub listens: bool,
     pub economy: Economy,
+    /// Answers that are kept and shared.
+    pub keeping: Option<KeepingPlan>,
+    /// What of its chains a reload may change.
+    pub virtuals: Vec<VirtualEntry>,
     /// Requests belong to one of so many conversations; 0: to none.
     pub sessions: u64,
     /// So often actors' states and ledgers are held against the books.
@@ -193,7 +198,7 @@ pub const SLOT: Duration = Duration::from_millis(100);
 impl World {
     pub fn draw(setup: Setup) -> Self {
         match setup.scenario {
-            Scenario::Swarm => swarm::draw(setup),
+            Scenario::Swarm | Scenario::Kept => swarm::draw(setup),
             named => scenario::world(setup, named),
         }
     }

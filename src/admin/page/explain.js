@@ -26,6 +26,10 @@ export function prepare() {
       tokens: number('tokens'),
       output_tokens: number('output_tokens'),
       stream: fields.has('stream'),
+      has: fields.get('has').trim() || null,
+      temperature: number('temperature'),
+      // The field is in the reader's zone, the question in none.
+      at: fields.get('at') ? new Date(fields.get('at')).toISOString() : null,
       client: fields.get('client') || null,
     };
     const box = byId('explained');

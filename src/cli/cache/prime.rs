@@ -13,9 +13,10 @@ use serde_json::{Value, json};
 use crate::app;
 use crate::cli::admin::{AdminError, token};
 use crate::cli::arguments::CachePrime;
-use crate::cli::ask::{Answered, Asking, Unasked, ask_all, hint, nearest};
-use crate::cli::exit::{BAD_INPUT, CANNOT_BIND, NO, complain, say, say_json, surroundings};
-use crate::config::{self, ConfigErrors, Listen, LoadRequest};
+use crate::cli::ask::{Answered, Asking, Unasked, ask_all};
+use crate::cli::data_listener::{UnknownAddress, data_listener};
+use crate::cli::exit::{BAD_INPUT, CANNOT_BIND, NO, complain, say, say_json};
+use crate::config::Listen;
 use crate::domain::secret::ApiKey;
 
 /// The variable that holds the client's token. It is never on the command line, where other users of the machine see it.
@@ -38,16 +39,8 @@ enum PrimeError {
     },
     #[error("{0} has no requests")]
     Empty(PathBuf),
-    #[error("--address {given} {message}{}", hint(suggestion))]
-    Address {
-        given: String,
-        message: String,
-        suggestion: String,
-    },
-    #[error("the address is unknown; set it with --address")]
-    Configuration(#[source] ConfigErrors),
-    #[error("the address is a different port each time: set it with --address")]
-    AnyPort,
+    #[error(transparent)]
+    Address(#[from] UnknownAddress),
     #[error(transparent)]
     Token(AdminError),
     #[error(transparent)]
@@ -106,7 +99,7 @@ fn prime(arguments: CachePrime) -> Result<Vec<(usize, PrimeOutcome)>, PrimeError
     let requests = read(&arguments.file, &arguments.route)?;
     let token = token(arguments.token_file, TOKEN).map_err(PrimeError::Token)?;
     let front = FrontDoor {
-        address: address(arguments.address, arguments.config)?,
+        address: data_listener(arguments.address, arguments.config)?,
         token,
         force: arguments.force,
     };
@@ -142,24 +135,6 @@ fn prime(arguments: CachePrime) -> Result<Vec<(usize, PrimeOutcome)>, PrimeError
         done.sort_by_key(|(line, _)| *line);
         Ok(done)
     })
-}
-
-/// Where the command line, or else the configuration, says.
-fn address(given: Option<String>, config_path: Option<PathBuf>) -> Result<Listen, PrimeError> {
-    if let Some(given) = given {
-        let parsed = Listen::parse(&given);
-        return parsed.map_err(|(message, suggestion)| PrimeError::Address {
-            given,
-            message,
-            suggestion,
-        });
-    }
-    let request = LoadRequest {
-        config_path,
-        ..surroundings()
-    };
-    let all = config::addresses(&request).map_err(PrimeError::Configuration)?;
-    nearest(all).map_err(|_| PrimeError::AnyPort)
 }
 
 /// The requests of a file, all of them good, or none.

@@ -98,7 +98,7 @@ impl ModelRow {
             for (name, rate) in [
                 ("input", rates.input),
                 ("output", rates.output),
-                ("cached_input", rates.cached_input),
+                ("cached_input", rates.cache_read()),
                 ("cache_write", rates.cache_write),
             ] {
                 add(name, rate.map(|rate| (million(rate), origin)));

@@ -58,7 +58,7 @@ fn cells(row: &ModelRow, now: u64) -> [String; 10] {
         tokens(facts.max_output.as_ref().map(|known| known.value)),
         price(rates.input),
         price(rates.output),
-        price(rates.cached_input),
+        price(rates.cache_read()),
         or_unknown((!can.is_empty()).then_some(can)),
         or_unknown(
             origin

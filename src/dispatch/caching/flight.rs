@@ -2,13 +2,14 @@
 //! the call; whoever leaves changes nothing for the others.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use bytes::{Bytes, BytesMut};
 use tokio::sync::watch;
 
 use crate::dispatch::failed::Failed;
+use crate::domain::attempt_record::SavedByCache;
 use crate::domain::error_code::ErrorCode;
 use crate::domain::time::Time;
 use crate::runtime::buffers::{Buffered, Buffers};
@@ -38,8 +39,8 @@ pub(super) struct FlightState {
 pub(super) enum FlightEnd {
     /// With a whole answer for everybody.
     Answered(Arc<KeptAnswer>),
-    /// With the last event of a stream.
-    Whole,
+    /// With the last event of a stream, which used this much.
+    Whole(SavedByCache),
     /// A stream broke off: its last piece says so.
     Cut(ErrorCode),
     /// Without an answer. `shared`: it would be the same for everybody.
@@ -55,7 +56,11 @@ pub(super) enum FlightEnd {
 
 /// What became of the request that made the call while the call goes on.
 #[derive(Clone, Debug, Default)]
-pub(in crate::dispatch) struct StarterFate(Arc<AtomicU8>, Arc<AtomicBool>);
+pub(in crate::dispatch) struct StarterFate(
+    Arc<AtomicU8>,
+    Arc<AtomicBool>,
+    Arc<OnceLock<SavedByCache>>,
+);
 
 /// What is different for a call that several may wait for.
 pub(in crate::dispatch) struct Flown {
@@ -89,6 +94,17 @@ impl StarterFate {
     /// Whether its answer is nobody else's.
     pub(super) fn is_steered(&self) -> bool {
         self.1.load(Ordering::Relaxed)
+    }
+
+    /// What its whole answer used.
+    pub(in crate::dispatch) fn used(&self, used: SavedByCache) {
+        // One call has one answer.
+        _ = self.2.set(used);
+    }
+
+    /// What its whole answer used; nothing where there is none, or where that is not known.
+    pub(super) fn spent(&self) -> SavedByCache {
+        self.2.get().copied().unwrap_or_default()
     }
 
     /// Whether its caller was told nothing any more.

@@ -79,7 +79,14 @@ impl StreamReader {
                 self.ended(RequestEnd::Cut(code));
                 return None;
             }
-            Ok(FlightNews::End(FlightEnd::Whole | FlightEnd::Answered(_))) => {
+            Ok(FlightNews::End(FlightEnd::Whole(saved))) => {
+                if let Reading::Joined(run) = &mut self.who {
+                    run.state.trace.saved = Some(saved);
+                }
+                self.ended(RequestEnd::Answered(200));
+                return None;
+            }
+            Ok(FlightNews::End(FlightEnd::Answered(_))) => {
                 self.ended(RequestEnd::Answered(200));
                 return None;
             }

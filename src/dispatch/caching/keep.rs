@@ -12,10 +12,9 @@ use super::flight::Flown;
 use super::marks::CacheResult;
 use super::place::{CachePlace, content_type};
 use crate::dispatch::request_run::RequestRun;
-use crate::domain::attempt_record::{AttemptRecord, CacheLookup};
+use crate::domain::attempt_record::{CacheLookup, SavedByCache};
 use crate::domain::dropped::Dropped;
 use crate::domain::ids::{KeyId, Upstream};
-use crate::domain::money::Pico;
 use crate::runtime::task;
 use crate::store::responses::{EntryLabels, KeptAnswer, StoreEntry};
 use crate::wire::cacheable;
@@ -58,12 +57,13 @@ impl RequestRun {
 
     /// Keeps a whole answer, if it may be kept. Returns what its headers are to say.
     pub(in crate::dispatch) fn keep(&mut self, answer: &GoneBack<'_>) -> Option<CacheResult> {
+        let used = self.used();
         let place = self.state.place.take()?;
         let asked = !place.joins;
         let mut stored = false;
         if place.stores && (200..300).contains(&answer.status) {
             let body = readable(answer.headers, answer.body);
-            stored = self.put(&place, answer, &body);
+            stored = self.put(&place, answer, used, &body);
         }
         Some(CacheResult::Miss { asked, stored })
     }
@@ -75,6 +75,7 @@ impl RequestRun {
         (upstream, key): (&Upstream, &KeyId),
         dropped: &Dropped,
     ) {
+        let used = self.used();
         let Some(place) = self.state.place.take() else {
             return;
         };
@@ -96,11 +97,17 @@ impl RequestRun {
             key,
             dropped,
         };
-        self.put(&place, &answer, &body);
+        self.put(&place, &answer, used, &body);
     }
 
     /// Puts an answer into the store, if it ended by itself and is not too large.
-    fn put(&self, place: &CachePlace, answer: &GoneBack<'_>, body: &Bytes) -> bool {
+    fn put(
+        &self,
+        place: &CachePlace,
+        answer: &GoneBack<'_>,
+        used: SavedByCache,
+        body: &Bytes,
+    ) -> bool {
         let operation = place.form.operation;
         let fits = body.len() <= place.policy.max_entry;
         if !fits || !cacheable::has_ended(operation, body) {
@@ -109,7 +116,7 @@ impl RequestRun {
         let Some(store) = place.caching.store() else {
             return false;
         };
-        let kept = self.kept_of(place, answer, body);
+        let kept = self.kept_of(place, answer, used, body);
         let entry = StoreEntry {
             bytes: kept.to_bytes(),
             ttl: kept.ttl.saturating_add(place.policy.stale_if_error),
@@ -128,15 +135,34 @@ impl RequestRun {
         true
     }
 
+    /// What it used, as far as that is known; those who wait for it are told.
+    pub(in crate::dispatch) fn used(&mut self) -> SavedByCache {
+        if self.state.place.is_none() && self.state.fate.is_none() {
+            return SavedByCache::default();
+        }
+        let used = SavedByCache {
+            tokens: self
+                .state
+                .trace
+                .usage
+                .and_then(|usage| usage.total())
+                .unwrap_or(0),
+            cost: self.total_cost().unwrap_or_default(),
+        };
+        if let Some(fate) = &self.state.fate {
+            fate.used(used);
+        }
+        used
+    }
+
     /// An answer as it is kept or shared.
     pub(super) fn kept_of(
         &self,
         place: &CachePlace,
         answer: &GoneBack<'_>,
+        used: SavedByCache,
         body: &Bytes,
     ) -> KeptAnswer {
-        let usage = self.state.trace.usage;
-        let cost = AttemptRecord::total_cost(self.state.attempts.records());
         KeptAnswer {
             stored: self.context.dispatch.clock.wall(),
             ttl: place.policy.ttl,
@@ -146,8 +172,8 @@ impl RequestRun {
             key: answer.key.clone(),
             dropped: answer.dropped.clone(),
             has_usage: cacheable::tells_usage(place.form.operation, body),
-            tokens: usage.and_then(|usage| usage.total()).unwrap_or(0),
-            cost: cost.map_or(Pico::ZERO, |(amount, _)| amount),
+            tokens: used.tokens,
+            cost: used.cost,
             body: body.clone(),
         }
     }

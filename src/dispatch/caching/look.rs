@@ -173,8 +173,8 @@ impl Dispatch {
                 mark: CacheResult::Hit { age, ttl },
             }));
         }
-        let stale = place.policy.stale_if_error;
-        if !stale.is_zero() && age < ttl.saturating_add(stale) {
+        let may_be_stale = !place.policy.stale_if_error.is_zero();
+        if may_be_stale && age < place.stale_ttl(&kept) {
             place.stale = Some(kept);
         }
         Looked::Missed(Box::new(place))

@@ -7,6 +7,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use crate::wire::cache_words::CACHE;
 
+/// The word for an answer that serves because no upstream could.
+const STALE: &str = "stale";
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 
 /// Where an answer came from.
@@ -38,6 +40,11 @@ pub(in crate::dispatch) enum CacheResult {
 }
 
 impl CacheResult {
+    /// Whether an answer with these headers was kept, and is out of date.
+    pub(in crate::dispatch) fn is_stale(headers: &HeaderMap) -> bool {
+        headers.get(&CACHE).is_some_and(|word| word == STALE)
+    }
+
     /// Puts it among the headers of an answer that says nothing of it yet.
     pub(in crate::dispatch) fn put_if_none(self, headers: &mut HeaderMap) {
         if !headers.contains_key(&CACHE) {
@@ -54,7 +61,7 @@ impl CacheResult {
             }
             Self::Stale { age } => {
                 headers.insert(header::AGE, HeaderValue::from(age.as_secs()));
-                ("stale", "pointsman; hit; fwd=stale".to_owned())
+                (STALE, "pointsman; hit; fwd=stale".to_owned())
             }
             Self::Coalesced => ("coalesced", "pointsman; fwd=uri-miss; collapsed".to_owned()),
             Self::Miss { asked, stored } => {

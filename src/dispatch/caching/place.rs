@@ -96,6 +96,12 @@ impl CachePlace {
         }
     }
 
+    /// Until which age a kept answer serves where no upstream can.
+    pub(super) fn stale_ttl(&self, kept: &KeptAnswer) -> Duration {
+        let ttl = kept.ttl.min(self.policy.ttl);
+        ttl.saturating_add(self.policy.stale_if_error)
+    }
+
     /// How old a kept answer is.
     pub(super) fn age(kept: &KeptAnswer, now: SystemTime) -> Duration {
         now.duration_since(kept.stored).unwrap_or_default()

@@ -98,8 +98,12 @@ impl RequestRun {
         );
         let mut place = self.state.place.take().filter(|_| is_ours)?;
         let kept = place.stale.take()?;
-        let rendered = place.form.render(&kept)?;
         let age = CachePlace::age(&kept, self.context.dispatch.clock.wall());
+        // It took a while to find out that no upstream can.
+        if age >= place.stale_ttl(&kept) {
+            return None;
+        }
+        let rendered = place.form.render(&kept)?;
         Some(FoundAnswer {
             kept,
             rendered,

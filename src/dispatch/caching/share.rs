@@ -16,17 +16,15 @@ use super::place::{CachePlace, RenderedAnswer, content_type};
 use super::serve::{answer_of, headers_of};
 use crate::dispatch::admission::Admitted;
 use crate::dispatch::answer::{AnswerBody, ProxyResponse};
-use crate::dispatch::costs::COST;
 use crate::dispatch::failed::Failed;
 use crate::dispatch::relay::Relay;
 use crate::dispatch::request::Request;
 use crate::dispatch::request_run::RequestRun;
 use crate::dispatch::request_trace::RequestEnd;
 use crate::dispatch::shared::Dispatch;
-use crate::domain::attempt_record::CacheLookup;
+use crate::domain::attempt_record::{CacheLookup, SavedByCache};
 use crate::domain::attempts::FinalError;
 use crate::domain::error_code::ErrorCode;
-use crate::domain::money::Pico;
 use crate::domain::time::Time;
 use crate::runtime::task;
 use crate::store::responses::KeptAnswer;
@@ -343,22 +341,28 @@ impl Dispatch {
                     body: AnswerBody::Full(Bytes::new()),
                     ..answer
                 };
-                made.writer().begin(told(&answer, Bytes::new()));
+                made.writer()
+                    .begin(told(&answer, SavedByCache::default(), Bytes::new()));
                 drop(starter.send(Ok(OwnAnswer::Stream(answer))));
-                read(made, relay).await;
+                read(made, relay, &fate).await;
             }
-            AnswerBody::Full(body) if !fate.is_steered() && for_all(answer.status) => {
+            AnswerBody::Full(body)
+                if !fate.is_steered()
+                    && for_all(answer.status)
+                    && !CacheResult::is_stale(&answer.headers) =>
+            {
                 let plain = readable(&answer.headers, &body);
                 let answer = ProxyResponse {
                     body: AnswerBody::Full(body),
                     ..answer
                 };
-                let kept = told(&answer, plain);
+                let kept = told(&answer, fate.spent(), plain);
                 drop(starter.send(Ok(OwnAnswer::Whole(answer))));
                 made.end(FlightEnd::Answered(Arc::new(kept)));
             }
             body => {
-                // An upstream's own refusal, or a kept answer in the form of a stream: it is this request's alone.
+                // An upstream's own refusal, or a kept answer because the call failed: it is this request's alone. The others
+                // have looked for such an answer themselves.
                 let answer = ProxyResponse { body, ..answer };
                 drop(starter.send(Ok(OwnAnswer::Whole(answer))));
                 made.end(FlightEnd::Lost);
@@ -368,7 +372,7 @@ impl Dispatch {
 }
 
 /// Reads a stream to its end for all who read it.
-async fn read(made: &MadeFlight, mut relay: Box<Relay>) {
+async fn read(made: &MadeFlight, mut relay: Box<Relay>, fate: &StarterFate) {
     let mut joinable = true;
     while let Some(Ok(piece)) = relay.next().await {
         let goes_on = made.writer().push(piece, joinable);
@@ -378,16 +382,14 @@ async fn read(made: &MadeFlight, mut relay: Box<Relay>) {
         joinable = goes_on;
     }
     made.end(match relay.ending() {
-        Some(RequestEnd::Answered(_)) => FlightEnd::Whole,
+        Some(RequestEnd::Answered(_)) => FlightEnd::Whole(fate.spent()),
         Some(RequestEnd::Cut(code) | RequestEnd::Failed(code)) => FlightEnd::Cut(code),
         None => FlightEnd::Cut(ErrorCode::Draining),
     });
 }
 
-/// What others are told of an answer.
-fn told(answer: &ProxyResponse, body: Bytes) -> KeptAnswer {
-    let cost = answer.headers.get(&COST);
-    let cost = cost.and_then(|cost| Pico::parse(cost.to_str().ok()?));
+/// What others are told of an answer that used so much.
+fn told(answer: &ProxyResponse, used: SavedByCache, body: Bytes) -> KeptAnswer {
     KeptAnswer {
         stored: SystemTime::UNIX_EPOCH,
         ttl: Duration::ZERO,
@@ -397,8 +399,8 @@ fn told(answer: &ProxyResponse, body: Bytes) -> KeptAnswer {
         key: answer.key.clone(),
         dropped: answer.dropped.clone(),
         has_usage: true,
-        tokens: 0,
-        cost: cost.unwrap_or_default(),
+        tokens: used.tokens,
+        cost: used.cost,
         body,
     }
 }

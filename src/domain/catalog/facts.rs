@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::capability::{Capability, PerCapability};
+use super::capability::{Capabilities, Capability, PerCapability};
 use super::entry::{Entry, Origin, Status, Zero};
 use crate::domain::money::Pico;
 use crate::domain::price_sheet::PriceSheet;
@@ -41,6 +41,10 @@ pub struct Statement<'a> {
 pub struct Configured {
     /// Tokens that prompt and answer may have together.
     pub window: Option<u64>,
+    /// The most tokens of an answer.
+    pub max_output: Option<u64>,
+    /// What it can do.
+    pub capabilities: Capabilities,
     /// What it costs.
     pub sheet: Option<Arc<PriceSheet>>,
 }
@@ -70,23 +74,33 @@ impl Facts {
     /// Merges what is said, best first, at a provider that is `local`, one that the operator runs.
     pub fn merged(configured: &Configured, said: &[Statement<'_>], local: bool) -> Self {
         let own = Arc::new(Origin::configuration());
-        let own_word = |window| Sourced {
-            value: window,
+        let own_word = |value: u64| Sourced {
+            value,
             origin: Arc::clone(&own),
         };
         let mut facts = Self {
             window: configured.window.map(own_word),
+            max_output: configured.max_output.map(own_word),
             ..Self::default()
         };
         if facts.window.is_none() {
             facts.window = window(said);
         }
-        facts.max_output = first(said, |entry| entry.max_output);
+        if facts.max_output.is_none() {
+            facts.max_output = first(said, |entry| entry.max_output);
+        }
         facts.chats = said.iter().find_map(|said| said.entry.chats);
         facts.status = first(said, |entry| entry.status);
         facts.retires = first(said, |entry| entry.retires.clone());
         for capability in Capability::ALL {
-            let known = first(said, |entry| *entry.capabilities.get(capability));
+            let configured = configured.capabilities.get(capability);
+            let known = match configured {
+                Some(can) => Some(Sourced {
+                    value: *can,
+                    origin: Arc::clone(&own),
+                }),
+                None => first(said, |entry| *entry.capabilities.get(capability)),
+            };
             facts.capabilities.set(capability, known);
         }
         if let Some(sheet) = &configured.sheet {

@@ -32,6 +32,8 @@ impl KnownProvider {
         let own = own.map(|(_, own)| own);
         Configured {
             window: own.and_then(|own| own.window).or(self.configured.window),
+            max_output: self.configured.max_output,
+            capabilities: self.configured.capabilities,
             sheet: own
                 .and_then(|own| own.sheet.as_ref())
                 .or(self.configured.sheet.as_ref())

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::{Scene, question, result};
-use crate::support::behaviour::{DONE, chunk, finish, role};
+use crate::admin::side::Side;
+use crate::support::behaviour::{DONE, chunk, event, finish, role};
 use crate::support::client::{Answer, spoken};
-use crate::support::{At, Behaviour, Gate, until};
+use crate::support::{At, Behaviour, Gate, Gateway, Match, ScriptedUpstream, until};
 
 const ONLY_JOINED: &str = "dispatch: {coalesce: true}";
 
@@ -30,6 +31,10 @@ async fn all(scene: &Scene, ask: &Value, count: usize, gate: &Gate) -> Vec<Answe
         scene.gateway.health("/in_flight").await == i64::try_from(count).unwrap()
     })
     .await;
+    // They are counted a moment before they are looked up.
+    for _ in 0..20 {
+        scene.gateway.health("/in_flight").await;
+    }
     gate.open();
     let mut answers = Vec::new();
     for call in calls {
@@ -149,6 +154,24 @@ async fn after_a_failure_another_one_asks_and_after_three_nobody_does() {
 }
 
 #[tokio::test]
+async fn an_answer_that_is_out_of_date_is_told_as_that_to_all() {
+    let cache = "ttl: 1ms, stale_if_error: 1h";
+    let scene = Scene::new(cache, ONLY_JOINED).await;
+    let ask = json!({"model": "steady:m"});
+    scene.plays([Behaviour::says("old")]);
+    assert_eq!(result(&scene.asked(&ask).await), "miss");
+    let gate = Gate::new();
+    let fails = || Behaviour::fails(503);
+    scene.plays([fails().gate(At::BeforeHead, &gate), fails()]);
+    let answers = all(&scene, &ask, 5, &gate).await;
+    assert_eq!(tally(&answers), BTreeMap::from([((200, "stale"), 5)]));
+    for answer in &answers {
+        assert_eq!(answer.says(), "old");
+        assert!(!answer.header("age").is_empty());
+    }
+}
+
+#[tokio::test]
 async fn nobody_waits_beyond_its_own_deadline() {
     let scene = scene("").await;
     let gate = Gate::new();
@@ -205,6 +228,102 @@ async fn who_comes_late_to_a_stream_gets_what_was_said_and_goes_on_live() {
     let text = late.text().await;
     assert_eq!(spoken(&text), "abc");
     assert!(text.ends_with(DONE), "{text}");
+    assert_eq!(scene.upstream.count(), 1);
+}
+
+#[tokio::test]
+async fn what_joining_saves_is_counted() {
+    let yaml = "
+dispatch: {coalesce: true}
+llm: {providers: [{name: a, base_url: <a>, api_key: k, price: {input: 1, output: 10}}]}
+";
+    let counts = event(
+        r#"{"id":"c","object":"chat.completion.chunk","created":1,"model":"m","choices":[],"usage":{"prompt_tokens":3,"completion_tokens":2,"total_tokens":5}}"#,
+    );
+    for streams in [false, true] {
+        let upstream = ScriptedUpstream::start().await;
+        let gate = Gate::new();
+        let answer = match streams {
+            false => Behaviour::says("x"),
+            true => Behaviour::events([
+                role(),
+                chunk("x"),
+                finish("stop"),
+                counts.clone(),
+                DONE.to_owned(),
+            ]),
+        };
+        upstream.on(Match::any(), [answer.gate(At::BeforeHead, &gate)]);
+        let side = Side::start(yaml, &[("a", &upstream)]).await;
+        let scene = Scene {
+            upstream,
+            gateway: side.gateway,
+        };
+        let options = json!({"include_usage": true});
+        let ask = match streams {
+            false => json!({}),
+            true => json!({"stream": true, "stream_options": options}),
+        };
+        let answers = all(&scene, &ask, 3, &gate).await;
+        assert!(answers.iter().all(|answer| answer.status == 200));
+        let metrics = format!("http://{}/metrics", side.address);
+        for line in [
+            "pointsman_cache_lookups_total{result=\"coalesced\"} 2",
+            "pointsman_cache_saved_tokens_total 10",
+            "pointsman_cache_saved_cost_total 0.000046",
+        ] {
+            until(line, async || {
+                let text = reqwest::get(&metrics).await.unwrap().text().await.unwrap();
+                text.lines().any(|it| it == line)
+            })
+            .await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_a_budget_sends_elsewhere_is_nobody_elses() {
+    let yaml = "
+dispatch: {coalesce: true, budgets: [{amount: 0.00001, every: day, mode: soft, then: free}]}
+llm:
+  providers:
+    - {name: a, base_url: <a>, api_key: k, price: {input: 1, output: 10}}
+    - {name: free, base_url: <a>, api_key: k, model: f, price: {input: 0, output: 0}}
+";
+    let upstream = ScriptedUpstream::start().await;
+    let gate = Gate::new();
+    upstream.on(Match::model("m"), [Behaviour::says("dear")]);
+    upstream.on(
+        Match::model("f"),
+        [Behaviour::says("free").gate(At::BeforeHead, &gate)],
+    );
+    let gateway = Gateway::start(yaml, &[("a", &upstream)]).await;
+    let scene = Scene { upstream, gateway };
+    assert_eq!(scene.asked(&json!({})).await.says(), "dear");
+    let answers = all(&scene, &json!({"seed": 1}), 3, &gate).await;
+    for answer in &answers {
+        assert_eq!((answer.status, answer.says().as_str()), (200, "free"));
+        assert_eq!(answer.header("x-pointsman-budget"), "soft");
+    }
+    assert_eq!(scene.upstream.count(), 4, "{:?}", tally(&answers));
+}
+
+#[tokio::test]
+async fn those_who_wait_are_served_while_the_process_ends() {
+    let scene = scene("").await;
+    let gate = Gate::new();
+    scene.plays([Behaviour::says("x").gate(At::BeforeHead, &gate)]);
+    let calls: Vec<_> = (0..3).map(|_| scene.ask(&json!({})).spawn()).collect();
+    until("all to be under way", async || {
+        scene.gateway.health("/in_flight").await == 3
+    })
+    .await;
+    scene.gateway.signal("TERM");
+    scene.gateway.logged("draining").await;
+    gate.open();
+    for call in calls {
+        assert_eq!(call.await.unwrap().says(), "x");
+    }
     assert_eq!(scene.upstream.count(), 1);
 }
 

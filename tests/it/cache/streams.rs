@@ -2,10 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::{Scene, result};
+use super::{Scene, question, result};
+use crate::admin::side::Side;
 use crate::support::behaviour::{DONE, event, finish, role};
 use crate::support::client::spoken;
-use crate::support::{At, Behaviour};
+use crate::support::{At, Behaviour, Match, ScriptedUpstream, until};
 
 fn delta(delta: &Value) -> String {
     let chunk = json!({
@@ -102,6 +103,40 @@ async fn a_stream_and_a_whole_answer_are_one_entry() {
         "{plain}"
     );
     assert_eq!(scene.upstream.count(), 1);
+}
+
+#[tokio::test]
+async fn what_a_kept_stream_saves_is_counted() {
+    let upstream = ScriptedUpstream::start().await;
+    upstream.on(
+        Match::any(),
+        [Behaviour::events([
+            role(),
+            delta(&json!({"content": "ab"})),
+            finish("stop"),
+            usage(),
+            DONE.to_owned(),
+        ])],
+    );
+    let yaml = "
+cache: {}
+llm: {providers: [{name: a, base_url: <a>, api_key: k, price: {input: 1, output: 10}}]}
+";
+    let side = Side::start(yaml, &[("a", &upstream)]).await;
+    for _ in 0..3 {
+        let call = side.gateway.post_chat(question(&streamed()).to_string());
+        assert_eq!(call.send().await.status, 200);
+    }
+    for line in [
+        "pointsman_cache_saved_tokens_total 30",
+        "pointsman_cache_saved_cost_total 0.00012",
+    ] {
+        until(line, async || {
+            let metrics = side.get("/metrics").send().await;
+            metrics.text().lines().any(|it| it == line)
+        })
+        .await;
+    }
 }
 
 #[tokio::test]

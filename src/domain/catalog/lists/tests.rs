@@ -90,8 +90,8 @@ fn rates(facts: &Facts) -> (Option<Pico>, Option<Pico>, Option<Pico>, &str) {
 fn each_fact_is_of_the_best_list_that_knows_it_and_prices_are_of_one() {
     let mut priced = provider("p");
     let own = Configured {
-        window: None,
         sheet: sheet("0.9", "2", None),
+        ..Configured::default()
     };
     priced.models = vec![("m".into(), own)];
     let lists = [own_list(), index(), models_dev()];
@@ -122,6 +122,28 @@ fn each_fact_is_of_the_best_list_that_knows_it_and_prices_are_of_one() {
     assert_eq!(
         rates(&facts),
         (million("1"), million("3"), million("0.1"), "models.dev")
+    );
+}
+
+#[test]
+fn what_is_configured_of_capabilities_beats_every_list() {
+    let mut own = Configured {
+        max_output: Some(4_096),
+        ..Configured::default()
+    };
+    own.capabilities.set(Capability::Images, Some(false));
+    own.capabilities.set(Capability::Tools, Some(true));
+    let mut provider = provider("p");
+    provider.configured = own;
+    let facts =
+        Catalog::new(vec![provider], &[own_list(), models_dev()]).facts(&"p".into(), &"m".into());
+    assert_eq!(facts.can(Capability::Images), Some(false));
+    assert_eq!(facts.can(Capability::Tools), Some(true));
+    assert_eq!(facts.can(Capability::Audio), None);
+    let output = facts.max_output.as_ref().unwrap();
+    assert_eq!(
+        (output.value, &*output.origin.name),
+        (4_096, "configuration")
     );
 }
 
