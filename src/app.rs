@@ -8,10 +8,12 @@ mod admin;
 mod assemble;
 mod caching;
 mod error;
+mod fleet;
 mod listening;
 mod metrics;
 mod model_entries;
 mod refresher;
+mod reloading;
 mod state_writer;
 mod traces;
 mod watch;
@@ -27,11 +29,12 @@ use tokio::sync::mpsc;
 use self::admin::RunningAdmin;
 use self::listening::RunningListeners;
 use self::refresher::Refresher;
+use self::reloading::reload;
 use self::state_writer::StateWriter;
 use self::watch::Watch;
 use crate::access::Clients;
 use crate::actors::tree::Tree;
-use crate::admin::{AdminState, Mistake, ProcessCommand, Reloaded};
+use crate::admin::{AdminState, ProcessCommand};
 use crate::api::{AdmissionLimit, Api};
 use crate::config::{Config, ConfigErrors, FetchedLists, ServerConfig};
 use crate::dispatch::Dispatch;
@@ -41,7 +44,7 @@ use crate::runtime::clock::Clock;
 use crate::runtime::memory;
 use crate::runtime::task::{TaskGuard, guarded};
 use crate::telemetry::recorder::Recorder;
-use crate::telemetry::{events, level, refusals};
+use crate::telemetry::{events, refusals};
 
 pub use error::{StartError, chain};
 pub(crate) use listening::try_tls;
@@ -70,6 +73,8 @@ pub struct App {
     tree: Tree,
     /// With a `state.path`.
     keeper: Option<StateWriter>,
+    /// In a fleet.
+    fleet: Option<fleet::Joined>,
     clock: Clock,
     config: Config,
     /// Lists of models that were fetched.
@@ -92,8 +97,11 @@ impl App {
         // The file is read first: actors begin with what the last process knew.
         let opened = state_writer::open(config, clock).await?;
         let recall = opened.as_ref().map(|opened| opened.restored(config));
-        let spec = assemble::tree_spec(config, recall.unwrap_or_default(), 0, 0, clock);
+        let mut spec = assemble::tree_spec(config, recall.unwrap_or_default(), 0, 0, clock);
+        let joining = fleet::joining(config, clock);
+        spec.fleet = joining.as_ref().map(|joining| joining.spec.clone());
         let tree = Tree::start(spec).await;
+        let fleet = joining.and_then(|joining| joining.join(&tree));
         let dispatcher = tree.client().clone();
         let halt = Abort::default();
         // What records requests exists before the first one.
@@ -132,6 +140,7 @@ impl App {
             commands: Some(commands),
             tree,
             keeper,
+            fleet,
             clock,
             config: config.clone(),
             fetched: Arc::default(),
@@ -176,6 +185,9 @@ impl App {
         // What takes a restart is only reported.
         if moved {
             needs_restart.push("server.admin_listen has changed".to_owned());
+        }
+        if self.config.fleet != config.fleet {
+            needs_restart.push("fleet has changed".to_owned());
         }
         if self.config.telemetry != config.telemetry {
             needs_restart.push("telemetry has changed".to_owned());
@@ -255,8 +267,11 @@ impl App {
         self.tree.apply(&spec).await;
     }
 
-    /// Writes the state a last time, when there is a file for it.
+    /// Writes the state a last time, when there is a file for it, and leaves the fleet.
     pub async fn keep(&self) {
+        if let Some(fleet) = &self.fleet {
+            fleet.leave().await;
+        }
         if let Some(keeper) = &self.keeper {
             keeper.finish().await;
         }
@@ -416,79 +431,6 @@ async fn end(mut app: App, impatience: impl Future<Output = ()>) {
     }
     app.keep().await;
     app.flush(in_order).await;
-}
-
-/// One reload, with its result in the log. A configuration with mistakes changes nothing.
-async fn reload(
-    app: &mut App,
-    read: &ConfigReader,
-    files: &mut Watch,
-    trigger: &'static str,
-) -> Reloaded {
-    // The time is asked for by systemd 253 and later.
-    let now = NotifyState::monotonic_usec_now();
-    tell(&[vec![NotifyState::Reloading], now.into_iter().collect()].concat());
-    let result = reload_now(app, read, files).await;
-    tell(&[NotifyState::Ready]);
-    let generation = app.api.serving().dispatch.generation;
-    let result = match result {
-        Ok(needs_restart) => {
-            for text in &needs_restart {
-                tracing::warn!("{text}: that takes a restart");
-            }
-            events::reloaded(trigger, generation, app.config.providers.len());
-            Ok(needs_restart)
-        }
-        Err((text, mistakes)) => {
-            events::not_reloaded(trigger, &text);
-            Err(mistakes)
-        }
-    };
-    if let Some(metrics) = app.api.serving().dispatch.recorder.metrics() {
-        metrics.reloaded(trigger, result.is_ok());
-    }
-    let reloaded = Reloaded { generation, result };
-    admin::told(&app.admin, trigger, &reloaded);
-    reloaded
-}
-
-/// What takes a restart; or why nothing has changed, as one text and one by one.
-async fn reload_now(
-    app: &mut App,
-    read: &ConfigReader,
-    files: &mut Watch,
-) -> Result<Vec<String>, (String, Vec<Mistake>)> {
-    let mut config = read();
-    let wanted = watch::wanted(&config, &app.config);
-    if files.watches() != wanted {
-        // What changes after this look is seen by the next one; what changed before it is read now.
-        files.watch(&wanted);
-        files.look().await;
-        config = read();
-    }
-    let config = config.map_err(|errors| (errors.to_string(), admin::mistakes(&errors)))?;
-    for warning in &config.warnings {
-        tracing::warn!("{warning}");
-    }
-    let before = app.config.log.clone();
-    let state_path = app.config.state_path.clone();
-    let reloaded = app.reload(&config).await;
-    let mut needs_restart = reloaded.map_err(|error| {
-        let mistake = admin::mistake(&error);
-        (mistake.message.clone(), vec![mistake])
-    })?;
-    if config.state_path != state_path {
-        needs_restart.push("state.path has changed".to_owned());
-    }
-    if config.log.format != before.format {
-        needs_restart.push("log.format has changed".to_owned());
-    }
-    if config.log.level != before.level
-        && let Err(error) = level::set(&config.log.level, "reload")
-    {
-        tracing::warn!(%error, "the log level stays as it was");
-    }
-    Ok(needs_restart)
 }
 
 /// Notifies the service manager, if there is one (`NOTIFY_SOCKET`).

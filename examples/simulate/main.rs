@@ -1,7 +1,7 @@
 //! Simulates the whole dispatcher for as many requests as asked for, and reports what it saw.
 //!
 //! `cargo run --release --example simulate -- --requests 10000000`; `--seeds 1..1000`, `--seed 7`, `--per-seed 300`,
-//! `--threads 2`, `--scenario swarm | ten-percent | outage`, `--twice` to compare the traces of two runs of each seed,
+//! `--threads 2`, `--scenario swarm | ten-percent | outage | fleet`, `--twice` to compare the traces of two runs of each seed,
 //! `--world` to see what a seed draws, `--until-broken` to stop at the first law that breaks.
 
 #![expect(
@@ -12,6 +12,7 @@
     reason = "a tool for developers that prints; its threads share one count, its state is shared by one thread"
 )]
 
+mod fleet;
 mod sim;
 
 use std::process::ExitCode;
@@ -20,6 +21,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use clap::Parser;
+use fleet::world::{FleetSetup, FleetTally};
 use sim::report;
 use sim::run::run;
 use sim::scenario::Scenario;
@@ -55,8 +57,54 @@ struct Arguments {
     until_broken: bool,
 }
 
+/// Fleets of 1 to 16 processes until there are enough requests; then refusals by the number of processes.
+fn fleets(arguments: &Arguments) -> ExitCode {
+    let mut total = FleetTally::default();
+    let mut seed = arguments.seed.unwrap_or(1);
+    loop {
+        let nodes = [2, 3, 5, 16][usize::try_from(seed % 4).unwrap_or(0)];
+        let outcome = fleet::world::run(FleetSetup {
+            seed,
+            nodes,
+            faults: true,
+            is_shared: true,
+        });
+        total.add(&outcome);
+        seed += 1;
+        let enough = arguments.seed.is_some() || total.requests >= arguments.requests;
+        if enough || total.violation.is_some() {
+            break;
+        }
+    }
+    println!("{total:#?}");
+    for nodes in [1, 4, 16, 64] {
+        let refused = |is_shared: bool| {
+            let setup = |seed| FleetSetup {
+                seed,
+                nodes,
+                faults: false,
+                is_shared,
+            };
+            let runs = (1..=10).map(|seed| fleet::world::run(setup(seed)).refused);
+            runs.sum::<u64>()
+        };
+        println!(
+            "{nodes} processes: {} refused calls, {} without a fleet",
+            refused(true),
+            refused(false)
+        );
+    }
+    match total.violation {
+        None => ExitCode::SUCCESS,
+        Some(_) => ExitCode::FAILURE,
+    }
+}
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    if arguments.scenario == "fleet" {
+        return fleets(&arguments);
+    }
     let named = Scenario::ALL
         .iter()
         .find(|(_, name)| *name == arguments.scenario);

@@ -13,12 +13,15 @@ pub enum Child {
     Provider(ProviderName),
     /// A provider's key, by its place from 0.
     Key(ProviderName, usize),
+    /// The fleet's actor. It comes last: it asks the others when it starts.
+    Fleet,
 }
 
 impl fmt::Display for Child {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Router => f.write_str("router"),
+            Self::Fleet => f.write_str("fleet"),
             Self::Provider(name) => write!(f, "provider {name}"),
             Self::Key(provider, index) => write!(f, "key {provider}#{}", index + 1),
         }
@@ -29,7 +32,7 @@ impl Child {
     /// The provider that it is, or belongs to.
     pub(crate) fn provider(&self) -> Option<&ProviderName> {
         match self {
-            Self::Router => None,
+            Self::Router | Self::Fleet => None,
             Self::Provider(name) | Self::Key(name, _) => Some(name),
         }
     }

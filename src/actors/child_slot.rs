@@ -2,9 +2,11 @@
 
 use ractor::{Actor, ActorId, ActorRef, SpawnErr};
 
+use super::fleet::{FleetActor, FleetCore};
 use super::handle::Handle;
 use super::handoff::{OnEnd, Renew, StateHandoff, StateReceiver};
 use super::key::{KeyActor, KeyCore};
+use super::message::fleet::FleetMessage;
 use super::message::key::KeyMessage;
 use super::message::provider::ProviderMessage;
 use super::message::router::RouterMessage;
@@ -25,6 +27,7 @@ pub(crate) struct ActorSlot<A, M, C> {
 /// Every actor of the tree below the supervisor, running or not.
 pub(crate) enum ChildSlot {
     Router(ActorSlot<RouterActor, RouterMessage, RouterCore>),
+    Fleet(ActorSlot<FleetActor, FleetMessage, FleetCore>),
     Provider(ActorSlot<ProviderActor, ProviderMessage, ProviderCore>),
     Key(ActorSlot<KeyActor, KeyMessage, KeyCore>),
 }
@@ -34,6 +37,7 @@ impl ChildSlot {
     pub(crate) fn publish_life(&self, life: Life) -> bool {
         let cell = match self {
             Self::Router(post) => &post.actor.status.life,
+            Self::Fleet(post) => &post.actor.status.life,
             Self::Provider(post) => &post.actor.status.life,
             Self::Key(post) => &post.actor.status.life,
         };
@@ -41,6 +45,7 @@ impl ChildSlot {
         match (self, life) {
             (_, Life::Up) => {}
             (Self::Router(post), _) => post.handle.point_at(None),
+            (Self::Fleet(post), _) => post.handle.point_at(None),
             (Self::Provider(post), _) => post.handle.point_at(None),
             (Self::Key(post), _) => post.handle.point_at(None),
         }
@@ -51,6 +56,7 @@ impl ChildSlot {
     pub(crate) fn abandon(&mut self) {
         match self {
             Self::Router(post) => post.anew = true,
+            Self::Fleet(post) => post.anew = true,
             Self::Provider(post) => post.anew = true,
             Self::Key(post) => post.anew = true,
         }
@@ -62,6 +68,7 @@ impl ChildSlot {
     ) -> Result<Option<ActorId>, SpawnErr> {
         match self {
             Self::Router(post) => post.start(supervisor).await,
+            Self::Fleet(post) => post.start(supervisor).await,
             Self::Provider(post) => post.start(supervisor).await,
             Self::Key(post) => post.start(supervisor).await,
         }

@@ -8,6 +8,8 @@ pub mod child_slot;
 pub mod command_sender;
 mod expiry_timer;
 pub mod fault_hook;
+pub mod fleet;
+pub mod fleet_status;
 pub mod handle;
 pub mod handoff;
 pub mod key;

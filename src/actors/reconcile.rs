@@ -9,6 +9,7 @@ use arc_swap::ArcSwap;
 use super::child::Child;
 use super::child_slot::{ActorSlot, ChildSlot};
 use super::fault_hook::FaultHook;
+use super::fleet::table::{FleetParts, FleetTable};
 use super::handle::Handle;
 use super::handoff::{OnEnd, StateHandoff};
 use super::key::{self, KeyActor, KeyCore, KeyPort};
@@ -38,6 +39,8 @@ pub(crate) struct Common {
     pub(crate) table: Arc<ArcSwap<RoutingTable>>,
     /// The statuses that readers outside the actors see.
     pub(crate) statuses: Arc<ArcSwap<TreeStatus>>,
+    /// In a process that belongs to a fleet.
+    pub(crate) fleet: Option<FleetParts>,
     pub(crate) clock: Clock,
     pub(crate) fault_hook: FaultHook,
 }
@@ -53,6 +56,7 @@ pub(crate) struct Reconciliation {
     rings: Vec<(Arc<ArcSwap<KeyRing>>, KeyRing)>,
     settings: Vec<(Arc<KeyStatus>, KeySettings)>,
     table: RoutingTable,
+    members: FleetTable,
     statuses: TreeStatus,
 }
 
@@ -66,6 +70,9 @@ impl Reconciliation {
             ring.store(Arc::new(new));
         }
         common.table.store(Arc::new(self.table));
+        if let Some(fleet) = &common.fleet {
+            fleet.table.store(Arc::new(self.members));
+        }
         common.statuses.store(Arc::new(self.statuses));
     }
 }
@@ -88,9 +95,11 @@ pub(crate) fn reconcile(
             providers: HashMap::default(),
             max_waiting: spec.max_waiting,
         },
+        members: FleetTable::default(),
         statuses: TreeStatus {
             supervisor: Arc::clone(&common.supervisor_life),
             router: Arc::clone(&common.router_status),
+            fleet: common.fleet.as_ref().map(|fleet| Arc::clone(&fleet.status)),
             providers: BTreeMap::new(),
         },
     };
@@ -245,6 +254,10 @@ impl<'a> Reconciling<'a> {
             provider: Arc::clone(&cell),
             keys: cells.collect(),
         };
+        if let Some(fleet) = &self.common.fleet {
+            let (secret, table) = (&fleet.secret, &mut self.difference.members);
+            table.add_provider(self.provider, &handle, &keys, secret);
+        }
         let name = &self.provider.name;
         self.difference
             .statuses
@@ -371,6 +384,7 @@ impl<'a> Reconciling<'a> {
             ring: Arc::clone(ring),
             status: Arc::clone(&cell),
             router: self.common.router.clone(),
+            fleet: self.common.fleet.as_ref().map(FleetParts::handle),
             clock: self.common.clock,
             fault_hook: self.common.fault_hook.clone(),
         };
@@ -428,6 +442,7 @@ impl<'a> Reconciling<'a> {
             provider: provider.clone(),
             provider_status: Arc::clone(provider_status),
             router: self.common.router.clone(),
+            fleet: self.common.fleet.as_ref().map(FleetParts::handle),
             clock: self.common.clock,
             fault_hook: self.common.fault_hook.clone(),
         };

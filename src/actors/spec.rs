@@ -8,13 +8,15 @@ use crate::actors::fault_hook::FaultHook;
 use crate::actors::latency_status::DECAY;
 use crate::domain::breaker::BreakerPolicy;
 use crate::domain::cooldown::CooldownPolicy;
-use crate::domain::ids::{ModelName, ProviderName};
+use crate::domain::ids::{FleetNode, ModelName, ProviderName};
 use crate::domain::limits::{KeyLimits, RetryBudgetPolicy};
 use crate::domain::persisted::{Fingerprint, PersistedKey, PersistedLimit, PersistedProvider};
 use crate::domain::restart::RestartPolicy;
 use crate::domain::rotation::KeyRotation;
 use crate::domain::secret::ApiKey;
 use crate::runtime::clock::Clock;
+use crate::store::fleet::FleetOrders;
+use crate::wire::fleet::secret::FleetSecret;
 
 /// What the tree needs to know of one provider.
 #[derive(Clone, Debug)]
@@ -102,6 +104,8 @@ pub struct TreeSpec {
     pub max_waiting: usize,
     /// How actors that fail are started again.
     pub restart: RestartPolicy,
+    /// The fleet that it belongs to. Only that of the first specification counts.
+    pub fleet: Option<FleetSpec>,
     /// The time source of all actors.
     pub clock: Clock,
     /// Where a test makes actors fail.
@@ -118,8 +122,24 @@ impl TreeSpec {
             restored: BTreeMap::new(),
             max_waiting,
             restart: RestartPolicy::default(),
+            fleet: None,
             clock,
             fault_hook: FaultHook::default(),
         }
     }
+}
+
+/// What the tree needs to know of its fleet.
+#[derive(Clone, Debug)]
+pub struct FleetSpec {
+    /// The fleet's name.
+    pub name: String,
+    /// This process.
+    pub node: FleetNode,
+    /// Its server, as it may be shown.
+    pub server: String,
+    /// By what keys and providers are known in it.
+    pub secret: FleetSecret,
+    /// Where orders for the store go.
+    pub orders: FleetOrders,
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 use arc_swap::ArcSwap;
 
+pub use super::fleet_status::FleetStatus;
 use super::latency_status::LatencyStatus;
 pub use super::life_status::LifeStatus;
 use super::mailbox::Mailbox;
@@ -477,6 +478,8 @@ pub struct TreeStatus {
     pub supervisor: Arc<LifeStatus>,
     /// The router's status.
     pub router: Arc<RouterStatus>,
+    /// The fleet's, in a process that belongs to one.
+    pub fleet: Option<Arc<FleetStatus>>,
     /// The status of each provider.
     pub providers: BTreeMap<ProviderName, ProviderStatuses>,
 }

@@ -11,20 +11,24 @@ use ractor::Actor;
 use tokio::sync::oneshot;
 
 use super::child::Child;
-use super::child_slot::ChildSlot;
+use super::child_slot::{ActorSlot, ChildSlot};
 use super::command_sender::CommandSender;
+use super::fleet::table::FleetParts;
+use super::fleet::{FleetActor, FleetCore};
 use super::handle::Handle;
 use super::handoff::StateHandoff;
 use super::lease::Lease;
+use super::message::fleet::FleetMessage;
 use super::message::router::RouterMessage;
 use super::message::supervisor::SupervisorMessage;
 use super::reconcile::{self, Common};
 use super::route::{LeaseReply, RouteRequest};
 use super::router::{RouterActor, RouterCore};
-pub use super::spec::{ProviderSpec, TreeSpec};
-use super::status::{KeyStatus, Life, RouterStatus, TreeStatus};
+pub use super::spec::{FleetSpec, ProviderSpec, TreeSpec};
+use super::status::{FleetStatus, KeyStatus, Life, RouterStatus, TreeStatus};
 use super::supervisor::{SupervisorActor, SupervisorCore};
 use crate::domain::attempts::{Cause, LeaseRefused};
+use crate::domain::fleet::{FleetNews, FleetState};
 use crate::domain::hash_map::HashMap;
 use crate::domain::ids::{ProviderName, Upstream};
 use crate::domain::latency::{Averages, LatencySnapshot};
@@ -39,6 +43,7 @@ use crate::telemetry::events;
 #[derive(Debug)]
 pub struct Tree {
     client: TreeClient,
+    fleet: Option<Handle<FleetMessage>>,
     supervisor: Handle<SupervisorMessage>,
     _guardian: TaskGuard,
 }
@@ -213,6 +218,7 @@ impl Tree {
             supervisor_life: Arc::default(),
             table: Arc::default(),
             statuses: Arc::default(),
+            fleet: spec.fleet.as_ref().map(fleet_parts),
             clock: spec.clock,
             fault_hook: spec.fault_hook.clone(),
         };
@@ -231,6 +237,11 @@ impl Tree {
         slots.insert(Child::Router, ChildSlot::Router(post));
         // The supervisor starts every child that has a slot.
         reconcile::reconcile(&mut slots, &mut HashMap::default(), &spec, &common).publish(&common);
+        if let (Some(fleet), Some(parts)) = (&spec.fleet, &common.fleet) {
+            let slot = ChildSlot::Fleet(fleet_slot(fleet, parts, &spec));
+            slots.insert(Child::Fleet, slot);
+        }
+        let fleet = common.fleet.as_ref().map(|parts| parts.handle.clone());
         let supervisor = SupervisorActor {
             common: common.clone(),
             restart: spec.restart,
@@ -248,6 +259,7 @@ impl Tree {
         };
         Self {
             client: dispatcher,
+            fleet,
             supervisor: supervisor_handle,
             _guardian: guardian,
         }
@@ -273,10 +285,45 @@ impl Tree {
         CommandSender::new(self.supervisor.clone())
     }
 
+    /// Where news of the fleet's store goes, in a process that belongs to a fleet.
+    pub fn fleet_news(&self) -> Option<impl Fn(FleetNews) + Send + Sync + 'static> {
+        let fleet = self.fleet.clone()?;
+        // Without an incarnation it is lost, and found by the next comparison with the store.
+        Some(move |news| drop(fleet.send(FleetMessage::News(news))))
+    }
+
     /// The client by which requests reach the actors.
     pub fn client(&self) -> &TreeClient {
         &self.client
     }
+}
+
+fn fleet_parts(fleet: &FleetSpec) -> FleetParts {
+    let (name, node) = (fleet.name.clone(), fleet.node.clone());
+    let status = Arc::new(FleetStatus::new(name, node, fleet.server.clone()));
+    FleetParts {
+        handle: Handle::vacant(&status.mailbox),
+        status,
+        secret: fleet.secret.clone(),
+        table: Arc::default(),
+    }
+}
+
+fn fleet_slot(
+    fleet: &FleetSpec,
+    parts: &FleetParts,
+    spec: &TreeSpec,
+) -> ActorSlot<FleetActor, FleetMessage, FleetCore> {
+    let mut state = FleetState::new(fleet.node.clone());
+    state.own(parts.table.load().owners(), spec.clock.now());
+    let actor = FleetActor {
+        status: Arc::clone(&parts.status),
+        table: Arc::clone(&parts.table),
+        orders: fleet.orders.clone(),
+        clock: spec.clock,
+        fault_hook: spec.fault_hook.clone(),
+    };
+    reconcile::post(actor, parts.handle.clone(), FleetCore::new(state))
 }
 
 /// Keeps a supervisor running: one that ends is started again with what it left.

@@ -6,6 +6,7 @@ mod body;
 mod cache;
 mod events;
 mod explain;
+mod fleet;
 mod guard;
 mod health;
 mod history;

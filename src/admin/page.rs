@@ -21,7 +21,7 @@ const HTML: &str = "text/html; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
 /// Name, content type and text of each file.
-const FILES: [(&str, &str, &str); 16] = [
+const FILES: [(&str, &str, &str); 17] = [
     ("index.html", HTML, include_str!("page/index.html")),
     (
         "page.css",
@@ -41,6 +41,7 @@ const FILES: [(&str, &str, &str); 16] = [
     ("figures.js", SCRIPT, include_str!("page/figures.js")),
     ("spend.js", SCRIPT, include_str!("page/spend.js")),
     ("cache.js", SCRIPT, include_str!("page/cache.js")),
+    ("fleet.js", SCRIPT, include_str!("page/fleet.js")),
     ("routing.js", SCRIPT, include_str!("page/routing.js")),
 ];
 

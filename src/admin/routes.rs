@@ -12,7 +12,8 @@ use super::answer::AdminRefusal;
 use super::keys::{self, Verb};
 use super::state::AdminState;
 use super::{
-    cache, events, explain, health, history, page, process, requests, routing, snapshot, spend,
+    cache, events, explain, fleet, health, history, page, process, requests, routing, snapshot,
+    spend,
 };
 use crate::telemetry::metrics::{Metrics, TEXT_TYPE};
 
@@ -36,6 +37,7 @@ fn routes() -> Vec<RouteEntry> {
         ("/admin/v1/spend", "get", get(spend::spend)),
         ("/admin/v1/cache", "get", get(cache::stats)),
         ("/admin/v1/cache/purge", "post", post(cache::purge)),
+        ("/admin/v1/fleet", "get", get(fleet::fleet)),
         ("/admin/v1/routing", "get", get(routing::routing)),
         ("/admin/v1/requests", "get", get(requests::list)),
         ("/admin/v1/requests/{id}", "get", get(requests::one)),

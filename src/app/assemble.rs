@@ -336,6 +336,7 @@ pub(super) fn tree_spec(
         restored: recall,
         max_waiting: config.dispatch.max_waiting,
         restart: RestartPolicy::default(),
+        fleet: None,
         clock,
         fault_hook: FaultHook::default(),
     }

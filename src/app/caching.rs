@@ -10,7 +10,7 @@ use crate::domain::ids::ProviderName;
 use crate::store::responses::ResponseStore;
 use crate::store::responses::memory::MemoryStore;
 use crate::store::responses::shared::{SharedOptions, SharedStore};
-use crate::store::valkey::link::{Link, LinkOptions};
+use crate::store::valkey::link::{Link, LinkOptions, LinkPurpose};
 
 /// What is kept and joined under this configuration; `None`: nothing is. What was kept before stays where the store is the
 /// same. `home`: what tells a provider from others of its name.
@@ -68,6 +68,7 @@ fn shared(config: &Config) -> Arc<dyn ResponseStore> {
             link: Link::start(LinkOptions {
                 server: server.server.clone(),
                 authorities: server.authorities.clone(),
+                purpose: LinkPurpose::Answers,
             }),
             prefix: server.prefix.clone(),
             key: server.key.clone(),

@@ -8,7 +8,7 @@ use http::Uri;
 
 use super::error::StartError;
 use crate::access::Clients;
-use crate::actors::status::{KeyStatus, Life, LifeStatus, TreeStatus};
+use crate::actors::status::{FleetStatus, KeyStatus, Life, LifeStatus, TreeStatus};
 use crate::admin::AdminState;
 use crate::api::Api;
 use crate::config::{Config, ProviderConfig};
@@ -19,8 +19,8 @@ use crate::domain::ids::{ProviderName, Upstream};
 use crate::domain::time::Time;
 use crate::telemetry::metrics::specs::Sizes;
 use crate::telemetry::metrics::{
-    self, ActorGauges, BudgetGauges, CacheGauges, ConfiguredNames, KeyGauges, LimitGauges, Metrics,
-    StateGauges, StateObserver, UpstreamGauges,
+    self, ActorGauges, BudgetGauges, CacheGauges, ConfiguredNames, FleetGauges, KeyGauges,
+    LimitGauges, Metrics, StateGauges, StateObserver, UpstreamGauges,
 };
 use crate::telemetry::names;
 use crate::telemetry::recorder::Recorder;
@@ -132,6 +132,7 @@ fn state(api: &Weak<Api>, admin: &Weak<AdminState>) -> Option<StateGauges> {
             .collect(),
         budgets: budgets(dispatch, &admin),
         cache: cache(dispatch),
+        fleet: cells.fleet.as_deref().map(fleet),
         actors: actors(&cells),
         upstreams: upstreams.into_values().collect(),
         keys: keys.collect(),
@@ -148,6 +149,17 @@ fn cache(dispatch: &Dispatch) -> Option<CacheGauges> {
         bytes: stats.bytes as f64,
         most: stats.most as f64,
     })
+}
+
+fn fleet(status: &FleetStatus) -> FleetGauges {
+    let view = status.view();
+    FleetGauges {
+        is_up: view.is_up,
+        lag: view.lag.map(|lag| lag.as_secs_f64()),
+        nodes: view.nodes.len(),
+        facts: view.known,
+        unsent: view.unsent,
+    }
 }
 
 fn budgets(dispatch: &Dispatch, admin: &AdminState) -> Vec<BudgetGauges> {
@@ -188,6 +200,10 @@ fn actors(cells: &TreeStatus) -> Vec<ActorGauges> {
             Some(router.mailbox.depth()),
         ),
     ];
+    if let Some(status) = &cells.fleet {
+        let depth = status.mailbox.depth();
+        actors.push(actor("fleet".to_owned(), &status.life, Some(depth)));
+    }
     for (name, cells) in &cells.providers {
         let status = &cells.provider;
         actors.push(actor(

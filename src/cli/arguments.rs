@@ -33,6 +33,10 @@ pub(super) enum CliCommand {
     /// Look at the answers that a running process keeps for equal requests, let go of them, or fill them in.
     #[command(subcommand)]
     Cache(CacheCommand),
+    /// Ask a running process who else is there with the same keys, and what they share.
+    ///
+    /// Exit code 1 when its fleet's store cannot be reached, 69 when the process cannot be asked.
+    Fleet(FleetArguments),
     /// Watch a running process in the terminal: providers, keys, cooldowns, requests. `?` shows the keys.
     Top(Top),
     /// Make a configuration of another program's settings: YAML on standard output, what became of each field on standard error.
@@ -253,6 +257,15 @@ pub(super) struct Models {
     /// Fetch nothing.
     #[arg(long)]
     pub(super) offline: bool,
+    /// Print JSON.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct FleetArguments {
+    #[command(flatten)]
+    pub(super) side: AdminSide,
     /// Print JSON.
     #[arg(long)]
     pub(super) json: bool,

@@ -47,6 +47,9 @@ fn write(config: &Config, out: &mut String) -> std::fmt::Result {
     if let Some(path) = &config.state_path {
         writeln!(out, "state file  {}", path.display())?;
     }
+    if let Some(fleet) = &config.fleet {
+        writeln!(out, "fleet       {} at {}", fleet.name, fleet.server)?;
+    }
     let usual = config.policies.usual();
     if let Some(profile) = usual.profile {
         let policy = policies::shown(usual, config);
@@ -193,6 +196,10 @@ pub fn render_json(config: &Config) -> Value {
         "admin_token": !config.server.admin.tokens.is_empty(),
         "clients": clients::to_json(config),
         "state_path": config.state_path,
+        "fleet": config.fleet.as_ref().map(|fleet| json!({
+            "name": fleet.name,
+            "server": fleet.server.to_string(),
+        })),
         "providers": providers,
         "dispatch": policies::to_json(config.policies.usual(), config),
         "virtual": chains,

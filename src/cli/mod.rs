@@ -8,6 +8,7 @@ pub mod check;
 mod data_listener;
 mod exit;
 mod explain;
+mod fleet;
 mod health;
 mod import;
 mod manual;
@@ -33,6 +34,7 @@ pub fn main() -> ExitCode {
         CliCommand::Explain(arguments) => explain::run(arguments),
         CliCommand::Models(arguments) => models::run(&arguments),
         CliCommand::Cache(command) => cache::run(command),
+        CliCommand::Fleet(arguments) => fleet::run(arguments),
         CliCommand::Top(arguments) => top::run(arguments),
         CliCommand::Import(arguments) => import::run(&arguments),
         CliCommand::Completions(arguments) => manual::completions(&arguments),

@@ -61,7 +61,7 @@ impl CacheServerForm {
         }
         let authorities = outbound::authorities(self.ca_file, "cache", dir, report);
         let key = self.encrypt_key_file.as_deref();
-        let key = key.and_then(|file| encryption_key(file, dir, report));
+        let key = key.and_then(|file| key_of_file(file, "cache.encrypt_key_file", dir, report));
         let Some(ValkeyUrl(server)) = self.url else {
             // One that cannot be read was reported where it was.
             let place = report.place("cache.url");
@@ -71,7 +71,7 @@ impl CacheServerForm {
             }
             return None;
         };
-        check(&server, !authorities.is_empty(), report);
+        check(&server, !authorities.is_empty(), "cache", report);
         Some(CacheServer {
             server,
             authorities,
@@ -82,22 +82,33 @@ impl CacheServerForm {
 }
 
 /// What works but may not be meant.
-fn check(server: &ValkeyServer, has_authorities: bool, report: &mut Report) {
+pub(super) fn check(
+    server: &ValkeyServer,
+    has_authorities: bool,
+    section: &str,
+    report: &mut Report,
+) {
     let ServerPlace::Tcp { host, tls, .. } = &server.place else {
         return;
     };
     let is_local = matches!(&**host, "localhost" | "::1") || host.starts_with("127.");
     if !tls && !is_local && server.password.is_some() {
         let text = "its password goes over the network unencrypted: rediss:// is with TLS";
-        report.warn("cache.url", text);
+        report.warn(&format!("{section}.url"), text);
     }
     if !tls && has_authorities {
         let text = "is read for TLS, which redis:// is without: rediss:// is with it";
-        report.warn("cache.ca_file", text);
+        report.warn(&format!("{section}.ca_file"), text);
     }
 }
 
-fn encryption_key(file: &str, dir: &Path, report: &mut Report) -> Option<EncryptionKey> {
+/// The key of 32 bytes that a file holds; a mistake is reported at `place`.
+pub(super) fn key_of_file(
+    file: &str,
+    place: &str,
+    dir: &Path,
+    report: &mut Report,
+) -> Option<EncryptionKey> {
     let path = dir.join(file.trim());
     report.files.push(path.clone());
     let told = match key_in(&path) {
@@ -106,7 +117,7 @@ fn encryption_key(file: &str, dir: &Path, report: &mut Report) -> Option<Encrypt
     };
     report.suspect(file);
     report.problem(
-        "cache.encrypt_key_file",
+        place,
         format!("{} {told}", path.display()),
         "make one with: openssl rand -base64 32",
     );
@@ -124,7 +135,7 @@ fn key_in(path: &Path) -> Result<EncryptionKey, String> {
 }
 
 /// `cache.url`, which may hold a password and is never shown.
-pub(super) struct ValkeyUrl(ValkeyServer);
+pub(super) struct ValkeyUrl(pub(super) ValkeyServer);
 
 impl FromNode for ValkeyUrl {
     fn read(node: &ConfigNode<'_>, report: &mut Report) -> Option<Self> {

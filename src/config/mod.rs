@@ -23,6 +23,7 @@ mod dotenv;
 mod endpoint;
 mod env;
 mod error;
+mod fleet;
 pub mod hosts;
 mod interpolate;
 mod key_files;
@@ -74,6 +75,7 @@ pub use addresses::{addresses, admin_addresses};
 pub use cache_server::CacheServer;
 pub use catalog::wanted_variables;
 pub use error::{ConfigErrors, Problem};
+pub use fleet::FleetConfig;
 pub use key_files::files_at;
 pub use known_lists::{
     CatalogConfig, Discovery, FetchedLists, ListKey, ListPlace, ListSource, Offering, shown_url,

@@ -12,6 +12,7 @@ use super::caching::{CacheSection, TargetCacheSection};
 use super::clients::RawClient;
 use super::credentials::CredentialList;
 use super::dispatch::DispatchSection;
+use super::fleet::FleetSection;
 use super::listen::Listens;
 use super::listeners::{ClientTimeouts, DrainSection, Http2, TlsSection, UnixFile};
 use super::model_lists::{CatalogSection, DiscoverForm};
@@ -54,6 +55,8 @@ section! {
         dispatch: DispatchSection,
         /// Answers that are kept for equal requests (`docs/cache.md`). Absent: none are.
         cache: CacheSection,
+        /// What processes with the same keys tell each other (`docs/fleet.md`). Absent: nothing.
+        fleet: FleetSection,
         /// The format and level of the log.
         log: LogSection,
         /// Whether the state of keys is kept in a file, for the next process.

@@ -28,7 +28,7 @@ use super::resolved::{Config, LogConfig, ProviderConfig, ServerConfig};
 use super::tokens::TokenKeys;
 use super::values::Span;
 use super::virtuals::{self, NameTable};
-use super::{state, telemetry};
+use super::{fleet, state, telemetry};
 use crate::domain::caching::CacheRules;
 use crate::domain::chain::{ChainError, NameMatch, ProviderEntry, Targets, VirtualEntry};
 use crate::domain::ids::ProviderName;
@@ -53,6 +53,7 @@ pub(super) fn resolve(
     let (whole, assume_output) = typed.budgets(&mut report);
     let (profile, said) = profile(&typed);
     let (cache, cache_server) = caching::usual(raw.cache, typed.coalesce, context, &mut report);
+    let fleet = fleet::resolve(raw.fleet, context, &mut report);
     let dispatch = dispatch::resolve(typed, timeout, &mut report);
     let log = log(raw.log.unwrap_or_default(), &mut report);
     let telemetry = telemetry_policy(raw.telemetry, context, &mut report);
@@ -115,6 +116,7 @@ pub(super) fn resolve(
         assume_output,
         cache,
         cache_server,
+        fleet,
         catalog,
         known: offered.known,
         offer: offered.offer,

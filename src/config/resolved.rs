@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use super::cache_server::CacheServer;
+use super::fleet::FleetConfig;
 use super::known_lists::{CatalogConfig, Discovery, Offering};
 use super::listen::Listen;
 use super::listeners::Listeners;
@@ -69,6 +70,8 @@ pub struct Config {
     pub cache: CacheTable,
     /// The server in which answers are kept; `None`: they are kept in memory alone.
     pub cache_server: Option<CacheServer>,
+    /// The fleet that the process belongs to.
+    pub fleet: Option<FleetConfig>,
     /// What may be asked for.
     pub targets: Arc<Targets>,
     /// The APIs to call: those of the file in its order, then built-in ones with keys.

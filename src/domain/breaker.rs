@@ -115,6 +115,8 @@ pub struct Breaker {
     state: BreakerState,
     successes: RollingSum,
     failures: RollingSum,
+    /// Half-open because another process found it unwell.
+    suspected: bool,
 }
 
 impl Breaker {
@@ -127,7 +129,35 @@ impl Breaker {
             },
             successes: RollingSum::new(policy.window, 10),
             failures: RollingSum::new(policy.window, 10),
+            suspected: false,
         }
+    }
+
+    /// Another process found the upstream unwell: it is tried by one request before it is trusted. Changes nothing unless
+    /// it is closed; says whether it was.
+    pub fn suspect(&mut self) -> bool {
+        let is_closed = matches!(self.state, BreakerState::Closed { .. });
+        if is_closed {
+            self.state = BreakerState::HalfOpen { probing: None };
+            self.suspected = true;
+        }
+        is_closed
+    }
+
+    /// Another process found it well: what was only [`suspect`](Self::suspect)ed is trusted, unless it is being tried. Says
+    /// whether that was so.
+    pub fn trust(&mut self) -> bool {
+        let waits = self.state == (BreakerState::HalfOpen { probing: None });
+        let trusts = self.suspected && waits;
+        if trusts {
+            self.close();
+        }
+        trusts
+    }
+
+    /// Whether it is half-open by the word of another process alone.
+    pub fn is_suspected(&self) -> bool {
+        self.suspected
     }
 
     /// The configuration says otherwise now. A window of another length begins anew.
@@ -241,6 +271,7 @@ impl Breaker {
     /// used up recovery time already.
     fn open(&mut self, why: TripReason, since: Time, now: Time) -> BreakerChange {
         let until = now.max(since + self.policy.recovery_time);
+        self.suspected = false;
         self.state = BreakerState::Open { until };
         BreakerChange::Opened { until, why }
     }

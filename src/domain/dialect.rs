@@ -103,7 +103,7 @@ pub enum BodyForm {
 macro_rules! operations {
     ($($(#[$doc:meta])* $name:ident $spec:tt)+) => {
         /// What the caller asks for, by the route that was called.
-        #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
         pub enum Operation {
             $($(#[$doc])* $name,)+
         }

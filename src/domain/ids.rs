@@ -51,6 +51,11 @@ name! {
     ModelName
 }
 
+name! {
+    /// A process of a fleet: where it runs and which start of it this is, such as `web-1.3f9a0c21`.
+    FleetNode
+}
+
 /// One thing that a request can be sent to: a provider and a model. Shown as `groq:llama-3.3-70b`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Upstream {

@@ -19,6 +19,7 @@ use super::window::RollingSum;
 pub use super::settlement::{KeyChange, Settlement};
 
 mod facts;
+mod fleet;
 mod manual;
 
 pub use facts::KeyFacts;

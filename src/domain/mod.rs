@@ -28,6 +28,7 @@ pub mod error_code;
 pub mod estimate;
 pub mod fair_queue;
 pub mod finish;
+pub mod fleet;
 pub mod gcra;
 pub mod hash_map;
 pub mod hedge;

@@ -20,6 +20,7 @@ use super::time::Time;
 
 mod absence;
 mod facts;
+mod fleet;
 mod manual;
 
 pub use absence::{Absence, Absences, MODEL_GONE};
@@ -47,6 +48,8 @@ struct UpstreamState {
     budget_used: Time,
     /// Since its breaker closed, until it takes everything again.
     ramp: Option<Ramp>,
+    /// The last success.
+    served_at: Time,
 }
 
 /// The state of one provider.
@@ -188,8 +191,14 @@ impl ProviderState {
             class if class.trips_breaker() && (counts || probe) => BreakerSignal::Failure,
             _ => BreakerSignal::Neutral,
         };
+        if class == Class::Success {
+            upstream.served_at = now;
+        }
+        let suspected = upstream.breaker.is_suspected();
         let change = upstream.breaker.record(signal, probe, now);
         match change {
+            // Nothing had failed here.
+            Some(BreakerChange::Closed) if suspected => {}
             Some(BreakerChange::Closed) => upstream.ramp = Some(Ramp::new(now)),
             Some(BreakerChange::Opened { .. }) => upstream.ramp = None,
             Some(BreakerChange::ProbeFree) | None => {}
@@ -272,6 +281,7 @@ impl ProviderState {
                 budget: RetryBudget::new(self.retry_budget),
                 budget_used: now,
                 ramp: None,
+                served_at: Time::ZERO,
             })
     }
 }

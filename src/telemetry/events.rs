@@ -293,3 +293,50 @@ pub fn traces_lost(patience: Duration) {
         patience_seconds: patience.as_secs_f64(),
     });
 }
+
+/// Another process of the fleet knows that a key is out.
+pub fn key_out_in_fleet(key: &KeyId, model: Option<&ModelName>, reason: &str, span: Duration) {
+    tell!(info, "key_out_in_fleet", "key out, as another process says", [key], {
+        model: or_all(model),
+        reason: reason,
+        for_seconds: seconds(span),
+    });
+}
+
+/// Another process of the fleet knows that a provider or one of its models is out.
+pub fn provider_out_in_fleet(
+    provider: &ProviderName,
+    model: Option<&ModelName>,
+    reason: &str,
+    span: Duration,
+) {
+    tell!(info, "provider_out_in_fleet", "provider out, as another process says", [provider], {
+        model: or_all(model),
+        reason: reason,
+        for_seconds: seconds(span),
+    });
+}
+
+/// The fleet's store cannot be asked, for the first time since it last could.
+pub fn fleet_lost(server: &str, problem: &str) {
+    tell!(warn, "fleet_lost", "the fleet's store can't be asked: going on with what is known", [], {
+        server: server,
+        problem: problem,
+    });
+}
+
+/// The fleet's store can be asked, for the first time or again.
+pub fn fleet_there(server: &str, is_back: bool) {
+    tell!(info, "fleet_there", "the fleet's store can be asked", [], {
+        server: server,
+        back: is_back,
+    });
+}
+
+/// The fleet's store refuses scripts.
+pub fn fleet_without_scripts(server: &str, problem: &str) {
+    tell!(warn, "fleet_without_scripts", "the fleet's store runs no scripts: facts are shared, and each process merges them by itself", [], {
+        server: server,
+        problem: problem,
+    });
+}

@@ -23,6 +23,7 @@ pub mod error_body;
 mod error_doc;
 pub mod event_list;
 pub mod exchange;
+pub mod fleet;
 pub mod framing;
 pub mod gemini;
 pub mod grant;

@@ -33,6 +33,7 @@ mod error_bodies;
 mod explain;
 mod failover;
 mod fetch;
+mod fleet;
 mod floods;
 mod foreign_streams;
 mod gemini;

@@ -400,6 +400,12 @@ async fn everything_on_the_list_can_be_seen() {
         "pointsman_cache_entries",
         "pointsman_cache_size_bytes",
         "pointsman_cache_limit_bytes",
+        // Of fleets: `fleet`.
+        "pointsman_fleet_up",
+        "pointsman_fleet_lag_seconds",
+        "pointsman_fleet_nodes",
+        "pointsman_fleet_facts",
+        "pointsman_fleet_unsent_facts",
     ];
     let wanted: BTreeSet<String> = table::names()
         .into_iter()

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use pointsman::domain::secret::EncryptionKey;
 use pointsman::store::responses::shared::{SharedOptions, SharedStore};
 use pointsman::store::responses::{EntryLabels, ResponseStore as _, StoreEntry, StoreKey};
-use pointsman::store::valkey::link::{Link, LinkOptions};
+use pointsman::store::valkey::link::{Link, LinkOptions, LinkPurpose};
 use pointsman::wire::cache_key::scope_hash;
 use pointsman::wire::valkey_url;
 
@@ -26,6 +26,7 @@ fn store_with(url: &str, key: Option<[u8; 32]>, authorities: Vec<Vec<u8>>) -> Sh
     let link = Link::start(LinkOptions {
         server: valkey_url::parse(url).unwrap(),
         authorities,
+        purpose: LinkPurpose::Answers,
     });
     let options = SharedOptions {
         link,

@@ -308,6 +308,7 @@ fn tree_spec(world: &World, clock: Clock, chaos: FaultHook) -> TreeSpec {
         restored: std::collections::BTreeMap::new(),
         max_waiting: world.policy.max_waiting,
         restart: RestartPolicy::default(),
+        fleet: None,
         clock,
         fault_hook: chaos,
     }

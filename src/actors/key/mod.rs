@@ -2,7 +2,9 @@
 //!
 //! It admits routes as leases, learns from their outcomes, and reports to its provider. See `actors.md`.
 
+mod fleet;
 mod manual;
+mod port;
 pub(crate) mod published;
 mod renewed;
 
@@ -17,12 +19,14 @@ use super::fault_hook::FaultHook;
 use super::handle::Handle;
 use super::handoff::{OnEnd, StateHandoff};
 use super::lease::{Lease, LeaseRecord, SettlePort};
+use super::message::fleet::FleetMessage;
 use super::message::key::KeyMessage;
 use super::message::provider::ProviderMessage;
 use super::message::router::RouterMessage;
 use super::route::{LeaseReply, RouteRequest};
 use super::status::{KeySettings, KeyStatus, ProviderStatus};
 use crate::domain::allowance::Allowance;
+use crate::domain::fleet::FactKind;
 use crate::domain::hash_map::HashMap;
 use crate::domain::ids::{LeaseId, ModelName, ProviderName};
 use crate::domain::key_state::{KeyChange, KeyState};
@@ -32,6 +36,8 @@ use crate::domain::secret::ApiKey;
 use crate::domain::time::Time;
 use crate::runtime::clock::Clock;
 use crate::telemetry::events;
+
+pub(crate) use port::KeyPort;
 
 /// What was learned of limits is published so often at most: it changes with every answer.
 const PUBLISH_EVERY: Duration = Duration::from_secs(1);
@@ -55,6 +61,8 @@ pub struct KeyCore {
     timer: ExpiryTimer,
     /// Something was published with the present message.
     published: bool,
+    /// What is tried here first, before other processes of the fleet.
+    tried: Vec<(FactKind, Option<ModelName>)>,
     /// A test has spoilt this state: no message is survived with it.
     #[cfg(test)]
     spoilt: bool,
@@ -72,6 +80,7 @@ impl KeyCore {
             publish_at: Time::ZERO,
             timer: ExpiryTimer::default(),
             published: false,
+            tried: Vec::new(),
             #[cfg(test)]
             spoilt: false,
         }
@@ -102,59 +111,10 @@ pub(crate) struct KeyActor {
     pub(crate) provider: Handle<ProviderMessage>,
     pub(crate) provider_status: Arc<ProviderStatus>,
     pub(crate) router: Handle<RouterMessage>,
+    /// In a process that belongs to a fleet.
+    pub(crate) fleet: Option<Handle<FleetMessage>>,
     pub(crate) clock: Clock,
     pub(crate) fault_hook: FaultHook,
-}
-
-/// Reports the end of a lease to the key's actor, whichever incarnation runs.
-pub(crate) struct KeyPort {
-    pub(crate) status: Arc<KeyStatus>,
-    pub(crate) handle: Handle<KeyMessage>,
-    pub(crate) provider: Handle<ProviderMessage>,
-    /// Leases that have not ended. One that ends leaves this count at once, not when the actor has heard of it.
-    pub(crate) live: Arc<AtomicU32>,
-}
-
-/// Key and provider get their reports at once, each directly: whatever the same task sends next comes after them in
-/// both mailboxes, so a request never meets a breaker that does not know of its own failure yet.
-impl SettlePort for KeyPort {
-    fn settled(&self, record: Arc<LeaseRecord>) {
-        self.live.fetch_sub(1, Ordering::Relaxed);
-        // A provider that is down misses one outcome of its breaker, no more.
-        let report = ProviderMessage::Report(Arc::clone(&record));
-        drop(self.provider.send(report));
-        // When no incarnation of the key runs the next one finds the outcome in the record.
-        let incarnation = self.status.incarnation();
-        if self.handle.send(KeyMessage::Settled(record)).is_err() {
-            self.status.ended_unheard(incarnation);
-        }
-    }
-
-    fn began(&self, record: Arc<LeaseRecord>, trial: bool) {
-        let began = ProviderMessage::Began(Arc::clone(&record));
-        drop(self.provider.send(began));
-        if trial {
-            drop(self.handle.send(KeyMessage::Began(record)));
-        }
-    }
-
-    fn heard(
-        &self,
-        record: Arc<LeaseRecord>,
-        allowances: Vec<Allowance>,
-        first_byte: Option<Duration>,
-    ) {
-        let pacing = self.status.settings().limits.pacing;
-        if !pacing.learn && !pacing.adaptive_concurrency {
-            return;
-        }
-        // Without an incarnation the report is lost; the next answer's head carries the same facts.
-        drop(self.handle.send(KeyMessage::Heard {
-            record,
-            allowances,
-            first_byte,
-        }));
-    }
 }
 
 impl Actor for KeyActor {
@@ -219,10 +179,12 @@ impl Actor for KeyActor {
                 // The sender may be gone; the command is carried out all the same.
                 let _ = reply.send(());
             }
+            KeyMessage::Fleet(word) => self.fleet_says(core, word),
             KeyMessage::Tick(at) => self.ended(core, at),
         }
         if std::mem::take(&mut core.published) {
             self.set_alarm(core, &myself);
+            self.tell_fleet(core);
         }
         if is_counted {
             // The message is taken off the count only after what follows from it is published: see
@@ -430,6 +392,9 @@ impl KeyActor {
         let wanted = std::mem::take(&mut core.wanted) || core.state.is_full();
         let was_trial = core.state.is_trial(record.id);
         let change = core.state.settle(record.id, settlement, now);
+        if settlement.class == Class::Success && !core.tried.is_empty() {
+            self.tried(core, &record.upstream.model);
+        }
         self.status.publish_in_flight(core.state.in_flight());
         self.status.used.put(core.state.used_shares(now), now);
         // First of all: what is published survives whatever may go wrong.
@@ -471,10 +436,12 @@ impl KeyActor {
             }
             KeyChange::Released => {
                 events::key_released(id);
+                self.released();
                 self.ready(usize::MAX);
             }
             KeyChange::Recovered => {
                 events::key_recovered(id);
+                self.recovered(FactKind::Invalid, None);
                 self.ready(usize::MAX);
             }
             KeyChange::ProviderCooling { until } => {

@@ -9,6 +9,7 @@ use crate::actors::admin_command::KeyCommand;
 use crate::actors::lease::LeaseRecord;
 use crate::actors::route::RouteRequest;
 use crate::domain::allowance::Allowance;
+use crate::domain::fleet::FleetWord;
 use crate::domain::time::Time;
 
 /// What a key's actor understands.
@@ -36,6 +37,8 @@ pub enum KeyMessage {
     /// From the supervisor: an operator's command; answered when it is carried out. Lost: the answer's port closes and
     /// the operator's side asks again.
     Manual(KeyCommand, oneshot::Sender<()>),
+    /// From the fleet's actor: what another process knows of it. Lost: the next comparison with the store says it again.
+    Fleet(FleetWord),
     /// From itself: a cooldown or a hold may be over, at the moment that it was set for. Lost: the next incarnation
     /// sets a new timer.
     Tick(Time),
@@ -50,6 +53,7 @@ impl KeyMessage {
             Self::Settled(_) => "Settled",
             Self::Retire => "Retire",
             Self::Manual(..) => "Manual",
+            Self::Fleet(_) => "Fleet",
             Self::Tick(_) => "Tick",
         }
     }

@@ -7,6 +7,7 @@ use tokio::sync::oneshot;
 use crate::actors::admin_command::ProviderCommand;
 use crate::actors::lease::LeaseRecord;
 use crate::actors::route::RouteRequest;
+use crate::domain::fleet::FleetWord;
 use crate::domain::refusal::Refusal;
 use crate::domain::time::Time;
 
@@ -37,6 +38,8 @@ pub enum ProviderMessage {
     /// From the supervisor: an operator's command; answered when it is carried out. Lost: the answer's port closes and
     /// the operator's side asks again.
     Manual(ProviderCommand, oneshot::Sender<()>),
+    /// From the fleet's actor: what another process knows of it. Lost: the next comparison with the store says it again.
+    Fleet(FleetWord),
     /// From itself: a hold or the cooldown of all keys may be over, at the moment that it was set for. Lost: the next
     /// incarnation sets a new timer.
     Tick(Time),
@@ -51,6 +54,7 @@ impl ProviderMessage {
             Self::Report(_) => "Report",
             Self::CoolAll { .. } => "CoolAll",
             Self::Manual(..) => "Manual",
+            Self::Fleet(_) => "Fleet",
             Self::Tick(_) => "Tick",
         }
     }

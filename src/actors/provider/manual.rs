@@ -19,6 +19,7 @@ impl ProviderActor {
                 // Probes that are under way are ordinary attempts now.
                 core.probes.clear();
                 events::provider_released(&self.id);
+                self.released();
                 self.publish(core, now);
                 self.ready(usize::MAX);
             }

@@ -3,6 +3,7 @@
 //! It takes a route from the router, decides whether the upstream may be asked, and offers the route to
 //! one key after the other until one admits it. See `actors.md`.
 
+mod fleet;
 mod manual;
 mod outcomes;
 pub(crate) mod published;
@@ -19,6 +20,7 @@ use super::fault_hook::FaultHook;
 use super::handle::Handle;
 use super::handoff::{OnEnd, StateHandoff};
 use super::lease::LeaseRecord;
+use super::message::fleet::FleetMessage;
 use super::message::key::KeyMessage;
 use super::message::provider::ProviderMessage;
 use super::message::router::RouterMessage;
@@ -94,6 +96,8 @@ pub(crate) struct ProviderActor {
     pub(crate) ring: Arc<ArcSwap<KeyRing>>,
     pub(crate) status: Arc<ProviderStatus>,
     pub(crate) router: Handle<RouterMessage>,
+    /// In a process that belongs to a fleet.
+    pub(crate) fleet: Option<Handle<FleetMessage>>,
     pub(crate) clock: Clock,
     pub(crate) fault_hook: FaultHook,
 }
@@ -185,10 +189,12 @@ impl Actor for ProviderActor {
                 // The sender may be gone; the command is carried out all the same.
                 let _ = reply.send(());
             }
+            ProviderMessage::Fleet(word) => self.fleet_says(core, word),
             ProviderMessage::Tick(at) => self.fired(core, at),
         }
         if std::mem::take(&mut core.published) {
             self.set_alarm(core, &myself);
+            self.tell_fleet(core);
         }
         Ok(())
     }

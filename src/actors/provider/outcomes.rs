@@ -91,6 +91,9 @@ impl ProviderActor {
                     BreakerChange::Closed | BreakerChange::ProbeFree => Duration::ZERO,
                 };
                 events::breaker_changed(&self.id, model, change, span);
+                if change == BreakerChange::Closed {
+                    self.recovered(model);
+                }
                 match change {
                     BreakerChange::Closed | BreakerChange::ProbeFree => self.ready(usize::MAX),
                     BreakerChange::Opened { .. } => {}

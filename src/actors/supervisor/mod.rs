@@ -11,6 +11,7 @@ use super::admin_command::AdminCommand;
 use super::child::Child;
 use super::child_slot::ChildSlot;
 use super::handoff::{OnEnd, StateHandoff};
+use super::message::fleet::FleetMessage;
 use super::message::key::KeyMessage;
 use super::message::provider::ProviderMessage;
 use super::message::router::RouterMessage;
@@ -179,6 +180,10 @@ impl SupervisorActor {
         for provider in &spec.providers {
             self.tell_waiters(&provider.name);
         }
+        if let Some(fleet) = &self.common.fleet {
+            // Without an incarnation the next one looks by itself.
+            drop(fleet.handle.send(FleetMessage::Configured));
+        }
     }
 
     fn ended(
@@ -310,6 +315,6 @@ fn stop(slot: ChildSlot) {
     match slot {
         ChildSlot::Provider(post) => post.handle.close(),
         ChildSlot::Key(post) => drop(post.handle.send(KeyMessage::Retire)),
-        ChildSlot::Router(_) => {}
+        ChildSlot::Router(_) | ChildSlot::Fleet(_) => {}
     }
 }

@@ -4,6 +4,7 @@
 import { announce, byId, clock, count, el, mark, put, said, span, tick } from './dom.js';
 import { call, follow } from './wire.js';
 import { Cache } from './cache.js';
+import { Fleet } from './fleet.js';
 import { Chains } from './chains.js';
 import { Charts } from './charts.js';
 import * as explain from './explain.js';
@@ -33,6 +34,7 @@ const charts = new Charts(byId('charts'));
 const requests = new Requests();
 const spend = new Spend();
 const cache = new Cache();
+const fleet = new Fleet();
 const routing = new Routing();
 
 /** Runs one after the other, `DEBOUNCE` apart; whatever is asked for meanwhile runs once. */
@@ -204,6 +206,7 @@ every(HISTORY_EVERY, () => refreshHistory(0));
 every(REQUESTS_EVERY, calmly(() => requests.poll()));
 every(SPEND_EVERY, calmly(() => spend.poll()));
 every(CACHE_EVERY, calmly(() => cache.poll()));
+every(CACHE_EVERY, calmly(() => fleet.poll()));
 every(() => (routing.many > MANY ? ROUTING_EVERY_OF_MANY : ROUTING_EVERY), calmly(() => routing.poll()));
 every(1000, tick);
 document.addEventListener('visibilitychange', () => {

@@ -176,5 +176,5 @@ fn every_example_loads_without_a_warning() {
         );
         assert!(!config.providers.is_empty());
     }
-    assert_eq!(count, 17);
+    assert_eq!(count, 18);
 }

@@ -14,7 +14,7 @@ use std::time::Duration;
 use arc_swap::ArcSwapOption;
 use redis::aio::MultiplexedConnection;
 use redis::{ErrorKind, FromRedisValue, Pipeline, RedisError};
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{Notify, oneshot, watch};
 use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsConnector;
 
@@ -53,6 +53,40 @@ pub struct LinkOptions {
     pub server: ValkeyServer,
     /// Certificate authorities in DER in place of the system's; empty: those of the system.
     pub authorities: Vec<Vec<u8>>,
+    /// What it is for.
+    pub purpose: LinkPurpose,
+}
+
+/// What a connection is for, in messages, and whether it is to be asked now and then.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LinkPurpose {
+    /// Answers that are kept.
+    Answers,
+    /// What a fleet shares.
+    Fleet,
+    /// Waiting for what a fleet shares: commands that block, so that nothing else can be asked on it.
+    FleetNews,
+}
+
+impl LinkPurpose {
+    const fn rights(self) -> &'static str {
+        match self {
+            Self::Answers => {
+                "its user needs +get +set +getrange +pttl +strlen +scan +unlink +ping on the keys of the prefix"
+            }
+            Self::Fleet | Self::FleetNews => {
+                "its user needs +eval +hset +hdel +hgetall +xadd +xread +xrevrange +zadd +zrem +zrange \
+                 +zremrangebyscore +set +pexpire +time +ping on the keys {pm:NAME}:*"
+            }
+        }
+    }
+
+    const fn memory(self) -> &'static str {
+        match self {
+            Self::Answers => "give it a maxmemory-policy such as allkeys-lru",
+            Self::Fleet | Self::FleetNews => "give it more memory: a fleet needs a few megabytes",
+        }
+    }
 }
 
 /// Why a command was not answered.
@@ -92,6 +126,8 @@ pub struct Link {
 
 struct LinkState {
     server: ValkeyServer,
+    purpose: LinkPurpose,
+    is_up: watch::Sender<bool>,
     live: ArcSwapOption<Live>,
     /// Why there is none.
     trouble: ArcSwapOption<String>,
@@ -129,9 +165,12 @@ impl Link {
         let LinkOptions {
             server,
             authorities,
+            purpose,
         } = options;
         let shared = Arc::new(LinkState {
             server,
+            purpose,
+            is_up: watch::Sender::new(false),
             live: ArcSwapOption::empty(),
             trouble: ArcSwapOption::empty(),
             told: ArcSwapOption::empty(),
@@ -154,6 +193,13 @@ impl Link {
     /// Whether commands are sent at this moment.
     pub fn is_up(&self) -> bool {
         self.shared.live().is_some()
+    }
+
+    /// Completes when there is a connection, or none any more; at once when that is so.
+    pub async fn becomes(&self, is_up: bool) {
+        let mut changes = self.shared.is_up.subscribe();
+        // The sender lives as long as this.
+        let _ = changes.wait_for(|it| *it == is_up).await;
     }
 
     /// Why there is no connection, as far as that is known.
@@ -242,10 +288,8 @@ impl LinkState {
         if is_new {
             self.told.store(Some(Arc::new((code, Instant::now()))));
             let hint = match error.code() {
-                Some("NOPERM" | "NOAUTH") => {
-                    "its user needs +get +set +getrange +pttl +strlen +scan +unlink +ping on the keys of the prefix"
-                }
-                Some("OOM") => "give it a maxmemory-policy such as allkeys-lru",
+                Some("NOPERM" | "NOAUTH") => self.purpose.rights(),
+                Some("OOM") => self.purpose.memory(),
                 Some("MOVED" | "ASK" | "CLUSTERDOWN" | "CROSSSLOT") => {
                     "clusters are not supported: name one server, or a proxy in front of them"
                 }
@@ -262,7 +306,8 @@ impl LinkState {
     fn down(&self, why: String) {
         let why = Arc::new(why);
         let before = self.trouble.swap(Some(Arc::clone(&why)));
-        if before.is_none_or(|before| before != why) {
+        let is_told = self.purpose == LinkPurpose::Answers;
+        if is_told && before.is_none_or(|before| before != why) {
             let server = &self.server;
             tracing::warn!(%server, error = *why, "the shared store can't be used: going on without");
         }
@@ -270,6 +315,10 @@ impl LinkState {
 
     fn up(&self) {
         let before = self.trouble.swap(None);
+        // A fleet says itself when its store is gone.
+        if self.purpose != LinkPurpose::Answers {
+            return;
+        }
         let server = &self.server;
         match before {
             Some(_) => tracing::info!(%server, "the shared store is back"),
@@ -293,10 +342,12 @@ async fn keep(shared: Arc<LinkState>, authorities: Vec<Vec<u8>>) {
                 shared.connections.fetch_add(1, Ordering::Relaxed);
                 shared.live.store(Some(Arc::clone(&live)));
                 shared.up();
-                let why = watch(&shared, &live, ended).await;
+                shared.is_up.send_replace(true);
+                let why = watch_over(&shared, &live, ended).await;
                 shared.live.store(None);
                 drop(driver);
                 shared.down(why);
+                shared.is_up.send_replace(false);
             }
             Err(why) => shared.down(why),
         }
@@ -350,7 +401,7 @@ fn slow() -> String {
 }
 
 /// Waits for the end of a connection, and says why it ended.
-async fn watch(shared: &LinkState, live: &Live, mut ended: oneshot::Receiver<()>) -> String {
+async fn watch_over(shared: &LinkState, live: &Live, mut ended: oneshot::Receiver<()>) -> String {
     loop {
         tokio::select! {
             _ = &mut ended => {
@@ -358,7 +409,8 @@ async fn watch(shared: &LinkState, live: &Live, mut ended: oneshot::Receiver<()>
                 return "the connection has ended".to_owned();
             }
             () = live.over.notified() => return slow(),
-            () = tokio::time::sleep(SILENCE) => {
+            // What blocks is not asked in between: its own answers say that it is there.
+            () = tokio::time::sleep(SILENCE), if shared.purpose != LinkPurpose::FleetNews => {
                 let mut commands = live.commands.clone();
                 let ping = redis::cmd("PING");
                 let asked = timeout(ANSWER, ping.query_async::<()>(&mut commands)).await;

@@ -29,8 +29,8 @@ use super::request_record::RequestRecord;
 use crate::config::TelemetryPolicy;
 
 pub use self::state::{
-    ActorGauges, BudgetGauges, CacheGauges, KeyGauges, LimitGauges, StateGauges, StateObserver,
-    UpstreamGauges,
+    ActorGauges, BudgetGauges, CacheGauges, FleetGauges, KeyGauges, LimitGauges, StateGauges,
+    StateObserver, UpstreamGauges,
 };
 pub use self::tables::{ConfiguredNames, ProviderLabels};
 

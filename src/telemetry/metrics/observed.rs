@@ -11,7 +11,7 @@ use opentelemetry::metrics::{AsyncInstrument, Meter};
 
 use super::process::Process;
 use super::specs::{self, InstrumentKind, Spec};
-use super::state::{CacheGauges, StateGauges, StateObserver};
+use super::state::{CacheGauges, FleetGauges, StateGauges, StateObserver};
 use crate::domain::ids::Upstream;
 use crate::telemetry::once_map::OnceMap;
 use crate::telemetry::{feed, sink};
@@ -108,6 +108,7 @@ pub(super) fn register(meter: &Meter, observed: &Arc<Observed>) {
     upstreams(meter, observed);
     budgets(meter, observed);
     cache(meter, observed);
+    fleet(meter, observed);
     keys(meter, observed);
     actors(meter, observed);
     process(meter, observed);
@@ -125,6 +126,26 @@ fn cache(meter: &Meter, observed: &Arc<Observed>) {
         add(meter, spec, observed, move |it, tell| {
             if let Some(cache) = &it.state.load().cache {
                 tell(figure(cache), &[]);
+            }
+        });
+    }
+}
+
+fn fleet(meter: &Meter, observed: &Arc<Observed>) {
+    type FleetFigure = fn(&FleetGauges) -> Option<f64>;
+    let figures: [(&Spec, FleetFigure); 5] = [
+        (&specs::FLEET_UP, |it| {
+            Some(if it.is_up { 1.0 } else { 0.0 })
+        }),
+        (&specs::FLEET_LAG, |it| it.lag),
+        (&specs::FLEET_NODES, |it| Some(count(it.nodes))),
+        (&specs::FLEET_FACTS, |it| Some(count(it.facts))),
+        (&specs::FLEET_UNSENT, |it| Some(count(it.unsent))),
+    ];
+    for (spec, figure) in figures {
+        add(meter, spec, observed, move |it, tell| {
+            if let Some(figure) = it.state.load().fleet.as_ref().and_then(figure) {
+                tell(figure, &[]);
             }
         });
     }

@@ -247,6 +247,17 @@ specs! {
         "Bytes of answers that are kept in memory";
     Gauge, ONE, CACHE_LIMIT = "pointsman.cache.limit" "By" []
         "Bytes of answers that may be kept in memory (cache.max_size)";
+    // The fleet.
+    Gauge, ONE, FLEET_UP = "pointsman.fleet.up" "{state}" []
+        "Whether the fleet's store can be asked: 1, or 0";
+    Gauge, ONE, FLEET_LAG = "pointsman.fleet.lag" "s" []
+        "How long the last fact of the fleet took from the store to here";
+    Gauge, ONE, FLEET_NODES = "pointsman.fleet.nodes" "{process}" []
+        "Processes of the fleet that were there at the last look";
+    Gauge, ONE, FLEET_FACTS = "pointsman.fleet.facts" "{fact}" []
+        "Facts of the fleet that are known";
+    Gauge, ONE, FLEET_UNSENT = "pointsman.fleet.unsent_facts" "{fact}" []
+        "Facts that the fleet's store has not got yet";
     // Upstreams.
     Gauge, Most::PerUpstream(1), BREAKER = "pointsman.breaker.state" "{state}" ["upstream", "state"]
         "1 for the state that an upstream's circuit breaker is in";

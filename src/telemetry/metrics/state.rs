@@ -28,6 +28,8 @@ pub struct StateGauges {
     pub budgets: Vec<BudgetGauges>,
     /// What is kept of answers in memory, where they are kept.
     pub cache: Option<CacheGauges>,
+    /// Of the fleet, in a process that belongs to one.
+    pub fleet: Option<FleetGauges>,
     /// The state of each actor.
     pub actors: Vec<ActorGauges>,
     /// The upstreams that the configuration names.
@@ -47,6 +49,21 @@ pub struct CacheGauges {
     pub bytes: f64,
     /// Bytes that there may be.
     pub most: f64,
+}
+
+/// What a process knows of its fleet.
+#[derive(Clone, Copy, Debug)]
+pub struct FleetGauges {
+    /// The store can be asked.
+    pub is_up: bool,
+    /// Seconds that the last fact took from the store to here.
+    pub lag: Option<f64>,
+    /// Processes that were there at the last look.
+    pub nodes: usize,
+    /// Facts that are known.
+    pub facts: usize,
+    /// Facts that the store has not got yet.
+    pub unsent: usize,
 }
 
 /// How one budget stands.

@@ -9,6 +9,7 @@ pub mod choice;
 pub mod encoding;
 pub mod entries;
 pub mod errors;
+pub mod facts;
 pub mod forms;
 pub mod frames;
 pub mod headers;

@@ -144,6 +144,7 @@ twins! {
     choice 400,
     encoding 400,
     entries 400,
+    facts 400,
     errors 400,
     forms 400,
     frames 400,

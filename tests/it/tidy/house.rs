@@ -74,7 +74,7 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
     ),
     (
         "sd_notify",
-        &["app.rs"],
+        &["app.rs", "app/reloading.rs"],
         "the service manager hears of the whole process",
     ),
     (
@@ -129,7 +129,7 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
     ),
     (
         "redis",
-        &["store/responses", "store/valkey"],
+        &["store/fleet", "store/responses", "store/valkey"],
         "servers of the Redis protocol are spoken to by `store::valkey`",
     ),
     ("config", &["config"], "use `crate::config::Config`"),
@@ -164,6 +164,7 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
             "affinity",
             "budgets",
             "runtime",
+            "store/fleet",
             "store/responses",
             "store/valkey",
             "telemetry",
@@ -283,6 +284,7 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
             "wire/token.rs",
             "wire/grant.rs",
             "wire/cache_key.rs",
+            "wire/fleet",
             "store/fingerprint.rs",
             "store/valkey/sealing.rs",
         ],

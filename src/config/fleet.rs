@@ -1,0 +1,104 @@
+//! `fleet`: whether processes with the same keys tell each other what they find out.
+
+use serde_json::json;
+
+use super::cache_keys::{self, ValkeyUrl};
+use super::context::Context;
+use super::describe::{Describe, Shape};
+use super::outbound;
+use super::read::{ConfigNode, FromNode, Report, section};
+use super::values::Names;
+use crate::domain::secret::EncryptionKey;
+use crate::wire::valkey_url::ValkeyServer;
+
+/// The fleet's name where none is given.
+const NAME: &str = "pointsman";
+
+section! {
+    /// `fleet`
+    FleetSection {
+        /// The server that all processes of the fleet share, Valkey or any other that speaks the Redis protocol, from version
+        /// 6.2 on: `redis://host:6379`, `rediss://user:password@host:6379/0` (with TLS) or `unix:/path`. Never shown with its
+        /// password.
+        url: ValkeyUrl = required,
+        /// The fleet's name: processes of one name share what they know. Names in the server begin with `{pm:NAME}:`. Default
+        /// `pointsman`.
+        name: FleetName,
+        /// A file with the fleet's secret, the same for all of its processes, relative to this file: 32 bytes as they are, in
+        /// hexadecimal digits or in base64. What is in the server is named and signed with it.
+        secret_file: String = required,
+        /// Files of certificate authorities (PEM), relative to this file, that vouch for the server in place of the system's.
+        ca_file | ca_files: Names,
+    }
+}
+
+/// The fleet that a process belongs to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct FleetConfig {
+    /// Where its store is, and who asks.
+    pub server: ValkeyServer,
+    /// Certificate authorities in DER; empty: those of the system.
+    pub authorities: Vec<Vec<u8>>,
+    /// Its name.
+    pub name: String,
+    /// What its names and signatures are made with.
+    pub secret: EncryptionKey,
+}
+
+/// `fleet.name`
+pub(super) struct FleetName(String);
+
+impl FromNode for FleetName {
+    fn read(node: &ConfigNode<'_>, report: &mut Report) -> Option<Self> {
+        let text = String::read(node, report)?;
+        let letter = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+        let is_name = (1..=64).contains(&text.len()) && text.bytes().all(letter);
+        if !is_name {
+            let suggestion = "write 1 to 64 letters, digits and - _ .";
+            return node.reject("is no name of a fleet", suggestion, report);
+        }
+        Some(Self(text))
+    }
+}
+
+impl Describe for FleetName {
+    fn shape() -> Shape {
+        let schema = json!({"anyOf": [
+            {"type": "integer"}, {"type": "string", "pattern": "^[A-Za-z0-9_.-]{1,64}$"}
+        ]});
+        Shape::plain("name of a fleet", schema)
+    }
+}
+
+/// The fleet; `None` without one, or with a mistake, which is reported.
+pub(super) fn resolve(
+    raw: Option<FleetSection>,
+    context: &Context<'_>,
+    report: &mut Report,
+) -> Option<FleetConfig> {
+    let raw = raw?;
+    let authorities = outbound::authorities(raw.ca_file, "fleet", &context.dir, report);
+    let secret = match raw.secret_file.as_deref() {
+        Some(file) => cache_keys::key_of_file(file, "fleet.secret_file", &context.dir, report),
+        None => {
+            let suggestion = "make one with: openssl rand -base64 32 > fleet.key";
+            report.problem("fleet", "needs a secret_file", suggestion);
+            None
+        }
+    };
+    let Some(ValkeyUrl(server)) = raw.url else {
+        let place = report.place("fleet.url");
+        if !report.problems.iter().any(|problem| problem.place == place) {
+            let suggestion = "write url: redis://host:6379";
+            report.problem("fleet", "needs a server", suggestion);
+        }
+        return None;
+    };
+    cache_keys::check(&server, !authorities.is_empty(), "fleet", report);
+    Some(FleetConfig {
+        server,
+        authorities,
+        name: raw.name.map_or_else(|| NAME.to_owned(), |name| name.0),
+        secret: secret?,
+    })
+}

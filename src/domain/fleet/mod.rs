@@ -1,0 +1,17 @@
+//! What processes with the same keys tell each other: facts about keys and upstreams, never leave to do something.
+//!
+//! [`fact`] is one fact and how two of them become one, [`state`] what a process knows and when it tells whom, [`admit`] what
+//! another process's word may do here, [`rank`] who tries first, [`news`]
+//! what goes to and fro. [`share`] and [`money`] divide limits and budgets. No I/O, no clock, no logging; randomness is an argument.
+
+pub mod admit;
+pub mod fact;
+pub mod money;
+pub mod news;
+pub mod rank;
+pub mod share;
+pub mod state;
+
+pub use fact::{FactKind, FactReason, FleetFact, FleetSubject};
+pub use news::{FleetNews, FleetWord, ToldFact};
+pub use state::{FleetEffect, FleetOrder, FleetState};

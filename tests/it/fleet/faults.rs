@@ -1,0 +1,128 @@
+//! A server that is frozen, gone, empty, or forbids scripts: requests notice nothing of it.
+
+use std::time::{Duration, Instant};
+
+use crate::admin::side::Side;
+use crate::support::{Behaviour, Match, until};
+
+use super::{World, ask, becomes, fleet, is_up, key, limited, nodes};
+
+#[tokio::test]
+async fn a_frozen_server_costs_no_request_time_and_changes_no_readiness() {
+    let Some(world) = World::new(&[]).await else {
+        return;
+    };
+    let all = world.processes(2).await;
+    world.valkey.signal("STOP");
+    world.upstream.on(Match::key("k1"), [limited("1")]);
+    let slowest = slowest_of(&all, 20).await;
+    assert!(slowest < Duration::from_secs(1), "{slowest:?}");
+    for side in &all {
+        until("that to be noticed", async || !is_up(side).await).await;
+        let ready = side.get("/health/ready").send().await;
+        assert_eq!(ready.status, 200);
+        assert_eq!(side.get("/health/live").send().await.status, 200);
+    }
+    all[0]
+        .gateway
+        .logged("the fleet's store can't be asked")
+        .await;
+    let slowest = slowest_of(&all, 20).await;
+    assert!(slowest < Duration::from_secs(1), "{slowest:?}");
+    world.valkey.signal("CONT");
+    for side in &all {
+        until("it to be back", async || is_up(side).await).await;
+    }
+}
+
+async fn slowest_of(all: &[Side], count: usize) -> Duration {
+    let mut slowest = Duration::ZERO;
+    for _ in 0..count {
+        for side in all {
+            let began = Instant::now();
+            assert_eq!(ask(side, "p/m").await.status, 200);
+            slowest = slowest.max(began.elapsed());
+        }
+    }
+    slowest
+}
+
+#[tokio::test]
+async fn what_a_process_finds_out_without_a_server_is_told_when_it_is_there() {
+    let Some(mut world) = World::new(&[]).await else {
+        return;
+    };
+    let all = world.processes(2).await;
+    world.valkey.kill();
+    for side in &all {
+        until("it to be gone", async || !is_up(side).await).await;
+    }
+    world.upstream.on(Match::key("k1"), [limited("120")]);
+    ask(&all[0], "p/m").await;
+    becomes(&all[0], 0, "cooling").await;
+    assert_eq!(fleet(&all[0]).await["unsent"], 1);
+    assert_eq!(key(&all[1], 0).await, "usable");
+    world.valkey.restart().await;
+    becomes(&all[1], 0, "cooling").await;
+}
+
+#[tokio::test]
+async fn a_server_that_comes_back_empty_gets_what_is_known_from_those_who_live() {
+    let Some(mut world) = World::new(&[]).await else {
+        return;
+    };
+    let mut all = world.processes(2).await;
+    world.upstream.on(Match::key("k1"), [limited("120")]);
+    ask(&all[0], "p/m").await;
+    becomes(&all[1], 0, "cooling").await;
+    world.valkey.kill();
+    // Who found it out is gone too.
+    drop(all.remove(0));
+    world.valkey.restart().await;
+    until("it to be back", async || {
+        is_up(&all[0]).await && !world.valkey.names().await.is_empty()
+    })
+    .await;
+    let later = world.process("p", "fleet.key").await;
+    becomes(&later, 0, "cooling").await;
+    assert_eq!(nodes(&later).await, 2);
+}
+
+#[tokio::test]
+async fn a_server_without_scripts_carries_facts_all_the_same() {
+    let Some(world) = World::new(&["--rename-command", "EVAL", ""]).await else {
+        return;
+    };
+    let all = world.processes(2).await;
+    until("that to be told", async || {
+        fleet(&all[0]).await["without_scripts"].is_string()
+    })
+    .await;
+    world.upstream.on(Match::key("k1"), [limited("60")]);
+    ask(&all[0], "p/m").await;
+    becomes(&all[1], 0, "cooling").await;
+}
+
+#[tokio::test]
+async fn a_breaker_that_opened_elsewhere_is_tried_by_one_request() {
+    let Some(world) = World::new(&[]).await else {
+        return;
+    };
+    let all = world.processes(2).await;
+    world.upstream.on(Match::any(), [Behaviour::fails(503)]);
+    for _ in 0..3 {
+        ask(&all[0], "p/m").await;
+    }
+    until("the hint", async || {
+        let facts = fleet(&all[1]).await["facts"].clone();
+        facts
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|it| it["kind"] == "breaker_open")
+    })
+    .await;
+    world.upstream.on(Match::any(), [Behaviour::says("ok")]);
+    // It is asked, not refused.
+    assert_eq!(ask(&all[1], "p/m").await.status, 200);
+}
