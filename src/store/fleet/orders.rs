@@ -90,6 +90,19 @@ impl OrderTask {
     }
 
     async fn carry_out(&mut self, order: FleetOrder) {
+        let before = self.link.counts().timeouts;
+        self.do_it(order).await;
+        // A server that is frozen is known to be so at once, not after as many orders.
+        while self.link.counts().timeouts > before && self.link.is_up() {
+            let mut ping = redis::pipe();
+            ping.cmd("PING").ignore();
+            if self.link.ask::<()>(&ping, ANSWER).await.is_ok() {
+                break;
+            }
+        }
+    }
+
+    async fn do_it(&mut self, order: FleetOrder) {
         match order {
             FleetOrder::Publish(facts) => self.publish(facts).await,
             FleetOrder::Sync => self.sync().await,
