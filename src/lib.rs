@@ -33,6 +33,7 @@ pub mod config;
 pub mod access;
 pub mod affinity;
 pub mod budgets;
+pub mod import;
 pub mod runtime;
 pub mod store;
 pub mod telemetry;

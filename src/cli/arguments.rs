@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 
 /// The dispatcher between programs and LLM providers.
 #[derive(Debug, Parser)]
@@ -38,6 +39,15 @@ pub(super) enum CliCommand {
     Fleet(FleetArguments),
     /// Watch a running process in the terminal: providers, keys, cooldowns, requests. `?` shows the keys.
     Top(Top),
+    /// Make a configuration of another program's settings: YAML on standard output, what became of each field on standard error.
+    ///
+    /// Keys that the file writes out are not copied: the result asks for variables. Exit code 65 when the file cannot be
+    /// taken, and with --strict when anything in it has no counterpart.
+    Import(Import),
+    /// Print a script with which a shell completes this command line.
+    Completions(Completions),
+    /// Print the manual page, or one of a command.
+    Man(Man),
 }
 
 #[derive(Debug, Args)]
@@ -265,6 +275,71 @@ pub(super) struct FleetArguments {
 pub(super) struct Top {
     #[command(flatten)]
     pub(super) side: AdminSide,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Import {
+    /// Whose settings they are.
+    #[arg(long, value_name = "PROGRAM")]
+    pub(super) from: Program,
+    /// The file; `-` or nothing is standard input.
+    #[arg(value_name = "FILE")]
+    pub(super) file: Option<PathBuf>,
+    /// How the report is written.
+    #[arg(long, value_name = "FORM", default_value = "text")]
+    pub(super) report: ReportForm,
+    /// Exit with 65 when any field has no counterpart.
+    #[arg(long)]
+    pub(super) strict: bool,
+    /// Copy the keys that the file writes out.
+    #[arg(long)]
+    pub(super) copy_keys: bool,
+    /// Print one JSON document with the configuration and the report instead.
+    #[arg(long, conflicts_with = "report")]
+    pub(super) json: bool,
+}
+
+/// The programs whose settings are known.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum Program {
+    /// The configuration of LiteLLM's proxy
+    #[value(name = "litellm")]
+    LiteLlm,
+    /// A gateway config of Portkey
+    Portkey,
+    /// providers.yaml or model_index.json of llmrouter
+    #[value(name = "llmrouter")]
+    LlmRouter,
+    /// meta-providers.yaml or providers.yaml of LLM Gateway
+    LlmGateway,
+    /// A request or presets of OpenRouter
+    #[value(name = "openrouter")]
+    OpenRouter,
+    /// config.json of Claude Code Router
+    ClaudeCodeRouter,
+}
+
+/// The forms of a report.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(super) enum ReportForm {
+    /// For people
+    Text,
+    /// For machines
+    Json,
+    /// No report
+    None,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Completions {
+    /// The shell.
+    pub(super) shell: Shell,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Man {
+    /// The command whose page it is. Without it, the program's.
+    pub(super) command: Option<String>,
 }
 
 /// A header as `name=value` or `name: value`.

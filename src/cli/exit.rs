@@ -79,6 +79,15 @@ pub(super) fn say_json(text: &str) {
     drop(std::io::stdout().write_all(json(text).as_bytes()));
 }
 
+/// Prints a report beside the result. Its text may quote a file, where a key may be in a wrong place.
+pub(super) fn tell(text: &str, as_json: bool) {
+    let text = match as_json {
+        true => json(text).into_owned(),
+        false => plain(text, true).into_owned(),
+    };
+    drop(std::io::stderr().write_all(text.as_bytes()));
+}
+
 /// Prints an error. Its text may quote the configuration, where a key may be in a wrong place.
 pub(super) fn complain(text: &str) {
     let text = masked(text);

@@ -10,6 +10,8 @@ mod exit;
 mod explain;
 mod fleet;
 mod health;
+mod import;
+mod manual;
 mod models;
 mod serve;
 mod shown;
@@ -34,6 +36,9 @@ pub fn main() -> ExitCode {
         CliCommand::Cache(command) => cache::run(command),
         CliCommand::Fleet(arguments) => fleet::run(arguments),
         CliCommand::Top(arguments) => top::run(arguments),
+        CliCommand::Import(arguments) => import::run(&arguments),
+        CliCommand::Completions(arguments) => manual::completions(&arguments),
+        CliCommand::Man(arguments) => manual::man(&arguments),
     }
 }
 

@@ -62,8 +62,16 @@ pub(super) fn resolve(
     // Providers, before the chains that name them.
     let cooldowns = llm.cooldown.map_or_else(Vec::new, |cooldowns| cooldowns.0);
     let named = llm.providers.unwrap_or_default();
+    let mut virtuals = llm.r#virtual.unwrap_or_default();
     let mut caches = BTreeMap::new();
-    let mut placed = providers(named, &cooldowns, context, &mut caches, &mut report);
+    let mut placed = providers(
+        named,
+        &cooldowns,
+        &virtuals,
+        context,
+        &mut caches,
+        &mut report,
+    );
     if placed.is_empty() && context.bare && report.problems.is_empty() {
         let unread = report.unread;
         return Err(ConfigErrors::NothingConfigured { unread });
@@ -72,7 +80,6 @@ pub(super) fn resolve(
     // Local built-in providers need no key, so they are added only where something names them; then names are looked up
     // among all.
     let known = NameTable::of(&placed);
-    let mut virtuals = llm.r#virtual.unwrap_or_default();
     let cache = caching::settled(cache, virtuals::caches(&mut virtuals), caches, &mut report);
     let default_model = usual_model(llm.default_model, &placed, report.lenient);
     let locals = virtuals::locals(&virtuals, default_model.as_deref(), &known).into_iter();
@@ -219,6 +226,7 @@ fn built_in(
 fn providers(
     named: Vec<raw::ProviderSection>,
     cooldowns: &[(String, Span, String)],
+    virtuals: &[raw::Virtual],
     context: &Context<'_>,
     caches: &mut BTreeMap<ProviderName, CacheRules>,
     report: &mut Report,
@@ -244,7 +252,10 @@ fn providers(
         }
     }
     if context.with_environment {
-        add_from_environment(&mut placed, &keyless, cooldowns, context, report);
+        let free =
+            |entry: &&BuiltIn| entry.is_automatic() && !virtuals::takes_name(virtuals, &entry.id);
+        let free: Vec<&'static BuiltIn> = catalog::all().iter().filter(free).collect();
+        add_from_environment(&mut placed, &free, &keyless, cooldowns, context, report);
     }
     placed
 }
@@ -296,12 +307,13 @@ fn entry(placed: &Placed) -> ProviderEntry {
 /// Built-in providers whose keys are in the environment, unless the file has them under any name.
 fn add_from_environment(
     placed: &mut Vec<Placed>,
+    free: &[&'static BuiltIn],
     keyless: &[&'static BuiltIn],
     cooldowns: &[(String, Span, String)],
     context: &Context<'_>,
     report: &mut Report,
 ) {
-    for entry in catalog::all().iter().filter(|entry| entry.is_automatic()) {
+    for entry in free.iter().copied() {
         let there = |placed: &Placed| {
             placed.provider.kind == entry.id || placed.provider.name.as_str() == entry.id
         };

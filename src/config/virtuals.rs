@@ -124,6 +124,17 @@ pub(super) fn locals(
     found
 }
 
+/// Whether a virtual provider has the name of a built-in provider that nothing else speaks of: then its keys in the
+/// environment are not meant, and must not make two things of one name.
+pub(super) fn takes_name(virtuals: &[raw::Virtual], id: &str) -> bool {
+    let named = |entry: &raw::Virtual| entry.name.as_deref().map(str::trim) == Some(id);
+    let of_it = |name: &str| name.split_once(':').is_some_and(|(head, _)| head == id);
+    let mut upstreams = virtuals
+        .iter()
+        .flat_map(|entry| entry.upstreams.iter().flatten());
+    virtuals.iter().any(named) && !upstreams.any(|upstream| of_it(&upstream.name))
+}
+
 /// The chains to build, without the upstreams that have no key.
 pub(super) fn resolve(
     virtuals: &[raw::Virtual],

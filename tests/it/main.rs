@@ -41,6 +41,7 @@ mod headers;
 mod health;
 mod hedging;
 mod hints;
+mod import;
 mod key_limits;
 mod laws;
 mod limits;

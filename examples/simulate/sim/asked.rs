@@ -57,6 +57,8 @@ pub struct Asked {
     pub reads: Option<u32>,
     /// Of a call: since when nobody waits for it, and after how many that failed it was made.
     pub gone: Option<Time>,
+    /// Since when somebody may have come who waits for it again.
+    pub reopened: Option<Time>,
     pub elections: u32,
     /// By when its own caller wants something.
     pub hurries_until: Time,
@@ -109,6 +111,7 @@ impl Asked {
             leader: None,
             reads: None,
             gone: None,
+            reopened: None,
             elections: 0,
             hurries_until: deadline,
             looked_at: None,

@@ -474,7 +474,7 @@ impl State {
     fn why_dropped(&mut self, attempt: u32, now: Time) -> Class {
         let call = &self.attempts[attempt as usize];
         let asked = &self.asked[call.request as usize];
-        if asked.left {
+        if asked.left || asked.reopened == Some(now) {
             return Class::Cancelled;
         }
         let call = &self.attempts[attempt as usize];

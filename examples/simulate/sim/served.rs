@@ -225,7 +225,15 @@ impl State {
     }
 }
 
-/// Whether these parts, or more and less of one of them, begin so.
+/// Whether these are the token counts of an answer. A stream that was finished by another attempt took more.
+fn is_count(told: Option<(u64, u64)>, answer: u64, rescues: bool) -> bool {
+    told.is_some_and(|(prompt, tokens)| match rescues {
+        true => prompt >= PROMPT && tokens >= answer,
+        false => (prompt, tokens) == (PROMPT, answer),
+    })
+}
+
+/// Whether these parts begin so.
 fn begins(says: &[String], seen: &[String]) -> bool {
     says.starts_with(seen)
 }
@@ -268,17 +276,22 @@ pub fn judge_whole(
     state.asked[number as usize].seen = text.split_inclusive(';').map(str::to_owned).collect();
     state.is_said(number, source);
     let asked = &state.asked;
+    let rescues = state.world.rescue.is_some();
     let sayer = state.sayer(number, source, |call| {
         let of = &asked[call.request as usize];
         match call.stream {
-            true => call.says.concat() == text && counts == (PROMPT, of.plan.answer),
+            true => call.says.concat() == text && is_count(Some(counts), of.plan.answer, rescues),
             false => call.body == *body,
         }
     });
     match sayer {
         Some(sayer) => state.judge_origin(number, &told, sayer),
         None => {
-            let what = format!("{source:?}: no upstream answered {text:?} with {counts:?}");
+            let sayers = state.sayers(number, source);
+            let told = sayers.iter().map(|it| &state.attempts[*it as usize]);
+            let told = told.map(|it| (&it.says, state.asked[it.request as usize].plan.answer));
+            let told: Vec<_> = told.collect();
+            let what = format!("{source:?}: {text:?} with {counts:?}, and upstreams said {told:?}");
             state.break_law("L16", number, what);
         }
     }
@@ -428,10 +441,17 @@ fn judge_stream(state: &mut State, number: u32, told: &Told) {
     };
     if kept {
         let of = state.attempts[sayer as usize].request;
-        let counts = wanted.then(|| (PROMPT, state.asked[of as usize].plan.answer));
-        if told.usage != counts || told.finish.as_deref() != Some("stop") {
+        let (answer, rescues) = (
+            state.asked[of as usize].plan.answer,
+            state.world.rescue.is_some(),
+        );
+        let is_right = match wanted {
+            true => is_count(told.usage, answer, rescues),
+            false => told.usage.is_none(),
+        };
+        if !is_right || told.finish.as_deref() != Some("stop") {
             let what = format!(
-                "{:?} and {:?} told, {counts:?} were said",
+                "{:?} and {:?} told, {answer} tokens were said",
                 told.usage, told.finish
             );
             state.break_law("L16", number, what);

@@ -170,6 +170,27 @@ impl State {
         }
     }
 
+    /// Somebody comes the moment at which the last one leaves: it may join before the call is given up.
+    pub(super) fn comes_back(&mut self, request: u32) {
+        let now = self.clock.now();
+        let asked = &self.asked[request as usize];
+        if !asked.standing.as_ref().is_some_and(|it| it.shared) {
+            return;
+        }
+        let Some(call) = self.equal_calls(request).pop() else {
+            return;
+        };
+        let entry = &mut self.asked[call as usize];
+        let mut attempts = entry.attempts.iter();
+        let open = attempts.any(|it| self.attempts[*it as usize].open);
+        if open && entry.gone == Some(now) {
+            entry.gone = None;
+            entry.reopened = Some(now);
+            (entry.over, entry.left) = (false, false);
+            self.live += 1;
+        }
+    }
+
     fn closes(&mut self, call: u32, now: Time) {
         let entry = &mut self.asked[call as usize];
         if !std::mem::replace(&mut entry.over, true) {

@@ -243,6 +243,7 @@ impl State {
         self.tally.requests += 1;
         self.live += 1;
         self.note("arrives", number, 0, None, "");
+        self.comes_back(number);
         number
     }
 

@@ -302,3 +302,19 @@ llm:
         &["llm.virtual[1].upstreams[0].weight", "cost"],
     );
 }
+
+#[test]
+fn a_virtual_provider_may_have_the_name_of_a_built_in_one_whose_key_is_only_in_the_environment() {
+    let text = "
+llm:
+  providers: [{name: mine, base_url: https://llm.example.com/v1, api_key: k, model: m}]
+  virtual: [{name: groq, upstreams: [mine]}]
+";
+    let config = yaml(text, &[("GROQ_API_KEY", "k")]).unwrap();
+    assert_eq!(upstreams(&config, Some("groq")), ["mine:m"]);
+    let both = text.replace("[mine]}", "[mine, \"groq:x\"]}");
+    has(
+        &mistakes(&both, &[("GROQ_API_KEY", "k")]),
+        &["rename one of them"],
+    );
+}

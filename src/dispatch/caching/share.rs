@@ -375,6 +375,9 @@ impl Dispatch {
 async fn read(made: &MadeFlight, mut relay: Box<Relay>, fate: &StarterFate) {
     let mut joinable = true;
     while let Some(Ok(piece)) = relay.next().await {
+        // Nothing here waits for a socket, and the upstream may talk without a pause: timers have their turn, as they have
+        // where a stream is written.
+        tokio::task::yield_now().await;
         let goes_on = made.writer().push(piece, joinable);
         if joinable && !goes_on {
             made.close();

@@ -2,13 +2,14 @@
 //! known to be out of order.
 
 /// Every top-level module, its floor, and its neighbours on that floor that it may use.
-pub const FLOORS: [(&str, u8, &[&str]); 19] = [
+pub const FLOORS: [(&str, u8, &[&str]); 20] = [
     ("domain", 0, &[]),
     ("wire", 1, &[]),
     ("config", 2, &[]),
     ("access", 3, &[]),
     ("affinity", 3, &["runtime"]),
     ("budgets", 3, &["runtime", "telemetry"]),
+    ("import", 3, &[]),
     ("runtime", 3, &[]),
     ("store", 3, &["runtime"]),
     ("telemetry", 3, &["runtime"]),
@@ -80,6 +81,21 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
         "clap",
         &["cli"],
         "arguments become a `config::LoadRequest` on floor 7",
+    ),
+    (
+        "clap_complete",
+        &["cli"],
+        "the command line is described on floor 7",
+    ),
+    (
+        "clap_mangen",
+        &["cli"],
+        "the command line is described on floor 7",
+    ),
+    (
+        "yaml_rust2",
+        &["import/source.rs"],
+        "others' files are read by `import::source`, the configuration by `config`",
     ),
     (
         "ratatui",
@@ -368,6 +384,7 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
             "wire",
             "config",
             "store",
+            "import/source.rs",
             "telemetry",
             "upstream",
             "dispatch",
