@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use super::keys::{AWAY_MS, BEAT, FORGET_MS, LOG, MERGE, SWEEP, millis, parts, value};
-use super::{ANSWER, SharedParts, StoreOrder};
+use super::parts::{ANSWER, StoreOrder, StoreParts};
 use crate::domain::fleet::{FleetFact, FleetNews, FleetOrder, FleetSubject};
 use crate::domain::time::Time;
 use crate::store::valkey::link::{Link, LinkFault};
@@ -21,7 +21,7 @@ const SWEPT: usize = 64;
 const SPARE_MS: u64 = 60_000;
 
 pub(super) async fn carry_out(
-    store: SharedParts,
+    store: StoreParts,
     link: Link,
     mut orders: mpsc::Receiver<StoreOrder>,
 ) {
@@ -65,7 +65,7 @@ async fn waited(first: &mut Option<std::pin::Pin<Box<tokio::time::Sleep>>>) {
 }
 
 struct OrderTask {
-    store: SharedParts,
+    store: StoreParts,
     link: Link,
     is_up: bool,
     /// Scripts were not refused.
@@ -90,6 +90,19 @@ impl OrderTask {
     }
 
     async fn carry_out(&mut self, order: FleetOrder) {
+        let before = self.link.counts().timeouts;
+        self.do_it(order).await;
+        // A server that is frozen is known to be so at once, not after as many orders.
+        while self.link.counts().timeouts > before && self.link.is_up() {
+            let mut ping = redis::pipe();
+            ping.cmd("PING").ignore();
+            if self.link.ask::<()>(&ping, ANSWER).await.is_ok() {
+                break;
+            }
+        }
+    }
+
+    async fn do_it(&mut self, order: FleetOrder) {
         match order {
             FleetOrder::Publish(facts) => self.publish(facts).await,
             FleetOrder::Sync => self.sync().await,
@@ -201,10 +214,10 @@ impl OrderTask {
         let keys = &self.store.keys;
         let mut commands = redis::pipe();
         commands.cmd("HGETALL").arg(&keys.facts).cmd("TIME");
-        type Fields = HashMap<Vec<u8>, Vec<u8>>;
+        type FactFields = HashMap<Vec<u8>, Vec<u8>>;
         let read = self
             .link
-            .ask::<(Fields, (u64, u64))>(&commands, ANSWER)
+            .ask::<(FactFields, (u64, u64))>(&commands, ANSWER)
             .await;
         let Ok((fields, time)) = read else {
             return;
