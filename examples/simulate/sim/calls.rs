@@ -475,6 +475,11 @@ impl State {
         let call = &self.attempts[attempt as usize];
         let asked = &self.asked[call.request as usize];
         if asked.left || asked.reopened == Some(now) {
+            if asked.leader.is_some() && now >= self.limit(call, asked).1 {
+                // The last one left while its upstream talked without a pause, and its own time was up when that was seen:
+                // either may be noted, and the books go on without the breaker's.
+                self.model.lossy_providers = true;
+            }
             return Class::Cancelled;
         }
         let call = &self.attempts[attempt as usize];

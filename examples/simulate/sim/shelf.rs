@@ -144,18 +144,22 @@ impl State {
             true => call.says.concat() == content,
             false => call.body == kept.body,
         };
-        let mut all = self.attempts.iter().enumerate().rev();
-        let found = all.find(|(_, call)| says(call) && call.fault.serves());
+        let has_ended = |call: &super::calls::Attempt| match call.stream {
+            true => call.finished,
+            false => call.outcome == Some(Class::Success),
+        };
+        let all = self.attempts.iter().enumerate().rev();
+        let mut all = all.filter(|(_, call)| says(call) && call.verdict.class == Class::Success);
+        // Where streams are rescued, several say the same.
+        let found = all.clone().find(|(_, call)| has_ended(call));
+        let found = found.or_else(|| all.next());
         let Some((attempt, call)) = found else {
             let what = format!("{content:?} is kept, and no upstream said that and nothing more");
             self.break_law("L15", 0, what);
             return None;
         };
         let (request, finish, fault) = (call.request, call.finish, call.fault);
-        let ended = match call.stream {
-            true => call.finished,
-            false => call.outcome == Some(Class::Success),
-        };
+        let ended = has_ended(call);
         let marked = !matches!(
             fault,
             Fault::NoDone | Fault::NoDoneNoClose | Fault::FinishFlood
