@@ -12,8 +12,8 @@ mod fleet;
 mod listening;
 mod metrics;
 mod model_entries;
+mod notify;
 mod refresher;
-mod reloading;
 mod state_writer;
 mod traces;
 mod watch;
@@ -28,13 +28,13 @@ use tokio::sync::mpsc;
 
 use self::admin::RunningAdmin;
 use self::listening::RunningListeners;
+use self::notify::tell;
 use self::refresher::Refresher;
-use self::reloading::reload;
 use self::state_writer::StateWriter;
 use self::watch::Watch;
 use crate::access::Clients;
 use crate::actors::tree::Tree;
-use crate::admin::{AdminState, ProcessCommand};
+use crate::admin::{AdminState, Mistake, ProcessCommand, Reloaded};
 use crate::api::{AdmissionLimit, Api};
 use crate::config::{Config, ConfigErrors, FetchedLists, ServerConfig};
 use crate::dispatch::Dispatch;
@@ -44,7 +44,7 @@ use crate::runtime::clock::Clock;
 use crate::runtime::memory;
 use crate::runtime::task::{TaskGuard, guarded};
 use crate::telemetry::recorder::Recorder;
-use crate::telemetry::{events, refusals};
+use crate::telemetry::{events, level, refusals};
 
 pub use error::{StartError, chain};
 pub(crate) use listening::try_tls;
@@ -52,9 +52,6 @@ pub(crate) use refresher::current as current_lists;
 
 /// How long requests that are aborted get to send an error to their callers.
 const ERROR_EVENT_GRACE: Duration = Duration::from_secs(2);
-
-/// How long the receiver of traces gets for the last of them.
-const FLUSH: Duration = Duration::from_secs(5);
 
 /// The interval of the checks whether requests of earlier configurations are over.
 const TIDY_UP: Duration = Duration::from_millis(250);
@@ -281,14 +278,7 @@ impl App {
     /// if `patient`.
     pub async fn flush(&self, patient: bool) {
         let recorder = Arc::clone(&self.api.serving().dispatch.recorder);
-        let traces = recorder.traces().filter(|_| patient);
-        let spans = async {
-            if let Some(traces) = traces {
-                traces.finish(FLUSH).await;
-            }
-        };
-        // Beside each other: it is one receiver that may be down.
-        tokio::join!(spans, metrics::end(&recorder, patient));
+        traces::flush(&recorder, patient).await;
     }
 
     /// Readiness turns 503, and answers ask clients to close their connections; connections are still accepted.
@@ -433,9 +423,75 @@ async fn end(mut app: App, impatience: impl Future<Output = ()>) {
     app.flush(in_order).await;
 }
 
-/// Notifies the service manager, if there is one (`NOTIFY_SOCKET`).
-fn tell(state: &[NotifyState<'_>]) {
-    if let Err(error) = sd_notify::notify(state) {
-        tracing::debug!(%error, "the service manager could not be notified");
+/// One reload, with its result in the log. A configuration with mistakes changes nothing.
+async fn reload(
+    app: &mut App,
+    read: &ConfigReader,
+    files: &mut Watch,
+    trigger: &'static str,
+) -> Reloaded {
+    // The time is asked for by systemd 253 and later.
+    let now = NotifyState::monotonic_usec_now();
+    tell(&[vec![NotifyState::Reloading], now.into_iter().collect()].concat());
+    let result = reload_now(app, read, files).await;
+    tell(&[NotifyState::Ready]);
+    let generation = app.api.serving().dispatch.generation;
+    let result = match result {
+        Ok(needs_restart) => {
+            for text in &needs_restart {
+                tracing::warn!("{text}: that takes a restart");
+            }
+            events::reloaded(trigger, generation, app.config.providers.len());
+            Ok(needs_restart)
+        }
+        Err((text, mistakes)) => {
+            events::not_reloaded(trigger, &text);
+            Err(mistakes)
+        }
+    };
+    if let Some(metrics) = app.api.serving().dispatch.recorder.metrics() {
+        metrics.reloaded(trigger, result.is_ok());
     }
+    let reloaded = Reloaded { generation, result };
+    admin::told(&app.admin, trigger, &reloaded);
+    reloaded
+}
+
+/// What takes a restart; or why nothing has changed, as one text and one by one.
+async fn reload_now(
+    app: &mut App,
+    read: &ConfigReader,
+    files: &mut Watch,
+) -> Result<Vec<String>, (String, Vec<Mistake>)> {
+    let mut config = read();
+    let wanted = watch::wanted(&config, &app.config);
+    if files.watches() != wanted {
+        // What changes after this look is seen by the next one; what changed before it is read now.
+        files.watch(&wanted);
+        files.look().await;
+        config = read();
+    }
+    let config = config.map_err(|errors| (errors.to_string(), admin::mistakes(&errors)))?;
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
+    let before = app.config.log.clone();
+    let state_path = app.config.state_path.clone();
+    let reloaded = app.reload(&config).await;
+    let mut needs_restart = reloaded.map_err(|error| {
+        let mistake = admin::mistake(&error);
+        (mistake.message.clone(), vec![mistake])
+    })?;
+    if config.state_path != state_path {
+        needs_restart.push("state.path has changed".to_owned());
+    }
+    if config.log.format != before.format {
+        needs_restart.push("log.format has changed".to_owned());
+    }
+    if config.log.level != before.level
+        && let Err(error) = level::set(&config.log.level, "reload")
+    {
+        tracing::warn!(%error, "the log level stays as it was");
+    }
+    Ok(needs_restart)
 }

@@ -1,11 +1,15 @@
 //! Traces: what sends them, and what they say of providers.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use http::Uri;
 
 use super::error::StartError;
 use crate::config::{Config, ContentCapture, ProviderConfig};
 use crate::runtime::clock::Clock;
 use crate::telemetry::otlp_spans;
+use crate::telemetry::recorder::Recorder;
 use crate::telemetry::spans::ProviderLocation;
 use crate::telemetry::traces::{Batching, TraceSettings, TracedProviders, Traces};
 use crate::wire::mask::Mask;
@@ -69,4 +73,19 @@ fn place(provider: &ProviderConfig) -> ProviderLocation {
         host: host.map(|host| host.trim_matches(['[', ']']).to_owned()),
         port: uri.as_ref().and_then(Uri::port_u16).or(usual),
     }
+}
+
+/// How long the receiver of traces gets for the last of them.
+const FLUSH: Duration = Duration::from_secs(5);
+
+/// Exports the last traces and metrics; waits for that, for a bounded time, if `patient`.
+pub(super) async fn flush(recorder: &Arc<Recorder>, patient: bool) {
+    let traces = recorder.traces().filter(|_| patient);
+    let spans = async {
+        if let Some(traces) = traces {
+            traces.finish(FLUSH).await;
+        }
+    };
+    // Beside each other: it is one receiver that may be down.
+    tokio::join!(spans, super::metrics::end(recorder, patient));
 }

@@ -5,11 +5,10 @@ use serde_json::json;
 use super::cache_keys::{self, ValkeyUrl};
 use super::context::Context;
 use super::describe::{Describe, Shape};
+use super::fleet_config::FleetConfig;
 use super::outbound;
 use super::read::{ConfigNode, FromNode, Report, section};
 use super::values::Names;
-use crate::domain::secret::EncryptionKey;
-use crate::wire::valkey_url::ValkeyServer;
 
 /// The fleet's name where none is given.
 const NAME: &str = "pointsman";
@@ -30,19 +29,6 @@ section! {
         /// Files of certificate authorities (PEM), relative to this file, that vouch for the server in place of the system's.
         ca_file | ca_files: Names,
     }
-}
-
-/// The fleet that a process belongs to.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct FleetConfig {
-    /// Where its store is, and who asks.
-    pub server: ValkeyServer,
-    /// Certificate authorities in DER; empty: those of the system.
-    pub authorities: Vec<Vec<u8>>,
-    /// Its name.
-    pub name: String,
-    /// What its names and signatures are made with.
-    pub secret: EncryptionKey,
 }
 
 /// `fleet.name`

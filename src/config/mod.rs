@@ -24,6 +24,7 @@ mod endpoint;
 mod env;
 mod error;
 mod fleet;
+mod fleet_config;
 pub mod hosts;
 mod interpolate;
 mod key_files;
@@ -75,7 +76,7 @@ pub use addresses::{addresses, admin_addresses};
 pub use cache_server::CacheServer;
 pub use catalog::wanted_variables;
 pub use error::{ConfigErrors, Problem};
-pub use fleet::FleetConfig;
+pub use fleet_config::FleetConfig;
 pub use key_files::files_at;
 pub use known_lists::{
     CatalogConfig, Discovery, FetchedLists, ListKey, ListPlace, ListSource, Offering, shown_url,

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use super::cache_server::CacheServer;
-use super::fleet::FleetConfig;
+use super::fleet_config::FleetConfig;
 use super::known_lists::{CatalogConfig, Discovery, Offering};
 use super::listen::Listen;
 use super::listeners::Listeners;

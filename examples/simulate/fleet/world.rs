@@ -18,6 +18,8 @@ const S: Duration = Duration::from_secs(1);
 const TROUBLE: Duration = Duration::from_secs(120);
 /// Two comparisons with the store, and a little more.
 const HEALING: Duration = Duration::from_secs(80);
+/// Until nothing is under way any more.
+const CALM: Duration = Duration::from_secs(40);
 /// A clock that nobody shares begins there.
 const BEGIN: Duration = Duration::from_secs(1000);
 /// What a process may lag behind what an upstream said, and wait for one that tries first.
@@ -143,7 +145,9 @@ pub fn run(setup: FleetSetup) -> FleetTally {
     }
     world.play(BEGIN + TROUBLE);
     world.heal();
-    world.play(BEGIN + TROUBLE + HEALING);
+    world.play(BEGIN + TROUBLE + CALM);
+    world.lasting();
+    world.play(BEGIN + TROUBLE + CALM + HEALING);
     world.agree();
     world.tally
 }
@@ -537,7 +541,10 @@ impl World {
                 self.link(node);
             }
         }
-        // Something that lasts, said by one.
+    }
+
+    /// Something that lasts, said by one, when nothing else is under way.
+    fn lasting(&mut self) {
         let now = self.now;
         let long = 300 * S;
         for key in 0..self.upstream.len() {

@@ -366,8 +366,8 @@ impl Plan {
                 &names[(mix(&[seed, 19, question.text]) % names.len() as u64) as usize],
             );
             if dice.chance(0.7) {
-                self.stream =
-                    mix(&[seed, 20, question.text]) % 2 == 0 && world.manners.streams > 0.0;
+                self.stream = mix(&[seed, 20, question.text]).is_multiple_of(2)
+                    && world.manners.streams > 0.0;
             }
             if dice.chance(keeping.together) {
                 self.pause = dice.millis(0, 2);

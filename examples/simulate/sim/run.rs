@@ -354,7 +354,7 @@ fn caching(
     let before = before.and_then(|before| before.cache.as_ref());
     let store = keeps.then(|| {
         let kept = before.and_then(|before| before.store().cloned());
-        kept.unwrap_or_else(|| Shelf::new(shared, keeping.store))
+        kept.unwrap_or_else(|| Arc::new(Shelf::new(shared, keeping.store)))
     });
     let flights = keeping.coalesce.then(|| {
         let kept = before.and_then(|before| before.flights().cloned());

@@ -27,8 +27,11 @@ pub struct Shelf {
     shared: Shared,
     number: u64,
     /// Until when what is kept, and by which question.
-    ends: Mutex<BTreeMap<([u8; 32], [u8; 8]), (Time, String)>>,
+    ends: Mutex<BTreeMap<Place, (Time, String)>>,
 }
+
+/// The two parts of a store's key.
+type Place = ([u8; 32], [u8; 8]);
 
 /// An answer that is kept, as the books have it.
 #[derive(Clone, Copy, Debug)]
@@ -47,13 +50,13 @@ pub struct Shelves {
 }
 
 impl Shelf {
-    pub fn new(shared: &Shared, number: u64) -> Arc<dyn ResponseStore> {
-        Arc::new(Self {
+    pub fn new(shared: &Shared, number: u64) -> Self {
+        Self {
             inner: MemoryStore::new(256 * 1024 * 1024),
             shared: shared.clone(),
             number,
             ends: Mutex::default(),
-        })
+        }
     }
 
     /// Whether that entry is still there.

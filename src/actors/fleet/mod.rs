@@ -17,7 +17,7 @@ use super::fleet_status::{FleetCounts, FleetSnapshot, FleetStatus, KnownFact};
 use super::handoff::{OnEnd, Renew, StateHandoff};
 use super::message::fleet::{FleetMember, FleetMessage};
 use crate::domain::fleet::{
-    FleetEffect, FleetFact, FleetNews, FleetOrder, FleetState, FleetSubject, FleetWord, ToldFact,
+    FleetEffect, FleetFact, FleetNews, FleetOrder, FleetState, FleetSubject, FleetWord, ToldAbsence,
 };
 use crate::domain::time::Time;
 use crate::runtime::clock::Clock;
@@ -152,7 +152,7 @@ impl Actor for FleetActor {
 }
 
 impl FleetActor {
-    fn told(core: &mut FleetCore, member: &FleetMember, told: Vec<ToldFact>, now: Time) {
+    fn told(core: &mut FleetCore, member: &FleetMember, told: Vec<ToldAbsence>, now: Time) {
         let Some(owner) = core.table.owner(member) else {
             return;
         };

@@ -1,6 +1,6 @@
 //! Messages to the fleet's actor.
 
-use crate::domain::fleet::{FactKind, FleetNews, ToldFact};
+use crate::domain::fleet::{FactKind, FleetNews, ToldAbsence};
 use crate::domain::ids::{KeyId, ModelName, ProviderName};
 use crate::domain::time::Time;
 
@@ -18,7 +18,7 @@ pub enum FleetMember {
 pub enum FleetMessage {
     /// From a key or a provider: what keeps it out has changed. Lost: its next change tells all of it, and the next
     /// incarnation of the fleet's actor asks everybody.
-    Told(FleetMember, Vec<ToldFact>),
+    Told(FleetMember, Vec<ToldAbsence>),
     /// From a key or a provider: an operator has released it. Lost: others keep to what they know until its end.
     Released(FleetMember),
     /// From a key or a provider: a probe was served, so this is over. Lost: likewise.

@@ -13,5 +13,5 @@ pub mod share;
 pub mod state;
 
 pub use fact::{FactKind, FactReason, FleetFact, FleetSubject};
-pub use news::{FleetNews, FleetWord, ToldFact};
+pub use news::{FleetNews, FleetWord, ToldAbsence};
 pub use state::{FleetEffect, FleetOrder, FleetState};

@@ -33,7 +33,7 @@ pub enum FleetNews {
 }
 
 /// What an actor says of itself that others may be told: what, for which model and operation, until when.
-pub type ToldFact = (FactKind, Option<ModelName>, Option<Operation>, Time);
+pub type ToldAbsence = (FactKind, Option<ModelName>, Option<Operation>, Time);
 
 /// The fleet's word to a key or a provider.
 #[derive(Clone, PartialEq, Eq, Debug)]

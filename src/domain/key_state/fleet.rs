@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::{Cooldown, KeyState, REPROBE_FIRST, REPROBE_MAX, Validity};
-use crate::domain::fleet::{FactKind, ToldFact};
+use crate::domain::fleet::{FactKind, ToldAbsence};
 use crate::domain::ids::ModelName;
 use crate::domain::time::Time;
 
@@ -94,7 +94,7 @@ impl KeyState {
 
     /// What keeps it out that other processes may be told: for which model, until when. Neither an operator's hold, which is
     /// about this process, nor a token that could not be fetched.
-    pub fn told(&self, now: Time) -> Vec<ToldFact> {
+    pub fn told(&self, now: Time) -> Vec<ToldAbsence> {
         let mut told = Vec::new();
         if let Some(until) = self.whole.cooling(now) {
             let kind = match self.exhausted {

@@ -7,7 +7,7 @@ use super::ProviderState;
 use crate::domain::breaker::BreakerGate;
 use crate::domain::cooldown::Cooldown;
 use crate::domain::dialect::Operation;
-use crate::domain::fleet::{FactKind, ToldFact};
+use crate::domain::fleet::{FactKind, ToldAbsence};
 use crate::domain::ids::ModelName;
 use crate::domain::time::Time;
 
@@ -86,7 +86,7 @@ impl ProviderState {
     }
 
     /// What other processes may be told of it.
-    pub fn told(&self, now: Time) -> Vec<ToldFact> {
+    pub fn told(&self, now: Time) -> Vec<ToldAbsence> {
         let mut told = Vec::new();
         if let Some(until) = self.whole.cooling(now) {
             told.push((FactKind::ProviderCooling, None, None, until));

@@ -4,31 +4,24 @@
 
 mod keys;
 mod orders;
+mod parts;
 mod reader;
-
-use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
 use self::keys::FleetKeys;
+pub use self::parts::NewsSink;
+use self::parts::{ANSWER, StoreOrder, StoreParts};
 use super::valkey::link::{Link, LinkOptions, LinkPurpose};
-use crate::domain::fleet::{FleetFact, FleetNews, FleetOrder, FleetSubject};
+use crate::domain::fleet::FleetOrder;
 use crate::domain::ids::FleetNode;
-use crate::domain::time::Time;
 use crate::runtime::clock::Clock;
 use crate::runtime::task::{TaskGuard, guarded};
-use crate::wire::fleet::record::{FleetRecord, NotARecord};
 use crate::wire::fleet::secret::FleetSecret;
 use crate::wire::valkey_url::ValkeyServer;
 
-/// What an answer may take. Nothing but the fleet's own tasks waits for it.
-const ANSWER: Duration = Duration::from_millis(250);
 /// Orders that may wait. More are refused, and their facts told later.
 const MOST_ORDERS: usize = 64;
-
-/// Where news goes.
-pub type NewsSink = Arc<dyn Fn(FleetNews) + Send + Sync>;
 
 /// Which store, and who asks.
 #[derive(Clone, Debug)]
@@ -50,13 +43,6 @@ pub struct FleetStoreOptions {
 /// Takes orders. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct FleetOrders(mpsc::Sender<StoreOrder>);
-
-#[derive(Debug)]
-enum StoreOrder {
-    Do(FleetOrder),
-    /// This process ends: it is listed no longer.
-    Leave(oneshot::Sender<()>),
-}
 
 /// Orders for a store that is not there yet.
 #[derive(Debug)]
@@ -108,7 +94,7 @@ impl FleetStore {
                 purpose,
             })
         };
-        let store = SharedParts {
+        let store = StoreParts {
             keys: FleetKeys::new(&options.fleet),
             secret: options.secret.clone(),
             node: options.node.clone(),
@@ -120,32 +106,5 @@ impl FleetStore {
             _orders: guarded(orders::carry_out(store.clone(), asks, orders.0)),
             _reader: guarded(reader::listen(store, listens)),
         }
-    }
-}
-
-/// What both tasks need.
-#[derive(Clone)]
-struct SharedParts {
-    keys: FleetKeys,
-    secret: FleetSecret,
-    node: FleetNode,
-    clock: Clock,
-    news: NewsSink,
-}
-
-impl SharedParts {
-    /// The fact of a record that was written `age` ago.
-    fn fact(&self, bytes: &[u8], age: Duration) -> Result<(FleetSubject, FleetFact), NotARecord> {
-        let record = FleetRecord::decode(bytes, &self.secret)?;
-        let fact = record.fact(age, self.clock.now());
-        Ok((record.subject, fact))
-    }
-
-    fn now(&self) -> Time {
-        self.clock.now()
-    }
-
-    fn tell(&self, news: FleetNews) {
-        (self.news)(news);
     }
 }

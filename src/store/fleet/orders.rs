@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use super::keys::{AWAY_MS, BEAT, FORGET_MS, LOG, MERGE, SWEEP, millis, parts, value};
-use super::{ANSWER, SharedParts, StoreOrder};
+use super::keys::{AWAY_MS, BEAT, FORGET_MS, FieldParts, LOG, MERGE, SWEEP, millis, parts, value};
+use super::parts::{ANSWER, StoreOrder, StoreParts};
 use crate::domain::fleet::{FleetFact, FleetNews, FleetOrder, FleetSubject};
 use crate::domain::time::Time;
 use crate::store::valkey::link::{Link, LinkFault};
@@ -21,7 +21,7 @@ const SWEPT: usize = 64;
 const SPARE_MS: u64 = 60_000;
 
 pub(super) async fn carry_out(
-    store: SharedParts,
+    store: StoreParts,
     link: Link,
     mut orders: mpsc::Receiver<StoreOrder>,
 ) {
@@ -65,7 +65,7 @@ async fn waited(first: &mut Option<std::pin::Pin<Box<tokio::time::Sleep>>>) {
 }
 
 struct OrderTask {
-    store: SharedParts,
+    store: StoreParts,
     link: Link,
     is_up: bool,
     /// Scripts were not refused.
@@ -90,6 +90,19 @@ impl OrderTask {
     }
 
     async fn carry_out(&mut self, order: FleetOrder) {
+        let before = self.link.counts().timeouts;
+        self.do_it(order).await;
+        // A server that is frozen is known to be so at once, not after as many orders.
+        while self.link.counts().timeouts > before && self.link.is_up() {
+            let mut ping = redis::pipe();
+            ping.cmd("PING").ignore();
+            if self.link.ask::<()>(&ping, ANSWER).await.is_ok() {
+                break;
+            }
+        }
+    }
+
+    async fn do_it(&mut self, order: FleetOrder) {
         match order {
             FleetOrder::Publish(facts) => self.publish(facts).await,
             FleetOrder::Sync => self.sync().await,
@@ -160,7 +173,8 @@ impl OrderTask {
         eval.arg(self.server_now().unwrap_or(0));
         for (field, record, bytes) in records {
             eval.arg(field).arg(record.generation);
-            eval.arg(whole(record.left)).arg(&bytes[..]);
+            eval.arg(whole(record.left)).arg(whole(record.keep));
+            eval.arg(&bytes[..]);
         }
         let [_told] = self.link.ask::<[i64; 1]>(&commands, ANSWER).await?;
         Ok(())
@@ -173,7 +187,8 @@ impl OrderTask {
         let mut commands = redis::pipe();
         for (field, record, bytes) in records {
             let ends = now.saturating_add(whole(record.left));
-            let value = value(record.generation, ends, bytes);
+            let keeps = now.saturating_add(whole(record.left.max(record.keep)));
+            let value = value(record.generation, ends, keeps, bytes);
             let hset = commands.cmd("HSET").arg(&keys.facts).arg(field);
             hset.arg(value).ignore();
             let xadd = commands.cmd("XADD").arg(&keys.log);
@@ -201,10 +216,10 @@ impl OrderTask {
         let keys = &self.store.keys;
         let mut commands = redis::pipe();
         commands.cmd("HGETALL").arg(&keys.facts).cmd("TIME");
-        type Fields = HashMap<Vec<u8>, Vec<u8>>;
+        type FactFields = HashMap<Vec<u8>, Vec<u8>>;
         let read = self
             .link
-            .ask::<(Fields, (u64, u64))>(&commands, ANSWER)
+            .ask::<(FactFields, (u64, u64))>(&commands, ANSWER)
             .await;
         let Ok((fields, time)) = read else {
             return;
@@ -213,8 +228,12 @@ impl OrderTask {
         self.clock = Some((now, self.store.now()));
         let (mut facts, mut over, mut ignored) = (Vec::new(), Vec::new(), 0u64);
         for (field, bytes) in fields {
-            let read = parts(&bytes).map(|(_, ends, record)| (ends, record));
-            let Some((ends, record)) = read else {
+            let Some(FieldParts {
+                ends,
+                keeps,
+                record,
+            }) = parts(&bytes)
+            else {
                 ignored += 1;
                 continue;
             };
@@ -228,8 +247,7 @@ impl OrderTask {
             }
             let written = ends.saturating_sub(whole(record.left));
             let age = now.saturating_sub(written);
-            let kept = whole(record.left.max(record.keep)).saturating_add(SPARE_MS);
-            if age > kept && over.len() < SWEPT {
+            if now > keeps.saturating_add(SPARE_MS) && over.len() < SWEPT {
                 over.push((field, bytes));
                 continue;
             }

@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use super::SharedParts;
 use super::keys::millis;
+use super::parts::{ANSWER, StoreParts};
 use crate::domain::fleet::FleetNews;
 use crate::store::valkey::link::{Link, LinkFault};
 
@@ -17,10 +17,10 @@ const MOST: u32 = 256;
 /// After a refusal.
 const PAUSE: Duration = Duration::from_secs(1);
 
-type Entry = (String, Vec<Vec<u8>>);
-type Streams = Option<Vec<(String, Vec<Entry>)>>;
+type LogEntry = (String, Vec<Vec<u8>>);
+type Streams = Option<Vec<(String, Vec<LogEntry>)>>;
 
-pub(super) async fn listen(store: SharedParts, link: Link) {
+pub(super) async fn listen(store: StoreParts, link: Link) {
     loop {
         link.becomes(true).await;
         // Another server may count otherwise: the place is asked for with each connection.
@@ -36,19 +36,17 @@ pub(super) async fn listen(store: SharedParts, link: Link) {
 }
 
 /// The last entry that there is.
-async fn place(store: &SharedParts, link: &Link) -> Result<String, LinkFault> {
+async fn place(store: &StoreParts, link: &Link) -> Result<String, LinkFault> {
     let mut commands = redis::pipe();
     let last = commands.cmd("XREVRANGE").arg(&store.keys.log);
     last.arg("+").arg("-").arg("COUNT").arg(1);
-    let [entries] = link
-        .ask::<[Vec<Entry>; 1]>(&commands, super::ANSWER)
-        .await?;
+    let [entries] = link.ask::<[Vec<LogEntry>; 1]>(&commands, ANSWER).await?;
     let last = entries.into_iter().next().map(|(id, _)| id);
     Ok(last.unwrap_or_else(|| "0-0".to_owned()))
 }
 
 /// Reads until the connection ends.
-async fn follow(store: &SharedParts, link: &Link, mut from: String) {
+async fn follow(store: &StoreParts, link: &Link, mut from: String) {
     loop {
         let mut commands = redis::pipe();
         let read = commands.cmd("XREAD").arg("COUNT").arg(MOST).arg("BLOCK");
@@ -64,7 +62,7 @@ async fn follow(store: &SharedParts, link: &Link, mut from: String) {
                     .into_iter()
                     .flatten()
                     .flat_map(|(_, entries)| entries);
-                let entries: Vec<Entry> = entries.collect();
+                let entries: Vec<LogEntry> = entries.collect();
                 if let Some((last, _)) = entries.last() {
                     from.clone_from(last);
                     heard(store, &entries, millis(time));
@@ -81,7 +79,7 @@ async fn follow(store: &SharedParts, link: &Link, mut from: String) {
     }
 }
 
-fn heard(store: &SharedParts, entries: &[Entry], now: u64) {
+fn heard(store: &StoreParts, entries: &[LogEntry], now: u64) {
     let (mut facts, mut ignored, mut lag) = (Vec::new(), 0u64, Duration::ZERO);
     for (id, fields) in entries {
         // An id begins with when it was written, in ms of the server's clock.

@@ -40,7 +40,7 @@ async fn slowest_of(all: &[Side], count: usize) -> Duration {
     for _ in 0..count {
         for side in all {
             let began = Instant::now();
-            assert_eq!(ask(side, "p/m").await.status, 200);
+            assert_eq!(ask(side, "p:m").await.status, 200);
             slowest = slowest.max(began.elapsed());
         }
     }
@@ -58,9 +58,12 @@ async fn what_a_process_finds_out_without_a_server_is_told_when_it_is_there() {
         until("it to be gone", async || !is_up(side).await).await;
     }
     world.upstream.on(Match::key("k1"), [limited("120")]);
-    ask(&all[0], "p/m").await;
+    ask(&all[0], "p:m").await;
     becomes(&all[0], 0, "cooling").await;
-    assert_eq!(fleet(&all[0]).await["unsent"], 1);
+    until("it to be kept", async || {
+        fleet(&all[0]).await["unsent"] == 1
+    })
+    .await;
     assert_eq!(key(&all[1], 0).await, "usable");
     world.valkey.restart().await;
     becomes(&all[1], 0, "cooling").await;
@@ -73,7 +76,7 @@ async fn a_server_that_comes_back_empty_gets_what_is_known_from_those_who_live()
     };
     let mut all = world.processes(2).await;
     world.upstream.on(Match::key("k1"), [limited("120")]);
-    ask(&all[0], "p/m").await;
+    ask(&all[0], "p:m").await;
     becomes(&all[1], 0, "cooling").await;
     world.valkey.kill();
     // Who found it out is gone too.
@@ -85,7 +88,7 @@ async fn a_server_that_comes_back_empty_gets_what_is_known_from_those_who_live()
     .await;
     let later = world.process("p", "fleet.key").await;
     becomes(&later, 0, "cooling").await;
-    assert_eq!(nodes(&later).await, 2);
+    until("both", async || nodes(&later).await == 2).await;
 }
 
 #[tokio::test]
@@ -99,7 +102,7 @@ async fn a_server_without_scripts_carries_facts_all_the_same() {
     })
     .await;
     world.upstream.on(Match::key("k1"), [limited("60")]);
-    ask(&all[0], "p/m").await;
+    ask(&all[0], "p:m").await;
     becomes(&all[1], 0, "cooling").await;
 }
 
@@ -111,7 +114,7 @@ async fn a_breaker_that_opened_elsewhere_is_tried_by_one_request() {
     let all = world.processes(2).await;
     world.upstream.on(Match::any(), [Behaviour::fails(503)]);
     for _ in 0..3 {
-        ask(&all[0], "p/m").await;
+        ask(&all[0], "p:m").await;
     }
     until("the hint", async || {
         let facts = fleet(&all[1]).await["facts"].clone();
@@ -124,5 +127,5 @@ async fn a_breaker_that_opened_elsewhere_is_tried_by_one_request() {
     .await;
     world.upstream.on(Match::any(), [Behaviour::says("ok")]);
     // It is asked, not refused.
-    assert_eq!(ask(&all[1], "p/m").await.status, 200);
+    assert_eq!(ask(&all[1], "p:m").await.status, 200);
 }

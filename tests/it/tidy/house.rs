@@ -74,7 +74,7 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
     ),
     (
         "sd_notify",
-        &["app.rs", "app/reloading.rs"],
+        &["app.rs", "app/notify.rs"],
         "the service manager hears of the whole process",
     ),
     (
@@ -433,6 +433,7 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
             "store/valkey",
             "telemetry/otlp.rs",
             "upstream",
+            "actors/fleet",
             "dispatch",
             "api",
             "listener",
