@@ -68,7 +68,7 @@ pub(super) struct DraftVirtual {
 
 /// A configuration that is being put together.
 #[derive(Default)]
-pub(super) struct Draft {
+pub(super) struct ConfigDraft {
     providers: Vec<PlacedDraft>,
     /// Virtual providers, in order.
     pub(super) virtuals: Vec<DraftVirtual>,
@@ -117,7 +117,7 @@ impl YamlTreeRoot {
     }
 }
 
-impl Draft {
+impl ConfigDraft {
     /// Adds a provider, or finds its equal.
     pub(super) fn provider(&mut self, wanted: DraftProvider) -> ProviderAt {
         let known = self

@@ -1,6 +1,6 @@
 //! What all readers of formats share: the report, the draft, and the names of variables for keys.
 
-use super::draft::Draft;
+use super::draft::ConfigDraft;
 use super::field_report::{FieldReports, is_secret_name};
 use super::source::SourceNode;
 use super::tree::YamlTree;
@@ -46,7 +46,7 @@ pub(super) struct Importer<'a> {
     /// What became of the fields.
     pub(super) reports: FieldReports,
     /// What will be written.
-    pub(super) draft: Draft,
+    pub(super) draft: ConfigDraft,
     /// Reads a file that this one includes.
     pub(super) include: &'a dyn Fn(&str) -> Result<String, String>,
     references: References,
@@ -67,7 +67,7 @@ impl<'a> Importer<'a> {
     ) -> Self {
         Self {
             reports: FieldReports::default(),
-            draft: Draft::default(),
+            draft: ConfigDraft::default(),
             include,
             references,
             copy_keys,

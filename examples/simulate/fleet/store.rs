@@ -12,6 +12,7 @@ use pointsman::wire::fleet::record::FleetRecord;
 #[derive(Clone)]
 struct Field {
     ends: Duration,
+    keeps: Duration,
     record: FleetRecord,
 }
 
@@ -43,7 +44,9 @@ impl ModelStore {
         let mut news = Vec::new();
         for record in records {
             let ends = (now + record.left).saturating_sub(late);
+            let keeps = ends.max((now + record.keep).saturating_sub(late));
             let known = self.fields.get(&record.subject);
+            let known = known.filter(|known| now < known.keeps);
             let is_news = known.is_none_or(|known| {
                 let other = known.record.generation;
                 let is_lower = other < record.generation;
@@ -53,8 +56,14 @@ impl ModelStore {
             if is_news {
                 let record = record.clone();
                 news.push(record.clone());
-                self.fields
-                    .insert(record.subject.clone(), Field { ends, record });
+                self.fields.insert(
+                    record.subject.clone(),
+                    Field {
+                        ends,
+                        keeps,
+                        record,
+                    },
+                );
             }
         }
         news

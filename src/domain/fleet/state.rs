@@ -270,7 +270,9 @@ impl FleetState {
             return effects;
         }
         let is_mine = self.owners.contains(&subject.owner);
+        // What nobody needs to know any more stands in nobody's way.
         let known = self.registers.get(&subject).map(|known| &known.fact);
+        let known = known.filter(|known| !known.is_over(now));
         if known.is_some_and(|known| !fact.is_news_to(known)) {
             return effects;
         }
@@ -323,7 +325,8 @@ impl FleetState {
             theirs.insert(subject, fact);
         }
         for (subject, known) in &self.registers {
-            let is_lacking = match theirs.get(subject) {
+            let stored = theirs.get(subject).filter(|fact| !fact.is_over(now));
+            let is_lacking = match stored {
                 Some(fact) => known.fact.is_news_to(fact),
                 None => known.fact.until > now + SAME_END || known.fact.keep > now + LINGER,
             };

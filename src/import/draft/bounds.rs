@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::provider::USUAL_MILLIS;
-use super::{Draft, DraftVirtual, MemberTarget};
+use super::{ConfigDraft, DraftVirtual, MemberTarget};
 use crate::import::spans::span;
 use crate::import::tree::YamlTree;
 
@@ -15,7 +15,7 @@ const USUAL_RETRIES: usize = 1;
 /// The most attempts that a long chain alone is reason for.
 const MOST_ATTEMPTS: usize = 100;
 
-impl Draft {
+impl ConfigDraft {
     /// Sets them, where what is usual, or what the file asks for, would be too little.
     pub(super) fn bound(&self, root: &mut YamlTree) {
         let attempts = ["dispatch", "max_attempts"];

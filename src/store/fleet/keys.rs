@@ -36,8 +36,8 @@ impl FleetKeys {
 }
 
 /// Merges facts: `KEYS` facts, log; `ARGV` log's length, time to forget, when it was sent on the server's clock as far as the
-/// sender knows (0: it does not), then for each fact its field, generation, how many ms it lasts, record. A lower generation
-/// changes nothing, nor does an end that is not a second later: what comes back over the store is a little later each time. A
+/// sender knows (0: it does not), then for each fact its field, generation, how many ms it lasts and is remembered, record. What is
+/// not to be remembered any more counts as absent. A lower generation changes nothing, nor does an end that is not a second later: what comes back over the store is a little later each time. A
 /// server that was frozen carries out late what was sent before: what a fact lasts is shorter by that. Answers how many were news.
 pub(super) const MERGE: &str = r"
 local t = redis.call('TIME')
@@ -46,22 +46,23 @@ local told, late = 0, 0
 if tonumber(ARGV[3]) > 0 then
   late = math.max(0, now - tonumber(ARGV[3]))
 end
-for at = 4, #ARGV, 4 do
+for at = 4, #ARGV, 5 do
   local field, generation, left = ARGV[at], tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
   local ends = now + left - late
+  local keeps = math.max(ends, now + tonumber(ARGV[at + 3]) - late)
   local is_news = true
   local known = redis.call('HGET', KEYS[1], field)
   if known then
-    local other, later = string.match(known, '^(%d+) (%d+) ')
-    other, later = tonumber(other), tonumber(later)
-    if other and (other > generation or (other == generation and later + 1000 >= ends)) then
+    local other, later, kept = string.match(known, '^(%d+) (%d+) (%d+) ')
+    other, later, kept = tonumber(other), tonumber(later), tonumber(kept)
+    if other and now < kept and (other > generation or (other == generation and later + 1000 >= ends)) then
       is_news = false
     end
   end
   if is_news then
-    local value = ARGV[at + 1] .. ' ' .. string.format('%.0f', ends) .. ' ' .. ARGV[at + 3]
+    local value = ARGV[at + 1] .. ' ' .. string.format('%.0f %.0f ', ends, keeps) .. ARGV[at + 4]
     redis.call('HSET', KEYS[1], field, value)
-    redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[1], '*', 'r', ARGV[at + 3], 'l', late)
+    redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[1], '*', 'r', ARGV[at + 4], 'l', late)
     told = told + 1
   end
 end
@@ -90,17 +91,32 @@ end
 return 0
 ";
 
-/// A field's value: its generation, its end in ms of the server's clock, and the record. `None` for something else.
-pub(super) fn parts(value: &[u8]) -> Option<(u64, u64, &[u8])> {
-    let mut parts = value.splitn(3, |byte| *byte == b' ');
-    let mut number = || std::str::from_utf8(parts.next()?).ok()?.parse().ok();
-    let (generation, ends) = (number()?, number()?);
-    Some((generation, ends, parts.next()?))
+/// What a field says beside its generation.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct FieldParts<'a> {
+    /// When the fact ends, in ms of the server's clock.
+    pub(super) ends: u64,
+    /// Until when it is remembered, likewise.
+    pub(super) keeps: u64,
+    /// The record.
+    pub(super) record: &'a [u8],
+}
+
+/// A field's value: its generation, its end, until when it is remembered, and the record. `None` for something else.
+pub(super) fn parts(value: &[u8]) -> Option<FieldParts<'_>> {
+    let mut parts = value.splitn(4, |byte| *byte == b' ');
+    let mut number = || std::str::from_utf8(parts.next()?).ok()?.parse::<u64>().ok();
+    let (_generation, ends, keeps) = (number()?, number()?, number()?);
+    Some(FieldParts {
+        ends,
+        keeps,
+        record: parts.next()?,
+    })
 }
 
 /// What [`parts`] reads.
-pub(super) fn value(generation: u64, ends: u64, record: &[u8]) -> Vec<u8> {
-    let mut value = format!("{generation} {ends} ").into_bytes();
+pub(super) fn value(generation: u64, ends: u64, keeps: u64, record: &[u8]) -> Vec<u8> {
+    let mut value = format!("{generation} {ends} {keeps} ").into_bytes();
     value.extend_from_slice(record);
     value
 }
@@ -116,12 +132,22 @@ mod tests {
 
     #[test]
     fn a_value_is_read_as_it_was_written_and_other_bytes_are_none() {
-        let written = value(3, 1_700_000_000_000, b"a b\0c ");
-        assert_eq!(
-            parts(&written),
-            Some((3, 1_700_000_000_000, &b"a b\0c "[..]))
-        );
-        for other in [&b""[..], b"3", b"3 4", b"x 4 r", b"3 -4 r", b"\xff 4 r"] {
+        let written = value(3, 1_700_000_000_000, 1_700_000_000_001, b"a b\0c ");
+        let read = FieldParts {
+            ends: 1_700_000_000_000,
+            keeps: 1_700_000_000_001,
+            record: b"a b\0c ",
+        };
+        assert_eq!(parts(&written), Some(read));
+        for other in [
+            &b""[..],
+            b"3",
+            b"3 4",
+            b"x 4 5 r",
+            b"3 -4 5 r",
+            b"\xff 4 5 r",
+            b"3 4 r",
+        ] {
             assert_eq!(parts(other), None);
         }
         assert_eq!(FleetKeys::new("a").facts, "{pm:a}:facts");

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use super::keys::{AWAY_MS, BEAT, FORGET_MS, LOG, MERGE, SWEEP, millis, parts, value};
+use super::keys::{AWAY_MS, BEAT, FORGET_MS, FieldParts, LOG, MERGE, SWEEP, millis, parts, value};
 use super::parts::{ANSWER, StoreOrder, StoreParts};
 use crate::domain::fleet::{FleetFact, FleetNews, FleetOrder, FleetSubject};
 use crate::domain::time::Time;
@@ -173,7 +173,8 @@ impl OrderTask {
         eval.arg(self.server_now().unwrap_or(0));
         for (field, record, bytes) in records {
             eval.arg(field).arg(record.generation);
-            eval.arg(whole(record.left)).arg(&bytes[..]);
+            eval.arg(whole(record.left)).arg(whole(record.keep));
+            eval.arg(&bytes[..]);
         }
         let [_told] = self.link.ask::<[i64; 1]>(&commands, ANSWER).await?;
         Ok(())
@@ -186,7 +187,8 @@ impl OrderTask {
         let mut commands = redis::pipe();
         for (field, record, bytes) in records {
             let ends = now.saturating_add(whole(record.left));
-            let value = value(record.generation, ends, bytes);
+            let keeps = now.saturating_add(whole(record.left.max(record.keep)));
+            let value = value(record.generation, ends, keeps, bytes);
             let hset = commands.cmd("HSET").arg(&keys.facts).arg(field);
             hset.arg(value).ignore();
             let xadd = commands.cmd("XADD").arg(&keys.log);
@@ -226,8 +228,12 @@ impl OrderTask {
         self.clock = Some((now, self.store.now()));
         let (mut facts, mut over, mut ignored) = (Vec::new(), Vec::new(), 0u64);
         for (field, bytes) in fields {
-            let read = parts(&bytes).map(|(_, ends, record)| (ends, record));
-            let Some((ends, record)) = read else {
+            let Some(FieldParts {
+                ends,
+                keeps,
+                record,
+            }) = parts(&bytes)
+            else {
                 ignored += 1;
                 continue;
             };
@@ -241,8 +247,7 @@ impl OrderTask {
             }
             let written = ends.saturating_sub(whole(record.left));
             let age = now.saturating_sub(written);
-            let kept = whole(record.left.max(record.keep)).saturating_add(SPARE_MS);
-            if age > kept && over.len() < SWEPT {
+            if now > keeps.saturating_add(SPARE_MS) && over.len() < SWEPT {
                 over.push((field, bytes));
                 continue;
             }
