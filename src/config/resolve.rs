@@ -34,6 +34,13 @@ use crate::domain::chain::{ChainError, NameMatch, ProviderEntry, Targets, Virtua
 use crate::domain::ids::ProviderName;
 use crate::domain::profile::{ExplicitSettings, Profile};
 
+/// The providers that are typed, the cooldowns that are typed apart from them, and who else may take a name.
+type TypedProviders<'a> = (
+    Vec<raw::ProviderSection>,
+    &'a [(String, Span, String)],
+    &'a [raw::Virtual],
+);
+
 /// Builds the configuration.
 ///
 /// # Errors
@@ -48,30 +55,25 @@ pub(super) fn resolve(
     let clients = clients::resolve(raw.clients.unwrap_or_default(), context, &mut report);
     let named = !clients.is_empty();
     let server = server(raw.server.unwrap_or_default(), context, named, &mut report);
-    let timeout = llm.timeout.map(|raw::AwaitTimeout(Span(span))| span);
     let mut typed = raw.dispatch.unwrap_or_default();
     let (whole, assume_output) = typed.budgets(&mut report);
     let (profile, said) = profile(&typed);
     let (cache, cache_server) = caching::usual(raw.cache, typed.coalesce, context, &mut report);
     let fleet = fleet::resolve(raw.fleet, context, &mut report);
-    let dispatch = dispatch::resolve(typed, timeout, &mut report);
+    let dispatch = dispatch::resolve(typed, llm.timeout, &mut report);
     let log = log(raw.log.unwrap_or_default(), &mut report);
     let telemetry = telemetry_policy(raw.telemetry, context, &mut report);
     let catalog = model_lists::resolve(raw.catalog.unwrap_or_default(), context, &mut report);
 
     // Providers, before the chains that name them.
     let cooldowns = llm.cooldown.map_or_else(Vec::new, |cooldowns| cooldowns.0);
-    let named = llm.providers.unwrap_or_default();
     let mut virtuals = llm.r#virtual.unwrap_or_default();
-    let mut caches = BTreeMap::new();
-    let mut placed = providers(
-        named,
-        &cooldowns,
-        &virtuals,
-        context,
-        &mut caches,
-        &mut report,
+    let typed = (
+        llm.providers.unwrap_or_default(),
+        &cooldowns[..],
+        &virtuals[..],
     );
+    let (mut placed, caches) = providers(typed, context, &mut report);
     if placed.is_empty() && context.bare && report.problems.is_empty() {
         let unread = report.unread;
         return Err(ConfigErrors::NothingConfigured { unread });
@@ -224,14 +226,11 @@ fn built_in(
 
 /// The providers of the file, and the built-in ones whose keys are in the environment.
 fn providers(
-    named: Vec<raw::ProviderSection>,
-    cooldowns: &[(String, Span, String)],
-    virtuals: &[raw::Virtual],
+    (named, cooldowns, virtuals): TypedProviders<'_>,
     context: &Context<'_>,
-    caches: &mut BTreeMap<ProviderName, CacheRules>,
     report: &mut Report,
-) -> Vec<Placed> {
-    let mut placed = Vec::new();
+) -> (Vec<Placed>, BTreeMap<ProviderName, CacheRules>) {
+    let (mut placed, mut caches) = (Vec::new(), BTreeMap::new());
     let mut keyless: Vec<&'static BuiltIn> = Vec::new();
     let names: Vec<&str> = named.iter().filter_map(|raw| raw.name.as_deref()).collect();
     policies::check_cooldown_names(&names, cooldowns, report);
@@ -257,7 +256,7 @@ fn providers(
         let free: Vec<&'static BuiltIn> = catalog::all().iter().filter(free).collect();
         add_from_environment(&mut placed, &free, &keyless, cooldowns, context, report);
     }
-    placed
+    (placed, caches)
 }
 
 /// What is asked for by default. BorgLLM takes the first provider of the file.
