@@ -43,7 +43,7 @@ pub enum ImportFormat {
     ClaudeCodeRouter,
 }
 
-type FormatReader = fn(&SourceNode, &mut Importer<'_>) -> Result<(), ImportError>;
+type ImportReader = fn(&SourceNode, &mut Importer<'_>) -> Result<(), ImportError>;
 
 impl ImportFormat {
     /// All formats.
@@ -69,7 +69,7 @@ impl ImportFormat {
     }
 
     /// How it refers to variables, and what reads it.
-    const fn reader(self) -> (References, FormatReader) {
+    const fn reader(self) -> (References, ImportReader) {
         match self {
             Self::LiteLlm => (References::OsEnviron, litellm::read),
             Self::Portkey => (References::None, portkey::read),

@@ -15,7 +15,7 @@ use crate::import::tree::YamlTree;
 const USUAL: &str = "weighted";
 
 /// The deployments of one name.
-struct ModelGroup {
+struct DeploymentGroup {
     name: String,
     members: Vec<DraftMember>,
     policy: &'static str,
@@ -28,7 +28,7 @@ pub(super) fn build(
     importer: &mut Importer<'_>,
 ) {
     provider_settings(router, &placed, importer);
-    let mut groups: Vec<ModelGroup> = Vec::new();
+    let mut groups: Vec<DeploymentGroup> = Vec::new();
     let mut by_name: Vec<(String, Vec<PlacedDeployment>)> = Vec::new();
     for one in placed {
         if one.model.is_none() {
@@ -165,7 +165,7 @@ fn group(
     deployments: &[PlacedDeployment],
     router: &RouterSettings,
     importer: &mut Importer<'_>,
-) -> ModelGroup {
+) -> DeploymentGroup {
     let own = router
         .groups
         .iter()
@@ -193,7 +193,7 @@ fn group(
             false => members.push(member),
         }
     }
-    ModelGroup {
+    DeploymentGroup {
         name,
         members,
         policy,
@@ -282,8 +282,8 @@ fn shares(
 }
 
 /// Builds the virtual providers: a group alone, or a group and what it falls back to.
-fn chains(router: &RouterSettings, groups: &[ModelGroup], importer: &mut Importer<'_>) {
-    let by_name: BTreeMap<&str, &ModelGroup> = groups
+fn chains(router: &RouterSettings, groups: &[DeploymentGroup], importer: &mut Importer<'_>) {
+    let by_name: BTreeMap<&str, &DeploymentGroup> = groups
         .iter()
         .map(|group| (group.name.as_str(), group))
         .collect();
@@ -347,7 +347,12 @@ fn bare(member: &DraftMember) -> DraftMember {
     }
 }
 
-fn push(name: String, group: &ModelGroup, router: &RouterSettings, importer: &mut Importer<'_>) {
+fn push(
+    name: String,
+    group: &DeploymentGroup,
+    router: &RouterSettings,
+    importer: &mut Importer<'_>,
+) {
     let mut settings = YamlTree::map();
     if group.members.len() > 1 {
         settings.set(&["policy"], YamlTree::bare(group.policy));
@@ -376,7 +381,7 @@ fn push(name: String, group: &ModelGroup, router: &RouterSettings, importer: &mu
 fn chain<'g>(
     name: &'g str,
     router: &'g RouterSettings,
-    groups: &BTreeMap<&'g str, &'g ModelGroup>,
+    groups: &BTreeMap<&'g str, &'g DeploymentGroup>,
 ) -> Vec<&'g str> {
     let resolve = |wanted: &'g str| {
         let alias = router.aliases.iter().find(|(_, alias, _)| alias == wanted);
@@ -415,7 +420,7 @@ fn chain<'g>(
 /// Says which fallbacks lead nowhere.
 fn check_names(
     router: &RouterSettings,
-    groups: &BTreeMap<&str, &ModelGroup>,
+    groups: &BTreeMap<&str, &DeploymentGroup>,
     importer: &mut Importer<'_>,
 ) {
     let known = |name: &str| {
@@ -445,7 +450,7 @@ fn check_names(
     }
 }
 
-fn aliases(router: &RouterSettings, groups: &[ModelGroup], importer: &mut Importer<'_>) {
+fn aliases(router: &RouterSettings, groups: &[DeploymentGroup], importer: &mut Importer<'_>) {
     for (path, name, target) in &router.aliases {
         if importer.draft.has_virtual(name) {
             importer
@@ -467,7 +472,7 @@ fn aliases(router: &RouterSettings, groups: &[ModelGroup], importer: &mut Import
 }
 
 /// A default that was not taken over would be a mistake.
-fn missing_default(groups: &[ModelGroup], importer: &mut Importer<'_>) {
+fn missing_default(groups: &[DeploymentGroup], importer: &mut Importer<'_>) {
     let Some(YamlTree::Text(name)) = importer.draft.rest.get(&["llm", "default_model"]).cloned()
     else {
         return;
