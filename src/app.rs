@@ -327,7 +327,7 @@ pub async fn run(
     let mut files = Watch::new(config.files.clone()).await;
     let mut refresher = Refresher::restored(config).await;
     let config = &config.with_lists(&refresher.lists());
-    let mut app = App::start(config, &mut passed).await?;
+    let mut app = Box::pin(App::start(config, &mut passed)).await?;
     app.fetched = refresher.lists();
     let (_never, none) = mpsc::channel(1);
     let mut commands = app.commands.take().unwrap_or(none);

@@ -55,7 +55,7 @@ impl Joining {
     pub(super) fn join(self, tree: &Tree) -> Option<Joined> {
         let news = tree.fleet_news()?;
         let orders = self.spec.orders;
-        let store = FleetStore::start(self.options, self.orders, std::sync::Arc::new(news));
+        let store = FleetStore::start(&self.options, self.orders, std::sync::Arc::new(news));
         Some(Joined {
             orders,
             _store: store,

@@ -44,12 +44,7 @@ fn write(config: &Config, out: &mut String) -> std::fmt::Result {
     writeln!(out, "listen      {}", listen.join(", "))?;
     writeln!(out, "admin       {}", admin(config))?;
     clients::write(config, out)?;
-    if let Some(path) = &config.state_path {
-        writeln!(out, "state file  {}", path.display())?;
-    }
-    if let Some(fleet) = &config.fleet {
-        writeln!(out, "fleet       {} at {}", fleet.name, fleet.server)?;
-    }
+    write_kept(config, out)?;
     let usual = config.policies.usual();
     if let Some(profile) = usual.profile {
         let policy = policies::shown(usual, config);
@@ -99,6 +94,17 @@ fn write(config: &Config, out: &mut String) -> std::fmt::Result {
         }
     }
     Ok(())
+}
+
+/// Where state outlives the process, and where it is shared.
+fn write_kept(config: &Config, out: &mut String) -> std::fmt::Result {
+    if let Some(path) = &config.state_path {
+        writeln!(out, "state file  {}", path.display())?;
+    }
+    match &config.fleet {
+        Some(fleet) => writeln!(out, "fleet       {} at {}", fleet.name, fleet.server),
+        None => Ok(()),
+    }
 }
 
 /// What a budget bounds, and what happens when it is used up.

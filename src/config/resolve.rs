@@ -46,8 +46,7 @@ pub(super) fn resolve(
 ) -> Result<Config, ConfigErrors> {
     let llm = raw.llm.unwrap_or_default();
     let clients = clients::resolve(raw.clients.unwrap_or_default(), context, &mut report);
-    let named = !clients.is_empty();
-    let server = server(raw.server.unwrap_or_default(), context, named, &mut report);
+    let server = server(raw.server, context, !clients.is_empty(), &mut report);
     let timeout = llm.timeout.map(|raw::AwaitTimeout(Span(span))| span);
     let mut typed = raw.dispatch.unwrap_or_default();
     let (whole, assume_output) = typed.budgets(&mut report);
@@ -61,42 +60,33 @@ pub(super) fn resolve(
 
     // Providers, before the chains that name them.
     let cooldowns = llm.cooldown.map_or_else(Vec::new, |cooldowns| cooldowns.0);
-    let named = llm.providers.unwrap_or_default();
     let mut virtuals = llm.r#virtual.unwrap_or_default();
-    let mut caches = BTreeMap::new();
-    let mut placed = providers(
-        named,
-        &cooldowns,
-        &virtuals,
-        context,
-        &mut caches,
-        &mut report,
-    );
+    let named = llm.providers.unwrap_or_default();
+    let (mut placed, caches) = providers(named, &cooldowns, &virtuals, context, &mut report);
     if placed.is_empty() && context.bare && report.problems.is_empty() {
         let unread = report.unread;
         return Err(ConfigErrors::NothingConfigured { unread });
     }
 
-    // Local built-in providers need no key, so they are added only where something names them; then names are looked up
-    // among all.
-    let known = NameTable::of(&placed);
     let cache = caching::settled(cache, virtuals::caches(&mut virtuals), caches, &mut report);
-    let default_model = usual_model(llm.default_model, &placed, report.lenient);
-    let locals = virtuals::locals(&virtuals, default_model.as_deref(), &known).into_iter();
-    placed.extend(locals.map(|it| built_in(it, &cooldowns, context, &mut report)));
-    let known = NameTable::of(&placed);
+    let usual = usual_model(llm.default_model, &placed, report.lenient);
+    let known = with_locals(&mut placed, &virtuals, usual.as_deref(), |it| {
+        built_in(it, &cooldowns, context, &mut report)
+    });
     let chains = virtuals::resolve(&virtuals, &known, &context.dir, &mut report);
-    let default_model = default_model
-        .and_then(|name| virtuals::default_model(&name, &virtuals, &known, &mut report));
-    check_any(&placed, &mut report);
-    warn_of_notes(&placed, &mut report);
+    let default_model =
+        usual.and_then(|name| virtuals::default_model(&name, &virtuals, &known, &mut report));
+    settle(&mut placed, llm.proxy, &mut report);
 
     // The graph of targets; what is wrong in it is reported with everything else.
-    outbound::settle(&mut placed, llm.proxy, &mut report);
-    let entries = placed.iter().map(entry).collect();
+    let offering = offering_of(
+        &placed,
+        &chains,
+        &known,
+        default_model.as_deref(),
+        llm.r#match,
+    );
     let providers = discovering(placed, context);
-    let matching = llm.r#match.unwrap_or_default();
-    let offering = offering_of(entries, &chains, &known, default_model.as_deref(), matching);
     let offered = offering.at_first(&providers, &catalog);
     let targets = built(offered.targets, &offered.warnings, &virtuals, &mut report);
     let payers = (&whole[..], &clients[..], &providers[..]);
@@ -132,20 +122,40 @@ pub(super) fn resolve(
     })
 }
 
+/// What holds for all providers once they are known.
+fn settle(placed: &mut [Placed], proxy: Option<outbound::ProxyForm>, report: &mut Report) {
+    check_any(placed, report);
+    warn_of_notes(placed, report);
+    outbound::settle(placed, proxy, report);
+}
+
+/// All providers by their names. Local built-in ones need no key, so they are added only where something names them.
+fn with_locals(
+    placed: &mut Vec<Placed>,
+    virtuals: &[raw::Virtual],
+    usual: Option<&str>,
+    add: impl FnMut(&'static BuiltIn) -> Placed,
+) -> NameTable {
+    let known = NameTable::of(placed);
+    let locals = virtuals::locals(virtuals, usual, &known);
+    placed.extend(locals.into_iter().map(add));
+    NameTable::of(placed)
+}
+
 /// What the targets are made of.
 fn offering_of(
-    entries: Vec<ProviderEntry>,
+    placed: &[Placed],
     chains: &[VirtualEntry],
     known: &NameTable,
     default_model: Option<&str>,
-    matching: NameMatch,
+    matching: Option<NameMatch>,
 ) -> Offering {
     Offering {
-        entries,
+        entries: placed.iter().map(entry).collect(),
         chains: chains.to_vec(),
         aliases: known.aliases(),
         default_model: default_model.map(str::to_owned),
-        matching,
+        matching: matching.unwrap_or_default(),
     }
 }
 
@@ -228,9 +238,9 @@ fn providers(
     cooldowns: &[(String, Span, String)],
     virtuals: &[raw::Virtual],
     context: &Context<'_>,
-    caches: &mut BTreeMap<ProviderName, CacheRules>,
     report: &mut Report,
-) -> Vec<Placed> {
+) -> (Vec<Placed>, BTreeMap<ProviderName, CacheRules>) {
+    let mut caches = BTreeMap::new();
     let mut placed = Vec::new();
     let mut keyless: Vec<&'static BuiltIn> = Vec::new();
     let names: Vec<&str> = named.iter().filter_map(|raw| raw.name.as_deref()).collect();
@@ -257,7 +267,7 @@ fn providers(
         let free: Vec<&'static BuiltIn> = catalog::all().iter().filter(free).collect();
         add_from_environment(&mut placed, &free, &keyless, cooldowns, context, report);
     }
-    placed
+    (placed, caches)
 }
 
 /// What is asked for by default. BorgLLM takes the first provider of the file.
@@ -349,11 +359,12 @@ fn add_from_environment(
 
 /// `clients`: callers need a token.
 fn server(
-    raw: raw::ServerSection,
+    raw: Option<raw::ServerSection>,
     context: &Context<'_>,
     clients: bool,
     report: &mut Report,
 ) -> ServerConfig {
+    let raw = raw.unwrap_or_default();
     let usual = ServerConfig::default();
     let typed = listeners::ListenerKeys {
         max_connections: raw.max_connections,

@@ -86,7 +86,7 @@ pub struct FleetStore {
 
 impl FleetStore {
     /// Begins to connect and to carry out orders. Call it on a runtime.
-    pub fn start(options: FleetStoreOptions, orders: WaitingOrders, news: NewsSink) -> Self {
+    pub fn start(options: &FleetStoreOptions, orders: WaitingOrders, news: NewsSink) -> Self {
         let link = |purpose| {
             Link::start(LinkOptions {
                 server: options.server.clone(),
