@@ -44,7 +44,7 @@ fn write(config: &Config, out: &mut String) -> std::fmt::Result {
     writeln!(out, "listen      {}", listen.join(", "))?;
     writeln!(out, "admin       {}", admin(config))?;
     clients::write(config, out)?;
-    write_kept(config, out)?;
+    write_memory(config, out)?;
     let usual = config.policies.usual();
     if let Some(profile) = usual.profile {
         let policy = policies::shown(usual, config);
@@ -96,8 +96,8 @@ fn write(config: &Config, out: &mut String) -> std::fmt::Result {
     Ok(())
 }
 
-/// Where state outlives the process, and where it is shared.
-fn write_kept(config: &Config, out: &mut String) -> std::fmt::Result {
+/// What outlives the process, and what is shared with others.
+fn write_memory(config: &Config, out: &mut String) -> std::fmt::Result {
     if let Some(path) = &config.state_path {
         writeln!(out, "state file  {}", path.display())?;
     }

@@ -34,6 +34,13 @@ use crate::domain::chain::{ChainError, NameMatch, ProviderEntry, Targets, Virtua
 use crate::domain::ids::ProviderName;
 use crate::domain::profile::{ExplicitSettings, Profile};
 
+/// The providers that are typed, the cooldowns that are typed apart from them, and who else may take a name.
+type TypedProviders<'a> = (
+    Vec<raw::ProviderSection>,
+    &'a [(String, Span, String)],
+    &'a [raw::Virtual],
+);
+
 /// Builds the configuration.
 ///
 /// # Errors
@@ -46,14 +53,14 @@ pub(super) fn resolve(
 ) -> Result<Config, ConfigErrors> {
     let llm = raw.llm.unwrap_or_default();
     let clients = clients::resolve(raw.clients.unwrap_or_default(), context, &mut report);
-    let server = server(raw.server, context, !clients.is_empty(), &mut report);
-    let timeout = llm.timeout.map(|raw::AwaitTimeout(Span(span))| span);
+    let named = !clients.is_empty();
+    let server = server(raw.server.unwrap_or_default(), context, named, &mut report);
     let mut typed = raw.dispatch.unwrap_or_default();
     let (whole, assume_output) = typed.budgets(&mut report);
     let (profile, said) = profile(&typed);
     let (cache, cache_server) = caching::usual(raw.cache, typed.coalesce, context, &mut report);
     let fleet = fleet::resolve(raw.fleet, context, &mut report);
-    let dispatch = dispatch::resolve(typed, timeout, &mut report);
+    let dispatch = dispatch::resolve(typed, llm.timeout, &mut report);
     let log = log(raw.log.unwrap_or_default(), &mut report);
     let telemetry = telemetry_policy(raw.telemetry, context, &mut report);
     let catalog = model_lists::resolve(raw.catalog.unwrap_or_default(), context, &mut report);
@@ -61,32 +68,37 @@ pub(super) fn resolve(
     // Providers, before the chains that name them.
     let cooldowns = llm.cooldown.map_or_else(Vec::new, |cooldowns| cooldowns.0);
     let mut virtuals = llm.r#virtual.unwrap_or_default();
-    let named = llm.providers.unwrap_or_default();
-    let (mut placed, caches) = providers(named, &cooldowns, &virtuals, context, &mut report);
+    let typed = (
+        llm.providers.unwrap_or_default(),
+        &cooldowns[..],
+        &virtuals[..],
+    );
+    let (mut placed, caches) = providers(typed, context, &mut report);
     if placed.is_empty() && context.bare && report.problems.is_empty() {
         let unread = report.unread;
         return Err(ConfigErrors::NothingConfigured { unread });
     }
 
+    // Local built-in providers need no key, so they are added only where something names them; then names are looked up
+    // among all.
+    let known = NameTable::of(&placed);
     let cache = caching::settled(cache, virtuals::caches(&mut virtuals), caches, &mut report);
-    let usual = usual_model(llm.default_model, &placed, report.lenient);
-    let known = with_locals(&mut placed, &virtuals, usual.as_deref(), |it| {
-        built_in(it, &cooldowns, context, &mut report)
-    });
+    let default_model = usual_model(llm.default_model, &placed, report.lenient);
+    let locals = virtuals::locals(&virtuals, default_model.as_deref(), &known).into_iter();
+    placed.extend(locals.map(|it| built_in(it, &cooldowns, context, &mut report)));
+    let known = NameTable::of(&placed);
     let chains = virtuals::resolve(&virtuals, &known, &context.dir, &mut report);
-    let default_model =
-        usual.and_then(|name| virtuals::default_model(&name, &virtuals, &known, &mut report));
-    settle(&mut placed, llm.proxy, &mut report);
+    let default_model = default_model
+        .and_then(|name| virtuals::default_model(&name, &virtuals, &known, &mut report));
+    check_any(&placed, &mut report);
+    warn_of_notes(&placed, &mut report);
 
     // The graph of targets; what is wrong in it is reported with everything else.
-    let offering = offering_of(
-        &placed,
-        &chains,
-        &known,
-        default_model.as_deref(),
-        llm.r#match,
-    );
+    outbound::settle(&mut placed, llm.proxy, &mut report);
+    let entries = placed.iter().map(entry).collect();
     let providers = discovering(placed, context);
+    let matching = llm.r#match.unwrap_or_default();
+    let offering = offering_of(entries, &chains, &known, default_model.as_deref(), matching);
     let offered = offering.at_first(&providers, &catalog);
     let targets = built(offered.targets, &offered.warnings, &virtuals, &mut report);
     let payers = (&whole[..], &clients[..], &providers[..]);
@@ -122,40 +134,20 @@ pub(super) fn resolve(
     })
 }
 
-/// What holds for all providers once they are known.
-fn settle(placed: &mut [Placed], proxy: Option<outbound::ProxyForm>, report: &mut Report) {
-    check_any(placed, report);
-    warn_of_notes(placed, report);
-    outbound::settle(placed, proxy, report);
-}
-
-/// All providers by their names. Local built-in ones need no key, so they are added only where something names them.
-fn with_locals(
-    placed: &mut Vec<Placed>,
-    virtuals: &[raw::Virtual],
-    usual: Option<&str>,
-    add: impl FnMut(&'static BuiltIn) -> Placed,
-) -> NameTable {
-    let known = NameTable::of(placed);
-    let locals = virtuals::locals(virtuals, usual, &known);
-    placed.extend(locals.into_iter().map(add));
-    NameTable::of(placed)
-}
-
 /// What the targets are made of.
 fn offering_of(
-    placed: &[Placed],
+    entries: Vec<ProviderEntry>,
     chains: &[VirtualEntry],
     known: &NameTable,
     default_model: Option<&str>,
-    matching: Option<NameMatch>,
+    matching: NameMatch,
 ) -> Offering {
     Offering {
-        entries: placed.iter().map(entry).collect(),
+        entries,
         chains: chains.to_vec(),
         aliases: known.aliases(),
         default_model: default_model.map(str::to_owned),
-        matching: matching.unwrap_or_default(),
+        matching,
     }
 }
 
@@ -234,14 +226,11 @@ fn built_in(
 
 /// The providers of the file, and the built-in ones whose keys are in the environment.
 fn providers(
-    named: Vec<raw::ProviderSection>,
-    cooldowns: &[(String, Span, String)],
-    virtuals: &[raw::Virtual],
+    (named, cooldowns, virtuals): TypedProviders<'_>,
     context: &Context<'_>,
     report: &mut Report,
 ) -> (Vec<Placed>, BTreeMap<ProviderName, CacheRules>) {
-    let mut caches = BTreeMap::new();
-    let mut placed = Vec::new();
+    let (mut placed, mut caches) = (Vec::new(), BTreeMap::new());
     let mut keyless: Vec<&'static BuiltIn> = Vec::new();
     let names: Vec<&str> = named.iter().filter_map(|raw| raw.name.as_deref()).collect();
     policies::check_cooldown_names(&names, cooldowns, report);
@@ -359,12 +348,11 @@ fn add_from_environment(
 
 /// `clients`: callers need a token.
 fn server(
-    raw: Option<raw::ServerSection>,
+    raw: raw::ServerSection,
     context: &Context<'_>,
     clients: bool,
     report: &mut Report,
 ) -> ServerConfig {
-    let raw = raw.unwrap_or_default();
     let usual = ServerConfig::default();
     let typed = listeners::ListenerKeys {
         max_connections: raw.max_connections,

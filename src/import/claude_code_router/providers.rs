@@ -135,13 +135,13 @@ pub(super) fn read_provider(
         provider.set_timeout(millis);
     }
     read.all.apply(&mut provider);
-    Some(placed(read, provider, path, importer))
+    Some(placed(read, &provider, path, importer))
 }
 
 /// Puts the provider into the draft, and beside it one for each model that transformers ask for in a way of its own.
 fn placed(
     read: CodeProvider,
-    provider: DraftProvider,
+    provider: &DraftProvider,
     path: &str,
     importer: &mut Importer<'_>,
 ) -> RoutedProvider {
