@@ -34,13 +34,6 @@ use crate::domain::chain::{ChainError, NameMatch, ProviderEntry, Targets, Virtua
 use crate::domain::ids::ProviderName;
 use crate::domain::profile::{ExplicitSettings, Profile};
 
-/// The providers that are typed, the cooldowns that are typed apart from them, and who else may take a name.
-type TypedProviders<'a> = (
-    Vec<raw::ProviderSection>,
-    &'a [(String, Span, String)],
-    &'a [raw::Virtual],
-);
-
 /// Builds the configuration.
 ///
 /// # Errors
@@ -68,12 +61,8 @@ pub(super) fn resolve(
     // Providers, before the chains that name them.
     let cooldowns = llm.cooldown.map_or_else(Vec::new, |cooldowns| cooldowns.0);
     let mut virtuals = llm.r#virtual.unwrap_or_default();
-    let typed = (
-        llm.providers.unwrap_or_default(),
-        &cooldowns[..],
-        &virtuals[..],
-    );
-    let (mut placed, caches) = providers(typed, context, &mut report);
+    let named = llm.providers.unwrap_or_default();
+    let (mut placed, caches) = providers(named, &cooldowns, &virtuals, context, &mut report);
     if placed.is_empty() && context.bare && report.problems.is_empty() {
         let unread = report.unread;
         return Err(ConfigErrors::NothingConfigured { unread });
@@ -81,24 +70,22 @@ pub(super) fn resolve(
 
     // Local built-in providers need no key, so they are added only where something names them; then names are looked up
     // among all.
-    let known = NameTable::of(&placed);
     let cache = caching::settled(cache, virtuals::caches(&mut virtuals), caches, &mut report);
     let default_model = usual_model(llm.default_model, &placed, report.lenient);
-    let locals = virtuals::locals(&virtuals, default_model.as_deref(), &known).into_iter();
-    placed.extend(locals.map(|it| built_in(it, &cooldowns, context, &mut report)));
+    for local in locals(&placed, &virtuals, default_model.as_deref()) {
+        placed.push(built_in(local, &cooldowns, context, &mut report));
+    }
     let known = NameTable::of(&placed);
     let chains = virtuals::resolve(&virtuals, &known, &context.dir, &mut report);
     let default_model = default_model
         .and_then(|name| virtuals::default_model(&name, &virtuals, &known, &mut report));
-    check_any(&placed, &mut report);
-    warn_of_notes(&placed, &mut report);
+    settle(&mut placed, llm.proxy, &mut report);
 
     // The graph of targets; what is wrong in it is reported with everything else.
-    outbound::settle(&mut placed, llm.proxy, &mut report);
     let entries = placed.iter().map(entry).collect();
     let providers = discovering(placed, context);
-    let matching = llm.r#match.unwrap_or_default();
-    let offering = offering_of(entries, &chains, &known, default_model.as_deref(), matching);
+    let usual = (default_model.as_deref(), llm.r#match);
+    let offering = offering_of(entries, &chains, &known, usual);
     let offered = offering.at_first(&providers, &catalog);
     let targets = built(offered.targets, &offered.warnings, &virtuals, &mut report);
     let payers = (&whole[..], &clients[..], &providers[..]);
@@ -134,20 +121,35 @@ pub(super) fn resolve(
     })
 }
 
+/// The built-in providers that are added because something names them.
+fn locals(
+    placed: &[Placed],
+    virtuals: &[raw::Virtual],
+    usual: Option<&str>,
+) -> Vec<&'static BuiltIn> {
+    virtuals::locals(virtuals, usual, &NameTable::of(placed))
+}
+
+/// What holds for all providers, once they are known.
+fn settle(placed: &mut [Placed], proxy: Option<outbound::ProxyForm>, report: &mut Report) {
+    check_any(placed, report);
+    warn_of_notes(placed, report);
+    outbound::settle(placed, proxy, report);
+}
+
 /// What the targets are made of.
 fn offering_of(
     entries: Vec<ProviderEntry>,
     chains: &[VirtualEntry],
     known: &NameTable,
-    default_model: Option<&str>,
-    matching: NameMatch,
+    (default_model, matching): (Option<&str>, Option<NameMatch>),
 ) -> Offering {
     Offering {
         entries,
         chains: chains.to_vec(),
         aliases: known.aliases(),
         default_model: default_model.map(str::to_owned),
-        matching,
+        matching: matching.unwrap_or_default(),
     }
 }
 
@@ -226,7 +228,9 @@ fn built_in(
 
 /// The providers of the file, and the built-in ones whose keys are in the environment.
 fn providers(
-    (named, cooldowns, virtuals): TypedProviders<'_>,
+    named: Vec<raw::ProviderSection>,
+    cooldowns: &[(String, Span, String)],
+    virtuals: &[raw::Virtual],
     context: &Context<'_>,
     report: &mut Report,
 ) -> (Vec<Placed>, BTreeMap<ProviderName, CacheRules>) {

@@ -40,11 +40,12 @@ pub fn model() -> ModelName {
 
 impl Node {
     pub fn new(number: usize, start: usize, keys: usize, ahead: Duration, now: Duration) -> Self {
-        let mut limits = KeyLimits::default();
-        limits.pacing = PacingPolicy {
-            learn: false,
-            adaptive_concurrency: false,
-            ..limits.pacing
+        let limits = KeyLimits {
+            pacing: PacingPolicy {
+                learn: false,
+                adaptive_concurrency: false,
+            },
+            ..KeyLimits::default()
         };
         let name = FleetNode::from(format!("n{number}.{start}"));
         let mut state = FleetState::new(name);

@@ -166,7 +166,7 @@ impl World {
         self.setup.faults && !self.healing && self.random.u8(0..100) < percent
     }
 
-    fn broken(&mut self, law: String) {
+    fn broken(&mut self, law: &str) {
         let seed = self.setup.seed;
         let at = self.now.saturating_sub(BEGIN);
         let told = || {
@@ -260,7 +260,7 @@ impl World {
             // Law F1: nothing but what an upstream said keeps a request waiting.
             let excused = self.upstream.iter().all(|it| it.told + SLACK >= now);
             if !excused {
-                self.broken("F1: a request is refused, though no upstream said so".to_owned());
+                self.broken("F1: a request is refused, though no upstream said so");
             }
             return;
         };
@@ -433,7 +433,7 @@ impl World {
             _ => None,
         };
         if let Some(law) = broken {
-            self.broken(law);
+            self.broken(&law);
         }
     }
 
@@ -447,7 +447,7 @@ impl World {
             .map(|record| (record.subject.clone(), record.fact(age, local)))
             .collect();
         if let Some(law) = one.hear(facts, false, now) {
-            self.broken(law);
+            self.broken(&law);
         }
     }
 
@@ -594,7 +594,7 @@ impl World {
                     "F4: process {node} does not know what process 0 knows: {other:?} and {:?}",
                     known[0]
                 );
-                return self.broken(law);
+                return self.broken(&law);
             }
         }
         // And keeps to it.
@@ -603,7 +603,7 @@ impl World {
                 let one = &self.nodes[node];
                 let local: Time = one.local(now);
                 if one.cooling(key, local).is_none() {
-                    return self.broken(format!("F4: key {key} is asked by process {node}"));
+                    return self.broken(&format!("F4: key {key} is asked by process {node}"));
                 }
             }
         }
