@@ -347,8 +347,11 @@ fn the_words_that_a_key_takes_are_all_listed() {
 /// A file with a member of every list, and nothing that is not needed.
 fn base() -> Value {
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+    // 32 bytes in hexadecimal digits, as a fleet's secret.
+    let secret = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/fleet.hex");
     json!({
         "server": {"tls": {"cert": file, "key": file}},
+        "fleet": {"url": "redis://127.0.0.1", "secret_file": secret},
         "clients": [{"name": "c", "token": "0123456789abcdefg", "budgets": [{"amount": 5}]}],
         "telemetry": {"otlp": {"endpoint": "http://localhost:4318"}},
         "catalog": {"sources": [{"url": "https://example.com/list.json"}]},
