@@ -1,9 +1,9 @@
 //! `dispatch`: what is typed of the bounds of one request, and what it means. What is absent takes the documented default.
 
 use std::num::{NonZeroU32, NonZeroU64};
+use std::time::Duration;
 
 use super::budgets::{self, BudgetSection};
-use super::raw::AwaitTimeout;
 use super::read::{ConfigNode, FromNode, Report, section};
 use super::streams::{self, Hedge, ProfileForm};
 use super::values::{Amount, Fraction, PositiveSpan, Span, share};
@@ -64,7 +64,7 @@ section! {
 /// `timeout` is BorgLLM's name for the waiting time.
 pub(super) fn resolve(
     raw: DispatchSection,
-    timeout: Option<AwaitTimeout>,
+    timeout: Option<Duration>,
     report: &mut Report,
 ) -> DispatchPolicy {
     let usual = DispatchPolicy::default();
@@ -82,10 +82,7 @@ pub(super) fn resolve(
     let per_second = budget
         .min_per_second
         .map_or(usual.retry_budget.min_per_second, |Amount(number)| number);
-    let wait = raw
-        .await_cooldown
-        .map(|Span(span)| span)
-        .or(timeout.map(|AwaitTimeout(Span(span))| span));
+    let wait = raw.await_cooldown.map(|Span(span)| span).or(timeout);
     DispatchPolicy {
         deadline: raw
             .deadline

@@ -53,7 +53,8 @@ pub(super) fn resolve(
     let (profile, said) = profile(&typed);
     let (cache, cache_server) = caching::usual(raw.cache, typed.coalesce, context, &mut report);
     let fleet = fleet::resolve(raw.fleet, context, &mut report);
-    let dispatch = dispatch::resolve(typed, llm.timeout, &mut report);
+    let timeout = llm.timeout.map(|raw::AwaitTimeout(Span(span))| span);
+    let dispatch = dispatch::resolve(typed, timeout, &mut report);
     let log = log(raw.log.unwrap_or_default(), &mut report);
     let telemetry = telemetry_policy(raw.telemetry, context, &mut report);
     let catalog = model_lists::resolve(raw.catalog.unwrap_or_default(), context, &mut report);
