@@ -306,11 +306,11 @@ impl<S: Serves> ConnectionTask<S> {
     }
 }
 
-/// The number of lines that a head of `max_head` bytes may have: more than callers and the proxies before them write. The HTTP
-/// library makes room for them before it parses, 64 bytes each, so that a larger number makes every request slower (1,024
-/// took a tenth of what a request costs); its default is 100.
+/// The number of lines that a head of `max_head` bytes may have: enough that usual heads are limited by their bytes.
+/// The HTTP library needs room for them before it parses, 64 bytes each, so a larger number makes every request slower;
+/// its default is 100.
 fn lines(max_head: usize) -> usize {
-    (max_head / 64).clamp(100, 256)
+    (max_head / 64).clamp(100, 4 * 1024)
 }
 
 /// Streams run on tasks of their own.
