@@ -1,6 +1,6 @@
 //! The store that a fleet shares, as the tasks see it that talk to it: [`FleetStore`] takes orders and tells news, and never
-//! makes anybody wait. [`keys`] are the names of what is in it and the scripts that change it, [`orders`] the task that
-//! carries orders out, [`reader`] the one that waits for what others tell.
+//! makes anybody wait. `keys` are the names of what is in it and the scripts that change it, `orders` the task that
+//! carries orders out, `reader` the one that waits for what others tell.
 
 mod keys;
 mod orders;
