@@ -9,6 +9,7 @@ mod assemble;
 mod caching;
 mod error;
 mod fleet;
+pub(crate) mod key_tests;
 mod listening;
 mod metrics;
 mod model_entries;

@@ -1,9 +1,13 @@
 //! What the command line may say.
 
+mod tools;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+
+pub(super) use self::tools::{KeysCommand, KeysTest};
 
 /// The dispatcher between programs and LLM providers.
 #[derive(Debug, Parser)]
@@ -30,6 +34,9 @@ pub(super) enum CliCommand {
     ///
     /// Lists that the configuration names are fetched, unless its `catalog.state` has them. No running process is asked.
     Models(Models),
+    /// Test the keys of a configuration.
+    #[command(subcommand)]
+    Keys(KeysCommand),
     /// Look at the answers that a running process keeps for equal requests, let go of them, or fill them in.
     #[command(subcommand)]
     Cache(CacheCommand),

@@ -11,8 +11,10 @@ mod explain;
 mod fleet;
 mod health;
 mod import;
+mod keys;
 mod manual;
 mod models;
+mod progress;
 mod serve;
 mod shown;
 mod top;
@@ -33,6 +35,7 @@ pub fn main() -> ExitCode {
         CliCommand::Health(arguments) => health::run(arguments),
         CliCommand::Explain(arguments) => explain::run(arguments),
         CliCommand::Models(arguments) => models::run(&arguments),
+        CliCommand::Keys(command) => keys::run(&command),
         CliCommand::Cache(command) => cache::run(command),
         CliCommand::Fleet(arguments) => fleet::run(arguments),
         CliCommand::Top(arguments) => top::run(arguments),

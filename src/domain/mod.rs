@@ -38,6 +38,7 @@ pub mod holders;
 pub mod ids;
 pub mod key_preference;
 pub mod key_state;
+pub mod key_verdict;
 pub mod latency;
 pub mod learned;
 pub mod limits;

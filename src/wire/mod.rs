@@ -47,6 +47,7 @@ pub mod overlap;
 pub mod overlong;
 pub mod passing_usage;
 pub mod pieces;
+pub mod probe;
 pub mod progress;
 pub mod providers;
 pub mod ratelimit;

@@ -43,6 +43,7 @@ mod hedging;
 mod hints;
 mod import;
 mod key_limits;
+mod keys;
 mod laws;
 mod limits;
 mod listeners;

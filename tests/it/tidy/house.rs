@@ -98,6 +98,11 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
         "others' files are read by `import::source`, the configuration by `config`",
     ),
     (
+        "indicatif",
+        &["cli/progress.rs"],
+        "use `cli::progress::ProgressLine`, which knows when nobody looks",
+    ),
+    (
         "ratatui",
         &["cli/top"],
         "only `pointsman top` draws; other commands print",
@@ -327,6 +332,7 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
             "dispatch",
             "api",
             "listener",
+            "app/key_tests",
         ],
         "below and beside them there are no bodies; runtime counts them",
     ),
@@ -361,6 +367,8 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
             "dispatch",
             "admin",
             "api",
+            "app/key_tests",
+            "app/key_tests.rs",
             "app/refresher",
             "app/refresher.rs",
         ],
