@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-pub(super) use self::tools::{KeysCommand, KeysTest};
+pub(super) use self::tools::{BenchArguments, KeysCommand, KeysTest};
 
 /// The dispatcher between programs and LLM providers.
 #[derive(Debug, Parser)]
@@ -37,6 +37,11 @@ pub(super) enum CliCommand {
     /// Test the keys of a configuration.
     #[command(subcommand)]
     Keys(KeysCommand),
+    /// Measure how fast a running process answers: latencies, throughput, goodput, its own overhead, costs.
+    ///
+    /// One request is sent first, to see that it is answered and what it costs. Exit code 1 when not all requests were served,
+    /// or when they would cost more than may be spent; 69 when the process cannot be asked.
+    Bench(Box<BenchArguments>),
     /// Look at the answers that a running process keeps for equal requests, let go of them, or fill them in.
     #[command(subcommand)]
     Cache(CacheCommand),

@@ -3,6 +3,7 @@
 mod admin;
 mod arguments;
 mod ask;
+mod bench;
 mod cache;
 pub mod check;
 mod data_listener;
@@ -35,6 +36,7 @@ pub fn main() -> ExitCode {
         CliCommand::Health(arguments) => health::run(arguments),
         CliCommand::Explain(arguments) => explain::run(arguments),
         CliCommand::Models(arguments) => models::run(&arguments),
+        CliCommand::Bench(arguments) => bench::run(&arguments),
         CliCommand::Keys(command) => keys::run(&command),
         CliCommand::Cache(command) => cache::run(command),
         CliCommand::Fleet(arguments) => fleet::run(arguments),

@@ -9,6 +9,7 @@ pub mod asked;
 pub mod attempt_record;
 pub mod attempts;
 pub mod backoff;
+pub mod bench;
 pub mod blame;
 pub mod breaker;
 pub mod budget;

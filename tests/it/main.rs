@@ -14,6 +14,7 @@ mod admin;
 mod affinity;
 mod anthropic;
 mod basics;
+mod bench;
 mod blast_radius;
 mod bounds;
 mod breaker;

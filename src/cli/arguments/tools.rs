@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 
 use crate::config;
+use crate::domain::money::Pico;
 
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum KeysCommand {
@@ -38,6 +39,89 @@ pub(in crate::cli) struct KeysTest {
     /// Print JSON.
     #[arg(long)]
     pub(in crate::cli) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct BenchArguments {
+    /// What is asked for, as the `model` of requests. Without it, the default.
+    pub(in crate::cli) target: Option<String>,
+    /// An open loop: so many requests a second, at random moments (a Poisson process), whatever becomes of those before.
+    /// Several for several runs. Default: 10.
+    #[arg(long, value_name = "N,…", value_delimiter = ',', value_parser = rate, conflicts_with = "concurrency")]
+    pub(in crate::cli) rate: Vec<f64>,
+    /// A closed loop: so many requests at the same time, each sent when one before is answered. Several for several runs.
+    #[arg(long, value_name = "N,…", value_delimiter = ',', value_parser = clap::value_parser!(u16).range(1..=4096))]
+    pub(in crate::cli) concurrency: Vec<u16>,
+    /// Double the rate, or the requests at the same time, until the process keeps up no longer.
+    #[arg(long)]
+    pub(in crate::cli) sweep: bool,
+    /// Even moments instead of random ones.
+    #[arg(long, conflicts_with = "concurrency")]
+    pub(in crate::cli) even: bool,
+    /// Requests of each run. Default: 100, or with --duration as many as there is time for.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(in crate::cli) requests: Option<u64>,
+    /// How long requests are begun in each run: 30s, 5m.
+    #[arg(long, value_name = "TIME", value_parser = span)]
+    pub(in crate::cli) duration: Option<Duration>,
+    /// Ask for whole answers instead of streams.
+    #[arg(long)]
+    pub(in crate::cli) whole: bool,
+    /// About how many tokens prompts have.
+    #[arg(long, value_name = "N", default_value_t = 32)]
+    pub(in crate::cli) input_tokens: usize,
+    /// The most tokens that answers may have.
+    #[arg(long, value_name = "N", default_value_t = 64)]
+    pub(in crate::cli) output_tokens: u64,
+    /// Requests to send in turn instead of made-up ones: a file with the body of a chat completion on each line.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["input_tokens", "output_tokens"])]
+    pub(in crate::cli) file: Option<PathBuf>,
+    /// Send the same request each time, which a cache may answer.
+    #[arg(long)]
+    pub(in crate::cli) same: bool,
+    /// What requests must keep to for goodput, in milliseconds: ttft:250 tpot:80 e2el:5000.
+    #[arg(long, value_name = "METRIC:MS", num_args = 1..)]
+    pub(in crate::cli) goodput: Vec<String>,
+    /// Ask before more than this is spent, in the currency of the configured prices; it ends the run, too.
+    #[arg(long, value_name = "AMOUNT", default_value = "1", value_parser = amount)]
+    pub(in crate::cli) max_cost: Pico,
+    /// Do not ask.
+    #[arg(long)]
+    pub(in crate::cli) yes: bool,
+    /// The target by which the overhead of the process itself is measured: one that answers at once. Default: an echo, if there
+    /// is one.
+    #[arg(long, value_name = "TARGET")]
+    pub(in crate::cli) echo: Option<String>,
+    /// What random moments are made from: the same number gives the same ones.
+    #[arg(long, value_name = "N")]
+    pub(in crate::cli) seed: Option<u64>,
+    /// How long one request may take: 30s, 10m.
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = span)]
+    pub(in crate::cli) timeout: Duration,
+    /// The data listener: HOST:PORT or unix:/path. Without it, that of the configuration.
+    #[arg(long, value_name = "ADDR")]
+    pub(in crate::cli) address: Option<String>,
+    /// The configuration file of the process; its `server.listen` says where.
+    #[arg(long, value_name = "FILE")]
+    pub(in crate::cli) config: Option<PathBuf>,
+    /// A file with the token of the client whose requests these are. Without it, the variable POINTSMAN_CLIENT_TOKEN.
+    #[arg(long, value_name = "FILE")]
+    pub(in crate::cli) token_file: Option<PathBuf>,
+    /// Print JSON.
+    #[arg(long)]
+    pub(in crate::cli) json: bool,
+}
+
+/// Requests a second.
+fn rate(text: &str) -> Result<f64, String> {
+    let rate = text.parse().ok();
+    let rate = rate.filter(|rate: &f64| (0.001..=100_000.0).contains(rate));
+    rate.ok_or_else(|| "a rate is 0.001 to 100000 requests a second".to_owned())
+}
+
+/// Money.
+fn amount(text: &str) -> Result<Pico, String> {
+    Pico::parse(text).ok_or_else(|| "write it as 0.5 or 10".to_owned())
 }
 
 /// A time such as `500ms`, `10s`, `2m`.

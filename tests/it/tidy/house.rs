@@ -446,6 +446,8 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
             "api",
             "listener",
             "app",
+            "cli/bench",
+            "cli/bench.rs",
         ],
         "the domain takes a generator or a number as an argument",
     ),
