@@ -7,7 +7,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-pub(super) use self::tools::{BenchArguments, KeysCommand, KeysTest};
+pub(super) use self::tools::{
+    BenchArguments, CatalogBuild, CatalogCommand, CatalogDiff, CatalogShow, CatalogUpdate, KeysCommand, KeysTest,
+};
 
 /// The dispatcher between programs and LLM providers.
 #[derive(Debug, Parser)]
@@ -37,6 +39,9 @@ pub(super) enum CliCommand {
     /// Test the keys of a configuration.
     #[command(subcommand)]
     Keys(KeysCommand),
+    /// Make an index of models that several providers have, and look after lists of models.
+    #[command(subcommand)]
+    Catalog(CatalogCommand),
     /// Measure how fast a running process answers: latencies, throughput, goodput, its own overhead, costs.
     ///
     /// One request is sent first, to see that it is answered and what it costs. Exit code 1 when not all requests were served,

@@ -5,6 +5,7 @@ mod arguments;
 mod ask;
 mod bench;
 mod cache;
+mod catalog;
 pub mod check;
 mod data_listener;
 mod exit;
@@ -37,6 +38,7 @@ pub fn main() -> ExitCode {
         CliCommand::Explain(arguments) => explain::run(arguments),
         CliCommand::Models(arguments) => models::run(&arguments),
         CliCommand::Bench(arguments) => bench::run(&arguments),
+        CliCommand::Catalog(command) => catalog::run(&command),
         CliCommand::Keys(command) => keys::run(&command),
         CliCommand::Cache(command) => cache::run(command),
         CliCommand::Fleet(arguments) => fleet::run(arguments),

@@ -129,3 +129,89 @@ fn span(text: &str) -> Result<Duration, String> {
     let found = config::duration(text).filter(|span| !span.is_zero());
     found.ok_or_else(|| "write it as 500ms, 10s or 2m".to_owned())
 }
+
+#[derive(Debug, Subcommand)]
+pub(in crate::cli) enum CatalogCommand {
+    /// Make an index: the models that all of some providers have, each under one name. The providers' lists are fetched.
+    ///
+    /// Exit code 1 when a list cannot be had or no model is left, 65 when the seed cannot be taken, 78 without a provider's key.
+    Build(CatalogBuild),
+    /// Fetch the lists that a configuration names, and keep them in its `catalog.state` for the next process.
+    ///
+    /// Exit code 1 when one cannot be had or is not taken: the one before stays.
+    Update(CatalogUpdate),
+    /// What lists there are, how old they are and what could not be taken; with a model what each list says of it.
+    Show(CatalogShow),
+    /// What has changed from one list to another, or from the lists that are kept to the providers' of now. Nothing is kept.
+    ///
+    /// Exit code 1 when something has changed, 65 for a file that is no list.
+    Diff(CatalogDiff),
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct CatalogBuild {
+    /// The providers that must all have a model. Default: those of `catalog.required`, else all that are configured.
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub(in crate::cli) providers: Vec<String>,
+    /// An index that names the models and how each provider spells them. Default: models whose ids are the same but for
+    /// spelling.
+    #[arg(long, value_name = "FILE")]
+    pub(in crate::cli) seed: Option<PathBuf>,
+    /// Also models that cost something.
+    #[arg(long)]
+    pub(in crate::cli) include_paid: bool,
+    /// Where the index goes; `-` is standard output.
+    #[arg(long, value_name = "FILE", default_value = "model_index.json")]
+    pub(in crate::cli) output: PathBuf,
+    /// With a line for each part.
+    #[arg(long)]
+    pub(in crate::cli) pretty: bool,
+    /// The configuration file (YAML, TOML or JSON).
+    #[arg(long, value_name = "FILE")]
+    pub(in crate::cli) config: Option<PathBuf>,
+    /// Report in JSON.
+    #[arg(long)]
+    pub(in crate::cli) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct CatalogUpdate {
+    /// Also lists whose time is not over.
+    #[arg(long)]
+    pub(in crate::cli) all: bool,
+    /// The configuration file (YAML, TOML or JSON).
+    #[arg(long, value_name = "FILE")]
+    pub(in crate::cli) config: Option<PathBuf>,
+    /// Print JSON.
+    #[arg(long)]
+    pub(in crate::cli) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct CatalogShow {
+    /// Models, by their ids in the lists.
+    #[arg(value_name = "MODEL")]
+    pub(in crate::cli) models: Vec<String>,
+    /// The configuration file (YAML, TOML or JSON).
+    #[arg(long, value_name = "FILE")]
+    pub(in crate::cli) config: Option<PathBuf>,
+    /// Print JSON.
+    #[arg(long)]
+    pub(in crate::cli) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct CatalogDiff {
+    /// The first list, a file of any known format. Without files: the lists that are kept.
+    #[arg(value_name = "BEFORE", requires = "after")]
+    pub(in crate::cli) before: Option<PathBuf>,
+    /// The second one. Without files: the lists as they are fetched now.
+    #[arg(value_name = "AFTER")]
+    pub(in crate::cli) after: Option<PathBuf>,
+    /// The configuration file (YAML, TOML or JSON).
+    #[arg(long, value_name = "FILE")]
+    pub(in crate::cli) config: Option<PathBuf>,
+    /// Print JSON.
+    #[arg(long)]
+    pub(in crate::cli) json: bool,
+}
