@@ -142,7 +142,11 @@ pub(crate) struct ListUpdate {
 ///
 /// # Errors
 /// The file cannot be written.
-pub(crate) async fn update(config: &Config, path: PathBuf, all: bool) -> io::Result<Vec<ListUpdate>> {
+pub(crate) async fn update(
+    config: &Config,
+    path: PathBuf,
+    all: bool,
+) -> io::Result<Vec<ListUpdate>> {
     let known = Refresher::restored(config).await;
     let lists = known.lists();
     let clock = Clock::start();

@@ -125,7 +125,9 @@ fn bench(arguments: &BenchArguments) -> Result<bool, BenchError> {
     } else {
         say(&shown::table(&steps, overhead));
     }
-    let all = steps.iter().all(|step| step.report.requests() == step.report.completed);
+    let all = steps
+        .iter()
+        .all(|step| step.report.requests() == step.report.completed);
     Ok(all && !steps.is_empty())
 }
 
@@ -157,10 +159,10 @@ fn shapes(arguments: &BenchArguments) -> Vec<LoadShape> {
     let closed = arguments.concurrency.iter().map(|count| LoadShape::Closed {
         concurrency: usize::from(*count).max(1),
     });
-    let open = arguments
-        .rate
-        .iter()
-        .map(|rate| LoadShape::Open { rate: *rate, is_even });
+    let open = arguments.rate.iter().map(|rate| LoadShape::Open {
+        rate: *rate,
+        is_even,
+    });
     let mut shapes: Vec<LoadShape> = closed.chain(open).collect();
     if shapes.is_empty() {
         shapes.push(LoadShape::Open {
@@ -333,7 +335,9 @@ impl Benchmark<'_> {
     fn step(&self, shape: LoadShape, most: Option<Pico>) -> Result<BenchStep, BenchError> {
         let arguments = self.arguments;
         let requests = self.requests();
-        let steps = self.planned(shape).and_then(|count| usize::try_from(count).ok());
+        let steps = self
+            .planned(shape)
+            .and_then(|count| usize::try_from(count).ok());
         let progress = ProgressLine::new(steps.unwrap_or(0), arguments.json || steps.is_none());
         let run = Arc::new(LoadRun {
             server: Arc::clone(&self.server),
@@ -412,7 +416,10 @@ mod tests {
     fn goals_are_metrics_with_milliseconds() {
         let words = ["ttft:250", "tpot:80.5"].map(str::to_owned);
         let read = goals(&words).unwrap();
-        assert_eq!((read.ttft, read.tpot, read.e2el), (Some(250.0), Some(80.5), None));
+        assert_eq!(
+            (read.ttft, read.tpot, read.e2el),
+            (Some(250.0), Some(80.5), None)
+        );
         for wrong in ["ttft", "itl:5", "ttft:-1", "e2el:x", "tpot:inf"] {
             assert!(goals(&[wrong.to_owned()]).is_err(), "{wrong}");
         }

@@ -64,11 +64,23 @@ fn options(arguments: &KeysTest) -> KeyTestOptions {
 
 /// What is wrong with the names of providers, if anything is.
 fn unknown(config: &Config, names: &[String]) -> Option<String> {
-    let known = || config.providers.iter().map(|provider| provider.name.as_str());
-    let name = names.iter().find(|name| !known().any(|other| other == *name))?;
+    let known = || {
+        config
+            .providers
+            .iter()
+            .map(|provider| provider.name.as_str())
+    };
+    let name = names
+        .iter()
+        .find(|name| !known().any(|other| other == *name))?;
     let meant = near(name, known());
     let hint = meant.first().map_or_else(
-        || format!("configured with keys are: {}", known().collect::<Vec<_>>().join(", ")),
+        || {
+            format!(
+                "configured with keys are: {}",
+                known().collect::<Vec<_>>().join(", ")
+            )
+        },
         |meant| format!("did you mean `{meant}`?"),
     );
     Some(format!("no provider `{name}` is configured; {hint}"))
@@ -134,7 +146,11 @@ fn counts(tests: &[KeyTest]) -> impl Iterator<Item = (&'static str, usize)> {
 fn summary(tests: &[KeyTest]) -> String {
     let counts = counts(tests).filter(|(_, count)| *count > 0);
     let counts = counts.map(|(name, count)| format!("{count} {name}"));
-    format!("{} keys: {}", tests.len(), counts.collect::<Vec<_>>().join(", "))
+    format!(
+        "{} keys: {}",
+        tests.len(),
+        counts.collect::<Vec<_>>().join(", ")
+    )
 }
 
 /// The same for machines.

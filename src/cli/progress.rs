@@ -18,7 +18,9 @@ impl ProgressLine {
         }
         let bar = ProgressBar::new(u64::try_from(steps).unwrap_or(u64::MAX));
         let look = ProgressStyle::with_template(LOOK);
-        Self(Some(bar.with_style(look.unwrap_or_else(|_| ProgressStyle::default_bar()))))
+        Self(Some(bar.with_style(
+            look.unwrap_or_else(|_| ProgressStyle::default_bar()),
+        )))
     }
 
     /// One step further.

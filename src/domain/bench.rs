@@ -79,7 +79,10 @@ impl RequestSample {
 
     /// Time per output token after the first; of streams with more than one token.
     pub fn tpot(&self) -> Option<f64> {
-        let later = self.output_tokens.checked_sub(1).filter(|later| *later > 0)?;
+        let later = self
+            .output_tokens
+            .checked_sub(1)
+            .filter(|later| *later > 0)?;
         let streamed = self.e2el()? - self.ttft()?;
         Some(streamed / real(later))
     }
@@ -165,7 +168,10 @@ mod tests {
             output_tokens: 9,
             ..RequestSample::failed("")
         };
-        assert_eq!((whole.ttft(), whole.tpot(), whole.e2el()), (None, None, Some(40.0)));
+        assert_eq!(
+            (whole.ttft(), whole.tpot(), whole.e2el()),
+            (None, None, Some(40.0))
+        );
     }
 
     #[test]

@@ -221,13 +221,21 @@ pub fn told_tokens(data: &[u8]) -> ToldTokens {
         return ToldTokens::default();
     };
     let choice = &answer["choices"][0];
-    let part = ["delta", "message"].into_iter().find_map(|name| choice.get(name));
+    let part = ["delta", "message"]
+        .into_iter()
+        .find_map(|name| choice.get(name));
     let is_said = |value: &Value| match value {
         Value::String(text) => !text.is_empty(),
         Value::Array(items) => !items.is_empty(),
         _ => false,
     };
-    let fields = ["content", "reasoning_content", "reasoning", "tool_calls", "refusal"];
+    let fields = [
+        "content",
+        "reasoning_content",
+        "reasoning",
+        "tool_calls",
+        "refusal",
+    ];
     let mut said = fields.iter().filter_map(|field| part?.get(field));
     let usage = &answer["usage"];
     let count = |name: &str| usage[name].as_u64();
@@ -236,9 +244,12 @@ pub fn told_tokens(data: &[u8]) -> ToldTokens {
         has_content: said.any(is_said),
         is_finished: choice["finish_reason"].is_string(),
         is_last: false,
-        usage: count("completion_tokens").map(|output| (count("prompt_tokens").unwrap_or(0), output)),
+        usage: count("completion_tokens")
+            .map(|output| (count("prompt_tokens").unwrap_or(0), output)),
         error: error.map(|error| {
-            let word = ["code", "type"].into_iter().find_map(|name| error[name].as_str());
+            let word = ["code", "type"]
+                .into_iter()
+                .find_map(|name| error[name].as_str());
             word.unwrap_or("error").to_owned()
         }),
     }
@@ -250,7 +261,8 @@ mod tests {
 
     use super::*;
 
-    const WHOLE: &str = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nx-pointsman-attempts: 2\r\n\r\nhelloHTTP";
+    const WHOLE: &str =
+        "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nx-pointsman-attempts: 2\r\n\r\nhelloHTTP";
     const CHUNKED: &str = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n\
                            5\r\nhello\r\n6;a=b\r\n world\r\n0\r\nx: y\r\n\r\n";
 

@@ -1,7 +1,7 @@
 //! Floor 1: bytes ⇄ meaning, one dialect beside the other. Pure: no I/O, no clock, no logging.
 
-pub mod anthropic;
 pub mod answer_reader;
+pub mod anthropic;
 pub mod auth;
 pub mod bedrock;
 pub mod cache_key;

@@ -46,7 +46,10 @@ async fn a_closed_loop_counts_requests_tokens_and_latencies() {
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
     let all = json(&output);
     let step = &all["runs"][0];
-    assert_eq!((&step["completed"], &step["failed"]), (&40.into(), &0.into()));
+    assert_eq!(
+        (&step["completed"], &step["failed"]),
+        (&40.into(), &0.into())
+    );
     assert_eq!(step["attempts"], 40);
     assert_eq!(step["upstreams"]["demo:echo"], 40);
     assert_eq!(step["cost"], "0.000000");
@@ -54,7 +57,13 @@ async fn a_closed_loop_counts_requests_tokens_and_latencies() {
     // The echo counts words: the prompt's, and one more for its own name.
     assert_eq!(step["total_input_tokens"], 40 * 32);
     assert_eq!(step["total_output_tokens"], 40 * 33);
-    for name in ["request_throughput", "mean_ttft_ms", "p99_tpot_ms", "median_itl_ms", "std_e2el_ms"] {
+    for name in [
+        "request_throughput",
+        "mean_ttft_ms",
+        "p99_tpot_ms",
+        "median_itl_ms",
+        "std_e2el_ms",
+    ] {
         assert!(step[name].is_number(), "{name}: {step}");
     }
     assert!(all["gateway_overhead_ms"].is_number(), "{all}");
@@ -64,14 +73,36 @@ async fn a_closed_loop_counts_requests_tokens_and_latencies() {
 #[tokio::test]
 async fn an_open_loop_and_several_rates_are_a_table() {
     let gateway = Gateway::start(ECHO, &[]).await;
-    let arguments = ["--rate", "200,400", "--requests", "20", "--goodput", "ttft:0.000001", "e2el:9999"];
+    let arguments = [
+        "--rate",
+        "200,400",
+        "--requests",
+        "20",
+        "--goodput",
+        "ttft:0.000001",
+        "e2el:9999",
+    ];
     let output = bench(&gateway, &arguments).await;
     let text = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(0), "{text}");
-    for part in ["open loop, 200 requests/s, Poisson", "open loop, 400 requests/s", "GOODPUT", "Median gateway overhead"] {
+    for part in [
+        "open loop, 200 requests/s, Poisson",
+        "open loop, 400 requests/s",
+        "GOODPUT",
+        "Median gateway overhead",
+    ] {
         assert!(text.contains(part), "`{part}` is missing in:\n{text}");
     }
-    let arguments = ["--rate", "500", "--requests", "20", "--whole", "--json", "--goodput", "e2el:0.000001"];
+    let arguments = [
+        "--rate",
+        "500",
+        "--requests",
+        "20",
+        "--whole",
+        "--json",
+        "--goodput",
+        "e2el:0.000001",
+    ];
     let step = json(&bench(&gateway, &arguments).await)["runs"][0].clone();
     assert_eq!(step["completed"], 20);
     assert_eq!(step["request_goodput"], 0.0);
@@ -91,11 +122,23 @@ async fn a_stream_that_breaks_off_is_incomplete_and_in_no_latency() {
         &[("a", &a)],
     )
     .await;
-    let arguments = ["a", "--json", "--yes", "--concurrency", "1", "--requests", "1"];
+    let arguments = [
+        "a",
+        "--json",
+        "--yes",
+        "--concurrency",
+        "1",
+        "--requests",
+        "1",
+    ];
     let output = bench(&gateway, &arguments).await;
     let step = json(&output)["runs"][0].clone();
     assert_eq!(output.status.code(), Some(1), "{step}");
-    assert_eq!((&step["incomplete"], &step["completed"]), (&1.into(), &0.into()), "{step}");
+    assert_eq!(
+        (&step["incomplete"], &step["completed"]),
+        (&1.into(), &0.into()),
+        "{step}"
+    );
     assert_eq!(step["mean_ttft_ms"], Value::Null);
     assert_eq!(step["requests_of_unknown_cost"], 1);
 }
@@ -107,16 +150,39 @@ async fn nothing_is_spent_beyond_what_was_said() {
     // Each costs 2 tokens at 1 a token, or so; 100 of them cost far more.
     let refused = bench(&gateway, &["a", "--whole"]).await;
     assert_eq!(refused.status.code(), Some(1));
-    assert!(said(&refused).contains("more than --max-cost 1"), "{}", said(&refused));
+    assert!(
+        said(&refused).contains("more than --max-cost 1"),
+        "{}",
+        said(&refused)
+    );
     assert_eq!(a.count(), 1, "one request, to see what one costs");
-    let arguments = ["a", "--whole", "--json", "--concurrency", "1", "--duration", "1m", "--max-cost", "100"];
+    let arguments = [
+        "a",
+        "--whole",
+        "--json",
+        "--concurrency",
+        "1",
+        "--duration",
+        "1m",
+        "--max-cost",
+        "100",
+    ];
     let output = bench(&gateway, &arguments).await;
     let step = json(&output)["runs"][0].clone();
     assert_eq!(step["stopped"], "--max-cost was reached", "{step}");
     let spent: f64 = step["cost"].as_str().unwrap().parse().unwrap();
     assert!((100.0..200.0).contains(&spent), "{spent}");
     let before = a.count();
-    let arguments = ["a", "--whole", "--json", "--yes", "--concurrency", "2", "--requests", "9"];
+    let arguments = [
+        "a",
+        "--whole",
+        "--json",
+        "--yes",
+        "--concurrency",
+        "2",
+        "--requests",
+        "9",
+    ];
     let output = bench(&gateway, &arguments).await;
     assert_eq!(output.status.code(), Some(0));
     assert_eq!(a.count(), before + 10);

@@ -107,10 +107,7 @@ async fn a_list_that_everyone_gets_proves_nothing_and_one_token_does() {
     let a = ScriptedUpstream::start().await;
     a.on(Match::path("/v1/models"), [Behaviour::json(200, LIST)]);
     let chat = || Match::path("/v1/chat/completions");
-    a.on(
-        chat(),
-        [Behaviour::error(401, "invalid_api_key", "no")],
-    );
+    a.on(chat(), [Behaviour::error(401, "invalid_api_key", "no")]);
     a.on(chat().and_key("k1"), [Behaviour::says("h")]);
     let yaml = "llm: {providers: [{name: a, base_url: <a>, api_keys: [k1, k2]}]}\n";
     let free = tested(yaml, &a, &["--json"]).await;
@@ -147,7 +144,11 @@ async fn an_account_is_asked_where_the_provider_has_a_call_for_it() {
     a.on(account().and_key("k2"), [left("0")]);
     a.on(
         account().and_key("k3"),
-        [Behaviour::error(401, "", "the key sk-planted-k3 is not known")],
+        [Behaviour::error(
+            401,
+            "",
+            "the key sk-planted-k3 is not known",
+        )],
     );
     a.on(Match::path("/v1/models"), [Behaviour::json(200, LIST)]);
     let yaml = "llm: {providers: [{name: openrouter, base_url: <a>, api_keys: [k1, k2, k3]}]}\n";
@@ -183,12 +184,18 @@ async fn one_key_at_a_time_unless_more_are_asked_for() {
     }
     let keys = many.join(", ");
     let yaml = format!("llm: {{providers: [{{name: a, base_url: <a>, api_keys: [{keys}]}}]}}\n");
-    for (arguments, connections) in [(&["--json"][..], 1), (&["--json", "--per-provider", "4"], 4)] {
+    for (arguments, connections) in [
+        (&["--json"][..], 1),
+        (&["--json", "--per-provider", "4"], 4),
+    ] {
         let before = a.connections();
         let output = tested(&yaml, &a, arguments).await;
         let rows = rows(&output);
         assert_eq!(rows.len(), 40);
-        assert!(rows.iter().all(|(_, status, ..)| status == "ok"), "{rows:?}");
+        assert!(
+            rows.iter().all(|(_, status, ..)| status == "ok"),
+            "{rows:?}"
+        );
         let made = a.connections() - before;
         assert!(made <= connections, "{made} connections");
     }

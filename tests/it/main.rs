@@ -31,6 +31,7 @@ mod descriptors;
 mod disguises;
 mod drain;
 mod error_bodies;
+mod eval;
 mod explain;
 mod failover;
 mod fetch;

@@ -119,9 +119,7 @@ impl<'c> ProviderProbe<'c> {
         }
         let secrets = access::secrets(self.provider);
         let all = secrets.iter().chain(key);
-        let redactor = all.fold(Redactor::default(), |all, secret| {
-            all.with(secret.expose())
-        });
+        let redactor = all.fold(Redactor::default(), |all, secret| all.with(secret.expose()));
         if let Some(masked) = redactor.masked_text(&test.note) {
             test.note = masked;
         }
@@ -163,8 +161,7 @@ impl<'c> ProviderProbe<'c> {
         });
         if is_good && test.verdict == KeyVerdict::Ok && key.is_some() && !self.list_proves().await {
             test.verdict = KeyVerdict::Unproven;
-            test.note =
-                "everyone gets its list of models: --live asks for one token".to_owned();
+            test.note = "everyone gets its list of models: --live asks for one token".to_owned();
         }
         if test.verdict == KeyVerdict::Unproven && test.note.is_empty() {
             test.note = NOTHING_FREE.to_owned();
@@ -218,7 +215,7 @@ impl<'c> ProviderProbe<'c> {
                     let bare = self.list(None).await;
                     bare.is_ok_and(|answer| answer.is_good())
                 });
-                !asked.await
+                !*asked.await
             }
         }
     }
@@ -284,7 +281,9 @@ impl<'c> ProviderProbe<'c> {
             Ok(Err(error)) => Err(NoProbeAnswer::Silence(error.to_string())),
             Err(_) => {
                 let seconds = self.timeout.as_secs();
-                Err(NoProbeAnswer::Silence(format!("no answer within {seconds} s")))
+                Err(NoProbeAnswer::Silence(format!(
+                    "no answer within {seconds} s"
+                )))
             }
         }
     }
@@ -330,8 +329,12 @@ impl<'c> ProviderProbe<'c> {
             Err(NoProbeAnswer::Silence(why)) => {
                 (test.verdict, test.note) = (KeyVerdict::Unreachable, why);
             }
-            Err(NoProbeAnswer::BadKey(why)) => (test.verdict, test.note) = (KeyVerdict::Invalid, why),
-            Err(NoProbeAnswer::Unaskable(why)) => (test.verdict, test.note) = (KeyVerdict::Unproven, why),
+            Err(NoProbeAnswer::BadKey(why)) => {
+                (test.verdict, test.note) = (KeyVerdict::Invalid, why)
+            }
+            Err(NoProbeAnswer::Unaskable(why)) => {
+                (test.verdict, test.note) = (KeyVerdict::Unproven, why)
+            }
         }
     }
 

@@ -215,3 +215,63 @@ pub(in crate::cli) struct CatalogDiff {
     #[arg(long)]
     pub(in crate::cli) json: bool,
 }
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct EvalArguments {
+    /// A file with prompts, targets and tests, as promptfoo has them (YAML or JSON); `-` is standard input.
+    pub(in crate::cli) file: PathBuf,
+    /// A target, in place of those of the file; several times for several.
+    #[arg(long, value_name = "TARGET")]
+    pub(in crate::cli) target: Vec<String>,
+    /// The share of cases that must pass, 0 to 1.
+    #[arg(long, value_name = "SHARE", default_value_t = 1.0, value_parser = share)]
+    pub(in crate::cli) threshold: f64,
+    /// Also write a report in the form of JUnit's.
+    #[arg(long, value_name = "FILE")]
+    pub(in crate::cli) junit: Option<PathBuf>,
+    /// Requests at the same time, 1 to 64.
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=64))]
+    pub(in crate::cli) concurrency: u8,
+    /// How long one request may take: 30s, 10m.
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = span)]
+    pub(in crate::cli) timeout: Duration,
+    /// The data listener: HOST:PORT or unix:/path. Without it, that of the configuration.
+    #[arg(long, value_name = "ADDR")]
+    pub(in crate::cli) address: Option<String>,
+    /// The configuration file of the process; its `server.listen` says where.
+    #[arg(long, value_name = "FILE")]
+    pub(in crate::cli) config: Option<PathBuf>,
+    /// A file with the token of the client whose requests these are. Without it, the variable POINTSMAN_CLIENT_TOKEN.
+    #[arg(long, value_name = "FILE")]
+    pub(in crate::cli) token_file: Option<PathBuf>,
+    /// Print JSON.
+    #[arg(long)]
+    pub(in crate::cli) json: bool,
+}
+
+/// A share.
+fn share(text: &str) -> Result<f64, String> {
+    let share = text.parse().ok();
+    let share = share.filter(|share: &f64| (0.0..=1.0).contains(share));
+    share.ok_or_else(|| "a share is 0 to 1".to_owned())
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct InitArguments {
+    /// A provider: a built-in one by its name, or NAME=URL for any server that speaks OpenAI's API. Default: those whose keys are
+    /// in the environment.
+    #[arg(long, value_name = "NAME[=URL]", value_delimiter = ',')]
+    pub(in crate::cli) provider: Vec<String>,
+    /// The file that is written; `-` is standard output.
+    #[arg(long, value_name = "FILE", default_value = "pointsman.yaml")]
+    pub(in crate::cli) output: PathBuf,
+    /// Replace the file if it is there.
+    #[arg(long)]
+    pub(in crate::cli) force: bool,
+    /// Do not ask providers whether they take the keys.
+    #[arg(long)]
+    pub(in crate::cli) offline: bool,
+    /// Do not ask at the terminal: take every provider with a key that works.
+    #[arg(long)]
+    pub(in crate::cli) yes: bool,
+}

@@ -77,7 +77,8 @@ impl LoadControl {
 
     /// Whether it stopped because enough was spent.
     pub(super) fn is_spent(&self) -> bool {
-        self.most.is_some_and(|most| self.spent.load(Ordering::Relaxed) >= most)
+        self.most
+            .is_some_and(|most| self.spent.load(Ordering::Relaxed) >= most)
     }
 
     fn note(&self, sample: &RequestSample) {

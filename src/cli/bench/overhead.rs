@@ -25,10 +25,7 @@ pub(super) fn echoes(list: &Value) -> Vec<String> {
 }
 
 /// The median of the fastest of these targets, in milliseconds: until the first token, or until all of a whole answer.
-pub(super) async fn measured(
-    server: &Arc<BenchServer>,
-    makers: Vec<RequestMaker>,
-) -> Option<f64> {
+pub(super) async fn measured(server: &Arc<BenchServer>, makers: Vec<RequestMaker>) -> Option<f64> {
     let mut best: Option<(f64, RequestMaker)> = None;
     for maker in makers {
         let took = median(server, &maker, FIRST).await;

@@ -47,7 +47,9 @@ impl RequestMaker {
                 let shown = path.display();
                 let text = std::fs::read_to_string(path);
                 let text = text.map_err(|error| format!("cannot read {shown}: {error}"))?;
-                let lines = (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty());
+                let lines = (1..)
+                    .zip(text.lines())
+                    .filter(|(_, line)| !line.trim().is_empty());
                 let bodies = lines.map(|(number, line)| {
                     let body = of_line(line, form);
                     body.map_err(|why| format!("{shown} line {number} {why}"))
@@ -98,7 +100,10 @@ fn halves(body: Value) -> [String; 2] {
 }
 
 fn made_up(form: &RequestForm) -> Value {
-    let words = WORDS.iter().cycle().take(form.input_tokens.saturating_sub(2));
+    let words = WORDS
+        .iter()
+        .cycle()
+        .take(form.input_tokens.saturating_sub(2));
     let words = words.copied().collect::<Vec<_>>().join(" ");
     let prompt = format!("Request {NUMBER}: {words}");
     let mut body = json!({"messages": [{"role": "user", "content": prompt}], "max_tokens": form.output_tokens});
@@ -154,7 +159,10 @@ mod tests {
     fn body(maker: &RequestMaker, number: u64) -> Value {
         let bytes = String::from_utf8(maker.request(number)).unwrap();
         let (head, body) = bytes.split_once("\r\n\r\n").unwrap();
-        assert!(head.ends_with(&format!("content-length: {}", body.len())), "{head}");
+        assert!(
+            head.ends_with(&format!("content-length: {}", body.len())),
+            "{head}"
+        );
         serde_json::from_str(body).unwrap()
     }
 
@@ -164,7 +172,10 @@ mod tests {
         let first = body(&maker, 7);
         assert_eq!(first["model"], "smart");
         assert_eq!(first["max_tokens"], 9);
-        assert_eq!(first["messages"][0]["content"], "Request 7: the train waits at");
+        assert_eq!(
+            first["messages"][0]["content"],
+            "Request 7: the train waits at"
+        );
         assert_ne!(first, body(&maker, 8));
         let same = RequestMaker::new(&form(true), None, None).unwrap();
         assert_eq!(same.request(7), same.request(8));
@@ -174,7 +185,10 @@ mod tests {
     fn lines_of_a_file_are_bodies_or_those_of_batches() {
         let line = |text: &str| of_line(text, &form(false));
         let read = line(r#"{"model": "other", "messages": [], "max_tokens": 3}"#).unwrap();
-        assert_eq!((&read["model"], &read["max_tokens"]), (&json!("smart"), &json!(3)));
+        assert_eq!(
+            (&read["model"], &read["max_tokens"]),
+            (&json!("smart"), &json!(3))
+        );
         assert!(line(r#"{"custom_id": "1", "body": {"messages": []}}"#).is_ok());
         assert!(line("[]").is_err() && line("{}").is_err() && line("{").is_err());
     }

@@ -68,13 +68,24 @@ fn whole(step: &BenchStep, out: &mut String) {
     if let Some(goodput) = report.request_goodput() {
         rate("Request goodput (req/s):", goodput);
     }
-    rate("Output token throughput (tok/s):", report.output_throughput());
-    rate("Total token throughput (tok/s):", report.total_token_throughput());
+    rate(
+        "Output token throughput (tok/s):",
+        report.output_throughput(),
+    );
+    rate(
+        "Total token throughput (tok/s):",
+        report.total_token_throughput(),
+    );
     let unknown = match report.unpriced {
         0 => String::new(),
         count => format!(" and {count} of unknown cost"),
     };
-    let _ = writeln!(out, "{:<34}{:>10}{unknown}", "Cost:", report.cost.to_string());
+    let _ = writeln!(
+        out,
+        "{:<34}{:>10}{unknown}",
+        "Cost:",
+        report.cost.to_string()
+    );
     let _ = writeln!(out, "Load: {}", described(step.shape));
     let served = report.upstreams.iter();
     let served = served.map(|(name, count)| format!("{} {count}", plain(name, false)));
@@ -170,7 +181,10 @@ pub(super) fn to_json(step: &BenchStep) -> Value {
     add("request_throughput", json!(report.request_throughput()));
     add("request_goodput", json!(report.request_goodput()));
     add("output_throughput", json!(report.output_throughput()));
-    add("total_token_throughput", json!(report.total_token_throughput()));
+    add(
+        "total_token_throughput",
+        json!(report.total_token_throughput()),
+    );
     for (metric, figures) in report.latencies() {
         let Some(figures) = figures else { continue };
         for (name, figure) in figures.named() {
@@ -225,7 +239,10 @@ mod tests {
         assert_eq!(json["p99_tpot_ms"], 75.0);
         assert_eq!(json["std_e2el_ms"], 0.0);
         assert_eq!(json["request_goodput"], 0.5);
-        assert_eq!((&json["completed"], &json["failed"]), (&json!(1), &json!(1)));
+        assert_eq!(
+            (&json["completed"], &json["failed"]),
+            (&json!(1), &json!(1))
+        );
         let text = table(&[step()], Some(0.123));
         for part in [
             "Request throughput (req/s):             0.50\n",
@@ -237,6 +254,11 @@ mod tests {
             assert!(text.contains(part), "`{part}` is missing in:\n{text}");
         }
         let text = table(&[step(), step()], None);
-        assert_eq!(text.lines().filter(|line| line.starts_with("open loop")).count(), 2);
+        assert_eq!(
+            text.lines()
+                .filter(|line| line.starts_with("open loop"))
+                .count(),
+            2
+        );
     }
 }

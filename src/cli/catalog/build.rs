@@ -12,7 +12,7 @@ use super::{CatalogError, list_in, runtime};
 use crate::app::current_lists;
 use crate::cli::arguments::CatalogBuild;
 use crate::cli::exit::{complain, load, say, say_json, tell};
-use crate::config::{self, Config, Discovery, ListKey, ProviderConfig, wanted_variables};
+use crate::config::{self, Config, ListKey, ProviderConfig, wanted_variables};
 use crate::domain::catalog::index::{ListedModels, NotIndexed, index_of};
 use crate::domain::catalog::names::provider_key;
 use crate::domain::catalog::offer::ModelGroup;
@@ -128,7 +128,10 @@ fn index(
         .collect();
     let models = groups.iter().map(|group| {
         let members = group.members.iter().map(|member| {
-            let mut object = described.get(&*member.provider).cloned().unwrap_or_default();
+            let mut object = described
+                .get(&*member.provider)
+                .cloned()
+                .unwrap_or_default();
             object["model"] = json!(member.model);
             object["priority_offset"] = json!(member.offset);
             (member.provider.to_string(), object)

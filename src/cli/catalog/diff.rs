@@ -118,9 +118,9 @@ fn to_json(list: &ListChanges) -> Value {
             EntryChange::Added => ("added", Vec::new()),
             EntryChange::Removed => ("removed", Vec::new()),
             EntryChange::Changed(facts) => {
-                let facts = facts.iter().map(|fact| {
-                    json!({"fact": fact.fact, "before": fact.before, "after": fact.after})
-                });
+                let facts = facts.iter().map(
+                    |fact| json!({"fact": fact.fact, "before": fact.before, "after": fact.after}),
+                );
                 ("changed", facts.collect())
             }
         };

@@ -57,7 +57,11 @@ pub(super) fn run(arguments: &CatalogShow) -> Result<ExitCode, CatalogError> {
         }
     }
     let all = said.iter().all(|(_, said)| !said.is_empty());
-    Ok(if all { ExitCode::SUCCESS } else { ExitCode::from(NO) })
+    Ok(if all {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(NO)
+    })
 }
 
 /// Lists that the configuration names and that are not there.
@@ -108,7 +112,8 @@ fn table(lists: &[Arc<ModelList>], absent: &[String], now: u64) -> String {
         for list in lists {
             let age = list.origin.age(now).and_then(|age| u32::try_from(age).ok());
             let age = age.map_or_else(|| "-".to_owned(), |age| span(f64::from(age)));
-            let warnings = list.notes.warnings.len() + list.notes.more_warnings;
+            let warnings = u64::try_from(list.notes.warnings.len()).unwrap_or(u64::MAX);
+            let warnings = warnings.saturating_add(list.notes.more_warnings);
             out.push_str(&format!(
                 "{:width$}  {:>7}  {:>7}  {:>7}  {age:>8}  {warnings:>8}\n",
                 plain(&list.origin.name, false),
@@ -126,7 +131,9 @@ fn table(lists: &[Arc<ModelList>], absent: &[String], now: u64) -> String {
     }
     for name in absent {
         let name = plain(name, false);
-        out.push_str(&format!("{name}: not fetched yet; `pointsman catalog update` does\n"));
+        out.push_str(&format!(
+            "{name}: not fetched yet; `pointsman catalog update` does\n"
+        ));
     }
     out
 }

@@ -13,7 +13,8 @@ use crate::domain::shown::plain;
 /// What to write where there is nowhere to keep lists.
 const NO_STATE: &str = "there is nowhere to keep lists: set catalog.state to a file";
 /// What to write where there are no lists.
-const NO_LISTS: &str = "the configuration names no list to fetch: set catalog.discover, or a url in catalog.sources";
+const NO_LISTS: &str =
+    "the configuration names no list to fetch: set catalog.discover, or a url in catalog.sources";
 
 pub(super) fn run(arguments: &CatalogUpdate) -> Result<ExitCode, CatalogError> {
     let config = load(arguments.config.clone(), arguments.json).map_err(CatalogError::Told)?;
@@ -41,11 +42,16 @@ pub(super) fn run(arguments: &CatalogUpdate) -> Result<ExitCode, CatalogError> {
         say(&updates.iter().map(line).collect::<String>());
     }
     let all = updates.iter().all(|update| update.failure.is_none());
-    Ok(if all { ExitCode::SUCCESS } else { ExitCode::from(NO) })
+    Ok(if all {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(NO)
+    })
 }
 
 fn line(update: &ListUpdate) -> String {
-    let count = |models: Option<usize>| models.map_or_else(|| "none".to_owned(), |it| it.to_string());
+    let count =
+        |models: Option<usize>| models.map_or_else(|| "none".to_owned(), |it| it.to_string());
     let (before, now) = (count(update.before), count(update.now));
     let what = match (&update.failure, update.is_fetched) {
         (Some(failure), _) => format!("not taken, {before} models stay: {failure}"),

@@ -188,7 +188,10 @@ mod tests {
             ..Goals::default()
         };
         let report = BenchReport::of(&samples, 2.0, &goals);
-        assert_eq!((report.completed, report.incomplete, report.failed), (1, 1, 1));
+        assert_eq!(
+            (report.completed, report.incomplete, report.failed),
+            (1, 1, 1)
+        );
         assert_eq!((report.input_tokens, report.output_tokens), (10, 5));
         assert_eq!(report.ttft.unwrap().p99, 200.0);
         let itl = report.itl.unwrap();

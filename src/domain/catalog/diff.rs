@@ -56,11 +56,13 @@ pub fn changes(before: &[Entry], after: &[Entry], unix: i64) -> Vec<ModelChange>
     }
     let added = after.keys().filter(|name| !before.contains_key(*name));
     all.extend(added.map(|name| (*name, EntryChange::Added)));
-    let named = all.into_iter().map(|((provider, model), change)| ModelChange {
-        provider: provider.to_owned(),
-        model: model.to_owned(),
-        change,
-    });
+    let named = all
+        .into_iter()
+        .map(|((provider, model), change)| ModelChange {
+            provider: provider.to_owned(),
+            model: model.to_owned(),
+            change,
+        });
     named.collect()
 }
 
@@ -149,8 +151,16 @@ mod tests {
 
     #[test]
     fn models_come_go_and_change() {
-        let before = [entry("a", 8192, "1"), entry("b", 8192, "1"), entry("c", 1, "1")];
-        let after = [entry("d", 1, "1"), entry("b", 16_384, "0.5"), entry("a", 8192, "1")];
+        let before = [
+            entry("a", 8192, "1"),
+            entry("b", 8192, "1"),
+            entry("c", 1, "1"),
+        ];
+        let after = [
+            entry("d", 1, "1"),
+            entry("b", 16_384, "0.5"),
+            entry("a", 8192, "1"),
+        ];
         let found = changes(&before, &after, 0);
         let names: Vec<&str> = found.iter().map(|change| change.model.as_str()).collect();
         assert_eq!(names, ["b", "c", "d"]);

@@ -33,7 +33,11 @@ impl ListedModels {
     fn has(&self, id: &str) -> Option<&Entry> {
         let exact = self.entries.iter().find(|entry| &*entry.id == id);
         // A variant is of the same model.
-        exact.or_else(|| self.entries.iter().find(|entry| bare(&entry.id) == bare(id)))
+        exact.or_else(|| {
+            self.entries
+                .iter()
+                .find(|entry| bare(&entry.id) == bare(id))
+        })
     }
 }
 
@@ -165,7 +169,11 @@ fn same(
             [only] => *only,
             // The free variant of a model that is there without, too.
             [one, other] if bare(one) == bare(other) => {
-                if one.ends_with(":free") { one } else { other }
+                if one.ends_with(":free") {
+                    one
+                } else {
+                    other
+                }
             }
             ids => {
                 return Err(NotIndexed::Several {
@@ -215,10 +223,19 @@ mod tests {
     #[test]
     fn models_are_the_same_but_for_spelling() {
         let all = [
-            listed("groq", &["openai/gpt-oss-120b", "llama-3.3", "Qwen3_32B", "whisper"]),
+            listed(
+                "groq",
+                &["openai/gpt-oss-120b", "llama-3.3", "Qwen3_32B", "whisper"],
+            ),
             listed(
                 "openrouter",
-                &["openai/gpt-oss-120b:free", "a/llama-3.3", "b/llama-3.3", "qwen/qwen3-32b:free", "llama-3.3-70b:free"],
+                &[
+                    "openai/gpt-oss-120b:free",
+                    "a/llama-3.3",
+                    "b/llama-3.3",
+                    "qwen/qwen3-32b:free",
+                    "llama-3.3-70b:free",
+                ],
             ),
         ];
         let (groups, left_out) = index_of(&all, None, false);
@@ -232,7 +249,9 @@ mod tests {
         let told: Vec<String> = left_out.iter().map(ToString::to_string).collect();
         assert_eq!(
             told,
-            ["`llama-3.3`: openrouter lists `a/llama-3.3` and `b/llama-3.3` for it; name one in a seed"]
+            [
+                "`llama-3.3`: openrouter lists `a/llama-3.3` and `b/llama-3.3` for it; name one in a seed"
+            ]
         );
         // Without the paid ones one spelling is left of none.
         let (free, left_out) = index_of(&all, None, true);
@@ -252,15 +271,34 @@ mod tests {
             members,
         };
         let seed = [
-            group("z", vec![member("groq", "z"), member("openrouter", "v/z"), member("other", "z")]),
-            group("paid", vec![member("groq", "z"), member("openrouter", "paid")]),
+            group(
+                "z",
+                vec![
+                    member("groq", "z"),
+                    member("openrouter", "v/z"),
+                    member("other", "z"),
+                ],
+            ),
+            group(
+                "paid",
+                vec![member("groq", "z"), member("openrouter", "paid")],
+            ),
             group("one", vec![member("groq", "z")]),
         ];
-        let all = [listed("groq", &["z"]), listed("openrouter", &["v/z:free", "paid"])];
+        let all = [
+            listed("groq", &["z"]),
+            listed("openrouter", &["v/z:free", "paid"]),
+        ];
         let (groups, left_out) = index_of(&all, Some(&seed), true);
         assert_eq!(shown(&groups), ["z: z v/z"]);
         assert_eq!(groups[0].members[0].offset, 3);
         let told: Vec<String> = left_out.iter().map(ToString::to_string).collect();
-        assert_eq!(told, ["`paid`: not listed by openrouter", "`one`: not listed by openrouter"]);
+        assert_eq!(
+            told,
+            [
+                "`paid`: not listed by openrouter",
+                "`one`: not listed by openrouter"
+            ]
+        );
     }
 }

@@ -27,8 +27,10 @@ async fn setup() -> (TempDir, ScriptedUpstream, ScriptedUpstream) {
         r#"{"data": [{"id": "openai/gpt-oss-20b", "context_window": 131072}, {"id": "only-here"}]}"#,
     )
     .await;
-    let b = listing(r#"{"data": [{"id": "GPT_oss-20B", "context_length": 8192}, {"id": "elsewhere"}]}"#)
-        .await;
+    let b = listing(
+        r#"{"data": [{"id": "GPT_oss-20B", "context_length": 8192}, {"id": "elsewhere"}]}"#,
+    )
+    .await;
     let dir = TempDir::new();
     let places: [(&str, &dyn Place); 2] = [("a", &a), ("b", &b)];
     dir.write("p.yaml", &filled(SETUP, &places));
@@ -62,12 +64,20 @@ async fn an_index_has_what_all_providers_list() {
     assert_eq!(groq["api_key_env"], "GROQ_API_KEY");
     assert_eq!(groq["base_url"], Value::from(a.base_url()));
     assert_eq!(models[0]["providers"]["other"]["model"], "GPT_oss-20B");
-    assert_eq!(index["provider_catalogs"]["groq"].as_array().unwrap().len(), 2);
+    assert_eq!(
+        index["provider_catalogs"]["groq"].as_array().unwrap().len(),
+        2
+    );
     // The index serves as a source, and offers the model under its one name.
     let config = std::fs::read_to_string(dir.path().join("p.yaml")).unwrap();
     let with = config.replace("discover: true,", "sources: [{file: model_index.json}],");
     dir.write("with.yaml", &with);
-    let models = run(dir.path(), &["models", "--config", "with.yaml", "--debug", "--offline"], &[]).await;
+    let models = run(
+        dir.path(),
+        &["models", "--config", "with.yaml", "--debug", "--offline"],
+        &[],
+    )
+    .await;
     let shown = text(&models.stdout);
     assert!(shown.contains("gpt-oss-20b"), "{shown}");
 }
@@ -91,7 +101,10 @@ async fn a_seed_names_what_is_wanted_and_what_lacks_it() {
     let output = catalog(&dir, &["build", "--providers", "groq,openrouter"]).await;
     assert_eq!(output.status.code(), Some(78));
     let said = text(&output.stderr);
-    assert!(said.contains("missing environment variables: OPENROUTER"), "{said}");
+    assert!(
+        said.contains("missing environment variables: OPENROUTER"),
+        "{said}"
+    );
 }
 
 #[tokio::test]
@@ -100,17 +113,29 @@ async fn lists_are_kept_shown_and_compared() {
     let shown = text(&catalog(&dir, &["show"]).await.stdout);
     assert!(shown.contains("groq: not fetched yet"), "{shown}");
     let updated = text(&catalog(&dir, &["update"]).await.stdout);
-    assert!(updated.contains("groq /models: none models before, 2 now"), "{updated}");
+    assert!(
+        updated.contains("groq /models: none models before, 2 now"),
+        "{updated}"
+    );
     let before = a.count();
     let updated = text(&catalog(&dir, &["update"]).await.stdout);
-    assert!(updated.contains("groq /models: not due, 2 models"), "{updated}");
+    assert!(
+        updated.contains("groq /models: not due, 2 models"),
+        "{updated}"
+    );
     assert_eq!(a.count(), before);
     let shown = text(&catalog(&dir, &["show"]).await.stdout);
     assert!(shown.contains("groq /models"), "{shown}");
     let shown = catalog(&dir, &["show", "openai/gpt-oss-20b"]).await;
     let shown = text(&shown.stdout);
-    assert!(shown.contains("groq /models, groq: context_window 131072"), "{shown}");
-    assert_eq!(catalog(&dir, &["show", "nothing"]).await.status.code(), Some(1));
+    assert!(
+        shown.contains("groq /models, groq: context_window 131072"),
+        "{shown}"
+    );
+    assert_eq!(
+        catalog(&dir, &["show", "nothing"]).await.status.code(),
+        Some(1)
+    );
     assert_eq!(catalog(&dir, &["diff"]).await.status.code(), Some(0));
     let body = r#"{"data": [{"id": "openai/gpt-oss-20b", "context_window": 8192}, {"id": "new"}]}"#;
     a.on(Match::path("/v1/models"), [Behaviour::json(200, body)]);
@@ -126,7 +151,8 @@ async fn lists_are_kept_shown_and_compared() {
     ] {
         assert!(shown.contains(part), "`{part}` is missing in:\n{shown}");
     }
-    let json: Value = serde_json::from_slice(&catalog(&dir, &["diff", "--json"]).await.stdout).unwrap();
+    let json: Value =
+        serde_json::from_slice(&catalog(&dir, &["diff", "--json"]).await.stdout).unwrap();
     assert_eq!(json["lists"][0]["models"].as_array().unwrap().len(), 3);
 }
 

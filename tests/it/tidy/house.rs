@@ -2,13 +2,14 @@
 //! known to be out of order.
 
 /// Every top-level module, its floor, and its neighbours on that floor that it may use.
-pub const FLOORS: [(&str, u8, &[&str]); 20] = [
+pub const FLOORS: [(&str, u8, &[&str]); 21] = [
     ("domain", 0, &[]),
     ("wire", 1, &[]),
     ("config", 2, &[]),
     ("access", 3, &[]),
     ("affinity", 3, &["runtime"]),
     ("budgets", 3, &["runtime", "telemetry"]),
+    ("eval", 3, &["import"]),
     ("import", 3, &[]),
     ("runtime", 3, &[]),
     ("store", 3, &["runtime"]),
@@ -94,8 +95,13 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
     ),
     (
         "yaml_rust2",
-        &["import/source.rs"],
+        &["config/mend.rs", "import/source.rs"],
         "others' files are read by `import::source`, the configuration by `config`",
+    ),
+    (
+        "boon",
+        &["eval/schema.rs"],
+        "JSON is held against a schema by `eval::schema`",
     ),
     (
         "indicatif",
@@ -140,7 +146,7 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
     ("config", &["config"], "use `crate::config::Config`"),
     (
         "regex",
-        &["config", "wire"],
+        &["config", "eval/assertion.rs", "wire"],
         "texts are recognised on floors 1 and 2",
     ),
     (
@@ -392,6 +398,8 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
             "wire",
             "config",
             "store",
+            "eval",
+            "import/mod.rs",
             "import/source.rs",
             "telemetry",
             "upstream",
