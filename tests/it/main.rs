@@ -44,6 +44,7 @@ mod health;
 mod hedging;
 mod hints;
 mod import;
+mod init;
 mod key_limits;
 mod keys;
 mod laws;
