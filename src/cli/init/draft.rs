@@ -148,8 +148,9 @@ mod tests {
         let env = [("GROQ_API_KEYS", "k1,k2")];
         let request = LoadRequest {
             env: env
+                .into_iter()
                 .map(|(name, value)| (name.to_owned(), value.to_owned()))
-                .into(),
+                .collect(),
             ..LoadRequest::default()
         };
         let config = load_text("pointsman.yaml", &text, &request).unwrap();
