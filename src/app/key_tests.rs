@@ -2,15 +2,16 @@
 //! none is told.
 
 mod asking;
+mod key_test;
 
 use std::cell::Cell;
-use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream;
 use tokio::sync::Semaphore;
 
 use self::asking::ProviderProbe;
+pub(crate) use self::key_test::{KeyTest, KeyTestOptions};
 use crate::config::{Config, ProviderConfig};
 use crate::domain::key_verdict::KeyVerdict;
 use crate::runtime::clock::Clock;
@@ -20,43 +21,6 @@ use crate::upstream::dns::{DnsCache, DnsPolicy};
 const SILENT: u32 = 2;
 /// What is said of a key that was not tried.
 const NOT_TRIED: &str = "not tried: the provider gave no answer to the keys before";
-
-/// How keys are tested.
-pub(crate) struct KeyTestOptions {
-    /// The names of the providers; empty: all.
-    pub providers: Vec<String>,
-    /// Whether one token may be paid for where nothing else proves a key.
-    pub live: bool,
-    /// Calls at the same time, at least 1.
-    pub concurrency: usize,
-    /// Calls at the same time to one provider, at least 1.
-    pub per_provider: usize,
-    /// How long one call may take.
-    pub timeout: Duration,
-}
-
-/// What came of one key.
-#[derive(Clone, Debug)]
-pub(crate) struct KeyTest {
-    /// The provider's name.
-    pub provider: String,
-    /// The number of the key there, from 1.
-    pub number: usize,
-    /// The key as it may be shown; `None` where the provider needs none.
-    pub masked: Option<String>,
-    /// Where the configuration has it from.
-    pub source: String,
-    /// Whether it is good.
-    pub verdict: KeyVerdict,
-    /// The status of the answer that says so.
-    pub http: Option<u16>,
-    /// How long that took, in milliseconds.
-    pub millis: Option<u64>,
-    /// How many models the provider lists for it.
-    pub models: Option<usize>,
-    /// What else there is to say, without any credential.
-    pub note: String,
-}
 
 /// How many keys a test with these options has.
 pub(crate) fn count(config: &Config, options: &KeyTestOptions) -> usize {

@@ -174,6 +174,7 @@ fn found(named: &[NamedProvider], request: &LoadRequest) -> Result<Config, InitE
     text.push('\n');
     let config = config::load_text("init.yaml", &text, request);
     let mut config = config.map_err(|errors| match errors {
+        _ if named.is_empty() && request_has_no_key(request) => nothing(),
         ConfigErrors::NothingConfigured { .. } => nothing(),
         errors => InitError::Provider(errors.to_string()),
     })?;
@@ -187,6 +188,19 @@ fn found(named: &[NamedProvider], request: &LoadRequest) -> Result<Config, InitE
         true => Err(nothing()),
         false => Ok(config),
     }
+}
+
+/// Whether the environment has no key of a provider that is there by its key alone.
+fn request_has_no_key(request: &LoadRequest) -> bool {
+    let entries = catalog::all().iter().filter(|entry| entry.is_automatic());
+    let mut names = entries.flat_map(catalog::BuiltIn::variables);
+    !names.any(|name| {
+        let several = format!("{name}S");
+        let in_file = format!("{name}_FILE");
+        [name, several, in_file]
+            .iter()
+            .any(|name| request.env.contains_key(name))
+    })
 }
 
 fn nothing() -> InitError {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::CaseResult;
+use super::verdict::CaseResult;
 
 /// The report: a suite for each target.
 pub fn junit(results: &[CaseResult]) -> String {
@@ -107,7 +107,8 @@ fn escaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::eval::{AssertionResult, EvalAnswer};
+    use crate::eval::answer::EvalAnswer;
+    use crate::eval::assertion::AssertionResult;
 
     #[test]
     fn each_target_is_a_suite_and_texts_are_escaped() {

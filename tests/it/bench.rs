@@ -12,12 +12,12 @@ const ECHO: &str = "
 llm:
   default_model: demo
   providers:
-    - {name: demo, dialect: echo}
+    - {name: demo, dialect: echo, model: echo}
 ";
 const PRICED: &str = "
 llm:
   providers:
-    - {name: a, base_url: <a>, model: m, api_key: k1, retry: {max_attempts: 1}, prices: {m: {input: 1000000, output: 1000000}}}
+    - {name: a, base_url: <a>, model: m, api_key: k1, prices: {m: {input: 1000000, output: 1000000}}}
 ";
 
 /// Benchmarks a gateway, with a configuration at hand that says which providers it plays itself.

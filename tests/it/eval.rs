@@ -11,7 +11,7 @@ use crate::support::{Behaviour, Gateway, Match, ScriptedUpstream};
 const SETUP: &str = "
 llm:
   providers:
-    - {name: a, base_url: <a>, models: [good, poor, broken], api_key: k1, retry: {max_attempts: 1}}
+    - {name: a, base_url: <a>, models: [good, poor, broken], api_key: k1}
 ";
 const FILE: &str = "
 prompts: ['Say {{word}}']

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
-use super::{KeyTest, KeyTestOptions};
+use super::key_test::{KeyTest, KeyTestOptions};
 use crate::app::access;
 use crate::config::{ProviderConfig, hosts};
 use crate::domain::dialect::Operation;

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use serde_json::{Map, Value, json};
 
-use super::{CatalogError, list_in, runtime};
+use super::common::{CatalogError, list_in, runtime};
 use crate::app::current_lists;
 use crate::cli::arguments::CatalogBuild;
 use crate::cli::exit::{complain, load, say, say_json, tell};

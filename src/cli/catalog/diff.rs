@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
-use super::{CatalogError, list_in, now, runtime};
+use super::common::{CatalogError, list_in, now, runtime};
 use crate::app::current_lists;
 use crate::cli::arguments::CatalogDiff;
 use crate::cli::exit::{NO, complain, load, say, say_json};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::{CatalogError, now, runtime};
+use super::common::{CatalogError, now, runtime};
 use crate::app::current_lists;
 use crate::cli::arguments::CatalogShow;
 use crate::cli::exit::{NO, load, say, say_json};

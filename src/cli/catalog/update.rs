@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use super::{CatalogError, runtime};
+use super::common::{CatalogError, runtime};
 use crate::app::{ListUpdate, update_lists};
 use crate::cli::arguments::CatalogUpdate;
 use crate::cli::exit::{NO, load, say, say_json};

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{Goals, MetricSummary, RequestSample, SampleEnd, real, summarised};
+use super::numbers::real;
+use super::sample::{Goals, RequestSample, SampleEnd};
+use super::summary::{MetricSummary, summarised};
 use crate::domain::money::Pico;
 
 /// What a run came to. Requests that did not end well are counted, and in no latency.

@@ -1,6 +1,6 @@
 //! Many values of one metric in a few figures.
 
-use super::real;
+use super::numbers::real;
 
 /// The figures of one metric.
 #[derive(Clone, Copy, PartialEq, Debug)]
