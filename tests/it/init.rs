@@ -26,7 +26,7 @@ async fn keys_of_the_environment_become_a_configuration_that_serves() {
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     let written = read(&dir, "pointsman.yaml");
     for part in [
-        "- name: groq  # 2 keys, not tested",
+        "- name: groq  # 2 keys from GROQ_API_KEY",
         "- name: cerebras",
         "- name: smart",
         "default_model: smart",

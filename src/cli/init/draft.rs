@@ -87,21 +87,22 @@ pub(super) fn draft(providers: &[InitProvider]) -> String {
 }
 
 fn provider_lines(provider: &InitProvider, out: &mut String) {
-    let keys = match (provider.keys, provider.tested) {
-        (0, _) => "needs no key".to_owned(),
-        (keys, None) => format!("{keys} {}, not tested", word(keys)),
-        (keys, Some(good)) => format!("{keys} {}, {good} good when this was written", word(keys)),
-    };
     let from = provider
         .wanted
         .as_ref()
         .map(|wanted| format!(" from {wanted}"));
-    let from = from.filter(|_| provider.keys > 0).unwrap_or_default();
-    let _ = writeln!(
-        out,
-        "    - name: {}  # {keys}{from}",
-        quoted(&provider.name)
-    );
+    let from = from.unwrap_or_default();
+    let keys = match (provider.keys, provider.tested) {
+        (0, _) => "needs no key".to_owned(),
+        (keys, None) => format!("{keys} {}{from}: not tested", word(keys)),
+        (keys, Some(good)) => {
+            format!(
+                "{keys} {}{from}: {good} good when this was written",
+                word(keys)
+            )
+        }
+    };
+    let _ = writeln!(out, "    - name: {}  # {keys}", quoted(&provider.name));
     if let Some(url) = &provider.url {
         let _ = writeln!(out, "      base_url: {}", quoted(url));
         out.push_str("      # model: NAME               # what this provider's name alone means\n");
@@ -138,7 +139,7 @@ mod tests {
         };
         let text = draft(&[provider("groq", Some("m")), server]);
         for part in [
-            "- name: groq  # 2 keys, 1 good when this was written from GROQ_API_KEY\n",
+            "- name: groq  # 2 keys from GROQ_API_KEY: 1 good when this was written\n",
             "base_url: 'http://127.0.0.1:9/v1'\n",
             "- name: mine  # needs no key\n",
             "default_model: smart ",
