@@ -326,7 +326,11 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
         &["store/responses/memory.rs"],
         "answers are kept by a `store::responses::ResponseStore`",
     ),
-    ("memchr", &["wire"], "bytes are searched on floor 1"),
+    (
+        "memchr",
+        &["wire", "listener/head_lines"],
+        "bytes are searched on floor 1",
+    ),
     (
         "bytes",
         &[
