@@ -23,9 +23,11 @@ pub(super) fn check(schema: &Value, value: &Value) -> Result<(), String> {
     let mut compiler = Compiler::new();
     compiler.use_loader(Box::new(NothingElse));
     let mut schemas = Schemas::new();
-    let added = compiler.add_resource(NAME, schema.clone());
-    let compiled = added.and_then(|()| compiler.compile(NAME, &mut schemas));
-    let index = compiled.map_err(|error| format!("the schema cannot be used: {error}"))?;
+    let unusable = |error: boon::CompileError| format!("the schema cannot be used: {error}");
+    compiler
+        .add_resource(NAME, schema.clone())
+        .map_err(unusable)?;
+    let index = compiler.compile(NAME, &mut schemas).map_err(unusable)?;
     schemas.validate(value, index).map_err(|error| {
         let text = error.to_string();
         // The first line names the schema.

@@ -193,7 +193,7 @@ impl<'c> ProviderProbe<'c> {
         if self.provider.base_url.contains('{') || self.is_made() {
             return Err(NoProbeAnswer::Unaskable(NOTHING_FREE.to_owned()));
         }
-        let http = self.api.as_ref().map_err(unaskable)?;
+        let http = self.api.as_ref().map_err(|why| unaskable(why))?;
         let query = catalog::own_query(self.kind, self.provider.dialect);
         let mark = if query.is_empty() { "" } else { "?" };
         let path = format!("{}{mark}{query}", catalog::own_path(self.kind));
@@ -252,9 +252,12 @@ impl<'c> ProviderProbe<'c> {
                 Some(scheme) => scheme.put(&mut call.headers, key),
                 None => self.provider.dialect.authenticate(&mut call.headers, key),
             }
-            let access = self.access.as_ref().map_err(unaskable)?;
+            let access = self.access.as_ref().map_err(|why| unaskable(why))?;
             if let Some(access) = access {
-                access.let_in(key, &mut call).await.map_err(no_token)?;
+                access
+                    .let_in(key, &mut call)
+                    .await
+                    .map_err(|error| no_token(&error))?;
             }
         }
         let started = Instant::now();
@@ -330,10 +333,10 @@ impl<'c> ProviderProbe<'c> {
                 (test.verdict, test.note) = (KeyVerdict::Unreachable, why);
             }
             Err(NoProbeAnswer::BadKey(why)) => {
-                (test.verdict, test.note) = (KeyVerdict::Invalid, why)
+                (test.verdict, test.note) = (KeyVerdict::Invalid, why);
             }
             Err(NoProbeAnswer::Unaskable(why)) => {
-                (test.verdict, test.note) = (KeyVerdict::Unproven, why)
+                (test.verdict, test.note) = (KeyVerdict::Unproven, why);
             }
         }
     }
@@ -407,11 +410,11 @@ impl<'c> ProviderProbe<'c> {
     }
 }
 
-fn unaskable(why: &String) -> NoProbeAnswer {
-    NoProbeAnswer::Unaskable(why.clone())
+fn unaskable(why: &str) -> NoProbeAnswer {
+    NoProbeAnswer::Unaskable(why.to_owned())
 }
 
-fn no_token(error: TokenError) -> NoProbeAnswer {
+fn no_token(error: &TokenError) -> NoProbeAnswer {
     let why = error.to_string();
     match error {
         TokenError::Unsigned | TokenError::Refused { .. } => NoProbeAnswer::BadKey(why),

@@ -171,7 +171,7 @@ async fn closed(run: Arc<LoadRun>, concurrency: usize) -> (Vec<RequestSample>, f
 }
 
 /// The moments at which requests are due, from a thread of its own: the runtime's timers wake at whole milliseconds.
-fn pace(run: Arc<LoadRun>, rate: f64, is_even: bool, due: mpsc::UnboundedSender<(u64, Instant)>) {
+fn pace(run: &LoadRun, rate: f64, is_even: bool, due: &mpsc::UnboundedSender<(u64, Instant)>) {
     let mut random = fastrand::Rng::with_seed(run.amount.seed);
     let started = Instant::now();
     let mut offset = 0.0;
@@ -203,7 +203,7 @@ async fn open(run: Arc<LoadRun>, rate: f64, is_even: bool) -> (Vec<RequestSample
     let started = Instant::now();
     let pacing = Arc::clone(&run);
     // It ends with the channel, or with the last request.
-    std::thread::spawn(move || pace(pacing, rate, is_even, due));
+    std::thread::spawn(move || pace(&pacing, rate, is_even, &due));
     let mut samples = Vec::new();
     while let Some((number, at)) = requests.recv().await {
         while let Ok((connection, sample)) = served.try_recv() {

@@ -67,7 +67,7 @@ impl RequestMaker {
             head.push_str(&format!("authorization: Bearer {}\r\n", token.expose()));
         }
         Ok(Self {
-            bodies: bodies.into_iter().map(halves).collect(),
+            bodies: bodies.iter().map(halves).collect(),
             head,
             same: form.same,
         })
@@ -91,7 +91,7 @@ impl RequestMaker {
     }
 }
 
-fn halves(body: Value) -> [String; 2] {
+fn halves(body: &Value) -> [String; 2] {
     let text = body.to_string();
     match text.split_once("\\u0001") {
         Some((before, behind)) => [before.to_owned(), behind.to_owned()],
