@@ -177,29 +177,7 @@ impl Target {
         let facts = self.members.iter();
         let facts = facts.map(|member| member.facts(self.policy.needs(), inquiry));
         let facts: Vec<MemberFacts> = facts.collect();
-        let mut tiers: Vec<Vec<usize>> = Vec::with_capacity(1);
-        let mut left_out = Vec::new();
-        let mut last = None;
-        for (place, (member, facts)) in self.members.iter().zip(&facts).enumerate() {
-            let unmet = member
-                .unmet(inquiry)
-                .or_else(|| self.policy.excludes(facts));
-            match unmet {
-                Some(unmet) => left_out.push((place, unmet)),
-                None if last == Some(member.priority) => {
-                    tiers
-                        .last_mut()
-                        .into_iter()
-                        .for_each(|tier| tier.push(place));
-                }
-                None => {
-                    last = Some(member.priority);
-                    let mut tier = Vec::with_capacity(self.members.len() - place);
-                    tier.push(place);
-                    tiers.push(tier);
-                }
-            }
-        }
+        let (mut tiers, left_out) = self.tiers(&facts, inquiry);
         let session = inquiry.asked.session.zip(self.affinity);
         let known_by =
             session.map(|(session, _)| session ^ session_affinity::hash(self.name.as_bytes()));
@@ -246,6 +224,38 @@ impl Target {
         let members = left_out.into_iter();
         out.extend(members.filter_map(|(place, unmet)| Some((self.members.get(place)?, unmet))));
         order
+    }
+
+    /// The places of its members by tier, and those that are not for the request.
+    fn tiers(
+        &self,
+        facts: &[MemberFacts],
+        inquiry: &Inquiry<'_>,
+    ) -> (Vec<Vec<usize>>, Vec<(usize, Unmet)>) {
+        let mut tiers: Vec<Vec<usize>> = Vec::with_capacity(1);
+        let mut left_out = Vec::new();
+        let mut last = None;
+        for (place, (member, facts)) in self.members.iter().zip(facts).enumerate() {
+            let unmet = member
+                .unmet(inquiry)
+                .or_else(|| self.policy.excludes(facts));
+            match unmet {
+                Some(unmet) => left_out.push((place, unmet)),
+                None if last == Some(member.priority) => {
+                    tiers
+                        .last_mut()
+                        .into_iter()
+                        .for_each(|tier| tier.push(place));
+                }
+                None => {
+                    last = Some(member.priority);
+                    let mut tier = Vec::with_capacity(self.members.len() - place);
+                    tier.push(place);
+                    tiers.push(tier);
+                }
+            }
+        }
+        (tiers, left_out)
     }
 
     /// Where a conversation belongs: the place of that member, and whether it has its share already.

@@ -272,6 +272,10 @@ fn tools_call(answer: &EvalAnswer, tools: &[Value]) -> Result<(), String> {
 mod tests {
     use super::*;
 
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "a test: what is asserted is written in place"
+    )]
     fn holds(assertion: Value, answer: &EvalAnswer) -> bool {
         let read = Assertion::read(&assertion, &str::to_owned).unwrap();
         let tools = [json!({"type": "function", "function": {"name": "f",

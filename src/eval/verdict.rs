@@ -68,6 +68,10 @@ mod tests {
     use super::*;
     use crate::eval::file::read;
 
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "a test: what is asserted is written in place"
+    )]
     fn case(assertions: serde_json::Value, threshold: Option<f64>) -> EvalCase {
         let text = json!({
             "targets": ["t"], "prompts": ["hi"],
