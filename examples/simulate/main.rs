@@ -57,19 +57,20 @@ struct Arguments {
     until_broken: bool,
 }
 
-/// Fleets of 1 to 16 processes until there are enough requests; then refusals by the number of processes.
+/// Fleets of 2 to 16 processes until there are enough requests; then refusals by the number of processes.
 fn fleets(arguments: &Arguments) -> ExitCode {
     let mut total = FleetTally::default();
     let mut seed = arguments.seed.unwrap_or(1);
     loop {
         let nodes = [2, 3, 5, 16][usize::try_from(seed % 4).unwrap_or(0)];
-        let outcome = fleet::world::run(FleetSetup {
+        let setup = FleetSetup {
             seed,
             nodes,
             faults: true,
             is_shared: true,
-        });
-        total.add(&outcome);
+        };
+        total.add(&fleet::world::run(setup));
+        total.add(&fleet::parts::run(setup));
         seed += 1;
         let enough = arguments.seed.is_some() || total.requests >= arguments.requests;
         if enough || total.violation.is_some() {
@@ -92,6 +93,23 @@ fn fleets(arguments: &Arguments) -> ExitCode {
             "{nodes} processes: {} refused calls, {} without a fleet",
             refused(true),
             refused(false)
+        );
+        let limited = |is_shared: bool| {
+            let mut all = FleetTally::default();
+            for seed in 1..=10 {
+                all.add(&fleet::parts::run(FleetSetup {
+                    seed,
+                    nodes,
+                    faults: false,
+                    is_shared,
+                }));
+            }
+            all
+        };
+        let (shared, alone) = (limited(true), limited(false));
+        println!(
+            "  one key with a configured limit: {} refused of {} served, {} of {} without a fleet",
+            shared.refused, shared.served, alone.refused, alone.served
         );
     }
     match total.violation {

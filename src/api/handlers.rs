@@ -155,7 +155,9 @@ async fn admit(
     // What the head tells is checked before the body is read, which costs memory and time.
     let client = identify(serving, &head.uri, &head.headers)?;
     caller.client.clone_from(&client);
-    let reads = api.admission.look(client.as_deref())?;
+    let reads = api
+        .admission
+        .look(client.as_deref(), serving.dispatch.clock.now())?;
     let patience = request_headers::patience(&head.headers)?;
     let await_cooldown = request_headers::await_cooldown(&head.headers)?;
     let unsupported = request_headers::unsupported(&head.headers)?;
@@ -173,7 +175,9 @@ async fn admit(
         () = async { api.abort.waiting().await } => return Err(draining()),
     };
     // Not before the body is there: a slow body must not take a place from others.
-    let place = api.admission.enter(client.as_deref())?;
+    let place = api
+        .admission
+        .enter(client.as_deref(), serving.dispatch.clock.now())?;
     drop(reads);
     let doc = dialects::caller(operation)
         .parse(operation, body)

@@ -1,8 +1,15 @@
 //! From a configuration to the process's place in its fleet.
 
+use std::sync::Arc;
+
+use super::assemble::unix;
+use crate::access::Clients;
 use crate::actors::spec::FleetSpec;
 use crate::actors::tree::Tree;
+use crate::budgets::{Budgets, FleetPurse};
 use crate::config::Config;
+use crate::domain::fleet::quota::SharedLimits;
+use crate::domain::fleet::quotas;
 use crate::domain::ids::FleetNode;
 use crate::runtime::clock::Clock;
 use crate::store::fleet::{FleetOrders, FleetStore, FleetStoreOptions, WaitingOrders};
@@ -21,6 +28,8 @@ pub(super) struct Joining {
 /// A process that belongs to a fleet. It leaves when this is dropped.
 pub(super) struct Joined {
     orders: FleetOrders,
+    secret: FleetSecret,
+    clock: Clock,
     _store: FleetStore,
 }
 
@@ -36,6 +45,7 @@ pub(super) fn joining(config: &Config, clock: Clock) -> Option<Joining> {
             node: node.clone(),
             server: fleet.server.to_string(),
             secret: secret.clone(),
+            lost: fleet.lost,
             orders,
         },
         options: FleetStoreOptions {
@@ -55,19 +65,39 @@ impl Joining {
     pub(super) fn join(self, tree: &Tree) -> Option<Joined> {
         let news = tree.fleet_news()?;
         let orders = self.spec.orders;
-        let store = FleetStore::start(&self.options, self.orders, std::sync::Arc::new(news));
+        let store = FleetStore::start(&self.options, self.orders, Arc::new(news));
         Some(Joined {
             orders,
+            secret: self.spec.secret,
+            clock: self.options.clock,
             _store: store,
         })
     }
 }
 
 impl Joined {
-    /// Says that the process ends. Waits for that for a moment at most.
-    pub(super) async fn leave(&self) {
-        self.orders.leave().await;
+    /// Says that the process ends, and what it has spent: what it has claimed beyond that is there for others. Waits for that for a
+    /// moment at most.
+    pub(super) async fn leave(&self, budgets: &Budgets) {
+        let spent = budgets.leave_fleet(unix(self.clock)).await.into_iter();
+        let spent = spent.map(|one| (self.secret.purse(&one.meter), one));
+        self.orders.leave(quotas::last_questions(spent)).await;
     }
+}
+
+/// Clients and budgets keep to their shares, and say how they are used.
+pub(super) fn counts(tree: &Tree, clients: Option<&Clients>, budgets: &Budgets, clock: Clock) {
+    let Some(spending) = tree.fleet_spending() else {
+        return;
+    };
+    let mut shared: Vec<Arc<dyn SharedLimits>> = Vec::new();
+    if let Some(clients) = clients {
+        clients.join_fleet();
+        let all = clients.all().into_iter();
+        shared.extend(all.map(|client| client as Arc<dyn SharedLimits>));
+    }
+    let purse = FleetPurse::new(budgets.clone(), clock, Arc::new(spending));
+    tree.fleet_counts(shared, Some(Arc::new(purse)));
 }
 
 /// The machine's name, and which start of a process there this is: one that was started again is another one.

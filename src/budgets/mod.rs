@@ -1,16 +1,20 @@
 //! Floor 3: what is spent, and what may be. One task owns the [`Ledger`] and the table of spending; all others ask it. So all
 //! budgets of a request are looked at and reserved in one step, however many requests come at once.
 
+mod fleet;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::{mpsc, oneshot, watch};
 
+pub use self::fleet::{FleetPurse, SpendingSink};
 use crate::domain::budget::{
     AdmittedCost, BudgetPolicy, BudgetStanding, BudgetView, CandidateCost, Closed, Ledger, Payer,
     PersistedMeter, RefusedCost, SpendBy, SpendInquiry, SpendKey, SpendLedger, SpendSum,
     SpendVerdict, Ticket,
 };
+use crate::domain::fleet::quota::{BudgetNews, BudgetUse};
 use crate::domain::ids::ProviderName;
 use crate::domain::money::Pico;
 use crate::runtime::task;
@@ -117,7 +121,6 @@ pub struct SavedSpending {
 /// Names in the order of the columns that were asked for, and their sum.
 pub type SpendRow = (Vec<String>, SpendSum);
 
-#[derive(Debug)]
 enum BudgetAsk {
     Configure(Vec<BudgetPolicy>, i64),
     Admit(SpendRequest, oneshot::Sender<SpendDecision>),
@@ -125,6 +128,10 @@ enum BudgetAsk {
     Ended(Ticket, Option<Spending>),
     Sums(Vec<SpendBy>, i64, i64, oneshot::Sender<Vec<SpendRow>>),
     News(oneshot::Sender<Option<SavedSpending>>),
+    JoinFleet,
+    FleetUses(SpendingSink, i64),
+    FleetNews(Vec<BudgetNews>, i64),
+    LeaveFleet(oneshot::Sender<Vec<BudgetUse>>, i64),
     Restore(SavedSpending, i64),
 }
 
@@ -217,6 +224,13 @@ impl Budgets {
         }
     }
 
+    /// What was spent, by a process that leaves its fleet. From now on nothing is admitted that costs something.
+    pub async fn leave_fleet(&self, unix: i64) -> Vec<BudgetUse> {
+        let (reply, uses) = oneshot::channel();
+        self.send(BudgetAsk::LeaveFleet(reply, unix));
+        uses.await.unwrap_or_default()
+    }
+
     fn send(&self, ask: BudgetAsk) {
         // The task outlives its handles.
         drop(self.asks.send(ask));
@@ -283,6 +297,15 @@ impl BudgetKeeper {
                 BudgetAsk::News(reply) => {
                     let news = std::mem::take(&mut self.is_new).then(|| self.saved());
                     drop(reply.send(news));
+                }
+                BudgetAsk::JoinFleet => self.ledger.join_fleet(),
+                BudgetAsk::FleetUses(sink, unix) => sink(self.ledger.fleet_uses(unix)),
+                BudgetAsk::FleetNews(news, unix) => {
+                    self.ledger.fleet_news(news, unix);
+                    self.publish(unix);
+                }
+                BudgetAsk::LeaveFleet(reply, unix) => {
+                    drop(reply.send(self.ledger.leave_fleet(unix)));
                 }
                 BudgetAsk::Restore(saved, unix) => {
                     self.ledger.restore(saved.meters, unix);

@@ -4,6 +4,8 @@
 //! ([`Ledger::settle`]). So the spending of a window exceeds a hard budget by no more than the sum of what its requests cost
 //! above their reservations. The number of a window is a part of what is counted: nothing has to be reset when it ends.
 
+mod claim;
+mod fleet;
 mod ledger;
 mod meter;
 mod period;
@@ -15,7 +17,7 @@ mod tests;
 mod verdict;
 
 pub use ledger::{BudgetView, Ledger, Mark};
-pub use meter::{PersistedMeter, Ticket};
+pub use meter::{MeterKey, PersistedMeter, Ticket};
 pub use period::Period;
 pub use policy::{BudgetPolicy, BudgetScope, Mode, Payer, Spender, UnpricedSpend};
 pub use spend::{KEPT_DAYS, MOST_ROWS, SpendBy, SpendKey, SpendLedger, SpendSum};

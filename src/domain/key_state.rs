@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::allowance::Allowance;
 use super::concurrency::Concurrency;
 use super::cooldown::{Cooldown, CooldownPolicy, CooldownScope};
+use super::fleet::quota::ASK_EVERY;
 use super::ids::{LeaseId, ModelName};
 use super::limits::KeyLimits;
 use super::outcome::Class;
@@ -21,7 +22,9 @@ pub use super::settlement::{KeyChange, Settlement};
 mod facts;
 mod fleet;
 mod manual;
+mod shares;
 
+use self::shares::KeyShares;
 pub use facts::KeyFacts;
 
 /// How long an invalid key is out before its first probe; doubles with each probe that fails, up to [`REPROBE_MAX`].
@@ -79,6 +82,8 @@ pub struct KeyState {
     live: HashMap<LeaseId, LiveLease>,
     paces: Paces,
     concurrency: Concurrency,
+    /// In a fleet: its parts of the limits.
+    shares: Option<Box<KeyShares>>,
 }
 
 impl KeyState {
@@ -100,6 +105,7 @@ impl KeyState {
             live: HashMap::default(),
             paces: Paces::default(),
             concurrency: Concurrency::default(),
+            shares: None,
         }
     }
 
@@ -122,9 +128,10 @@ impl KeyState {
     }
 
     /// Whether all places are taken, configured or learned.
-    pub fn is_full(&self) -> bool {
+    pub fn is_full(&self, now: Time) -> bool {
         let in_flight = u32::try_from(self.live.len()).unwrap_or(u32::MAX);
-        self.limits.is_full(in_flight, self.concurrency.limit())
+        let limits = self.limits_at(now);
+        limits.is_full(in_flight, self.concurrency.limit())
     }
 
     /// The learned limit of requests at the same time, if there is one.
@@ -146,7 +153,10 @@ impl KeyState {
         if let Some(refusal) = self.facts(cooling, now).refusal(now) {
             return Err(refusal);
         }
-        if self.is_full() {
+        if self.is_cut_off(now) {
+            return Err(Refusal::open_ended(Reason::FleetLost));
+        }
+        if self.is_full(now) {
             return Err(Refusal::open_ended(Reason::Saturated));
         }
         self.within_limits(tokens, now)?;
@@ -171,6 +181,7 @@ impl KeyState {
         tokens: u64,
         now: Time,
     ) -> Result<(), Refusal> {
+        self.note_wanted(tokens, now);
         self.readiness(model, tokens, now)?;
         if let Validity::Invalid { probe, .. } = &mut self.validity {
             *probe = Some(lease);
@@ -335,7 +346,7 @@ impl KeyState {
     /// The used shares of the tightest configured limit per minute and of that per day, in millionths; `None` where none is
     /// configured.
     pub fn used_shares(&self, now: Time) -> [Option<u32>; 2] {
-        let KeyLimits { rpm, tpm, rpd, .. } = self.limits;
+        let KeyLimits { rpm, tpm, rpd, .. } = self.limits_at(now);
         let share = |limit: Option<u64>, window: &RollingSum| {
             let used = u128::from(window.total(now)) * 1_000_000;
             let share = used / u128::from(limit?.max(1));
@@ -348,17 +359,21 @@ impl KeyState {
     /// The configured limits that leave no room for a request of `tokens`: from how many tokens on that holds, and until
     /// when.
     pub fn limited(&self, tokens: u64, now: Time) -> impl Iterator<Item = (u64, Time)> {
-        let KeyLimits { rpm, tpm, rpd, .. } = self.limits;
+        let (whole, own) = (self.limits, self.limits_at(now));
         let checks = [
-            (rpm, &self.minute, 1, 0),
-            (rpd, &self.day, 1, 0),
-            (tpm, &self.tokens, tokens, tokens),
+            (whole.rpm, own.rpm, &self.minute, 1, 0),
+            (whole.rpd, own.rpd, &self.day, 1, 0),
+            (whole.tpm, own.tpm, &self.tokens, tokens, tokens),
         ];
         checks
             .into_iter()
-            .filter_map(move |(limit, window, amount, from)| {
+            .filter_map(move |(whole, own, window, amount, from)| {
                 // A request larger than the whole allowance may go when nothing else is counted.
-                let at_most = limit?.saturating_sub(amount);
+                let needed = amount.min(whole?);
+                let Some(at_most) = own?.checked_sub(needed) else {
+                    // A larger share may come with the next answer.
+                    return Some((from, now + ASK_EVERY));
+                };
                 let is_full = window.total(now) > at_most;
                 is_full.then(|| (from, window.earliest_at_most(at_most, now)))
             })
