@@ -447,7 +447,7 @@ impl<'a> Reconciling<'a> {
             fault_hook: self.common.fault_hook.clone(),
         };
         let mut state = KeyState::new(settings.limits, settings.cooldown);
-        if self.common.fleet.is_some() && table::is_shared(provider) {
+        if self.common.fleet.is_some() && table::is_shared(self.provider) {
             state.join_fleet();
         }
         if let Some(recall) = recall {

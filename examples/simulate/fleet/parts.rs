@@ -15,9 +15,7 @@ use pointsman::domain::fleet::money::SharedBudget;
 use pointsman::domain::fleet::quota::{BudgetSubject, LimitSubject};
 use pointsman::domain::fleet::quotas::{BudgetQuestion, QuotaAnswers, QuotaEffect, QuotaOrder};
 use pointsman::domain::fleet::share::{ShareQuestion, SharedLimit};
-use pointsman::domain::fleet::{
-    FactKind, FleetQuotas, LimitHolder, LimitKind, LostPolicy, OnLost,
-};
+use pointsman::domain::fleet::{FactKind, FleetQuotas, LimitHolder, LimitKind, LostPolicy, OnLost};
 use pointsman::domain::ids::{FleetNode, KeyId, LeaseId, ModelName};
 use pointsman::domain::key_state::{KeyState, Settlement};
 use pointsman::domain::limits::{KeyLimits, PacingPolicy};
@@ -131,7 +129,11 @@ struct World {
 /// One run.
 pub fn run(setup: FleetSetup) -> FleetTally {
     let mut random = fastrand::Rng::with_seed(setup.seed.wrapping_mul(0x9e37_79b9));
-    let word = if setup.faults && random.bool() { OnLost::Refuse } else { OnLost::Share };
+    let word = if setup.faults && random.bool() {
+        OnLost::Refuse
+    } else {
+        OnLost::Share
+    };
     let loses = setup.faults && random.bool();
     let rpm = [12, 60, 600, 3000][random.usize(..4)];
     let rpm = if setup.faults { rpm } else { 600 };
@@ -158,9 +160,17 @@ pub fn run(setup: FleetSetup) -> FleetTally {
         is_frozen: false,
         healing: false,
         rpm,
-        places: if setup.faults { random.u32(1..60) } else { 1000 },
+        places: if setup.faults {
+            random.u32(1..60)
+        } else {
+            1000
+        },
         amount: ESTIMATE * random.u64(10..2000),
-        upstream: if setup.faults { u64::MAX } else { rpm * 95 / 100 },
+        upstream: if setup.faults {
+            u64::MAX
+        } else {
+            rpm * 95 / 100
+        },
         sent: VecDeque::new(),
         cools_until: Duration::ZERO,
         unsaid: VecDeque::new(),
@@ -461,7 +471,11 @@ impl World {
         part.ledger
             .settle(ticket, payer, &[("p".into(), Pico::new(cost))], 0);
         let settlement = Settlement {
-            class: if retry.is_some() { Class::RateLimited } else { Class::Success },
+            class: if retry.is_some() {
+                Class::RateLimited
+            } else {
+                Class::Success
+            },
             retry_after: retry,
             tokens: None,
             counts: true,
@@ -492,7 +506,11 @@ impl World {
     /// What processes did that the store has not heard of, and now cannot count.
     fn unsaid(&mut self) -> u64 {
         let now = self.now;
-        while self.unsaid.front().is_some_and(|(at, _)| *at + MINUTE + S <= now) {
+        while self
+            .unsaid
+            .front()
+            .is_some_and(|(at, _)| *at + MINUTE + S <= now)
+        {
             self.unsaid.pop_front();
         }
         let silent = self.parts.iter().filter(|part| part.said_at + TTL < now);
@@ -515,7 +533,8 @@ impl World {
         let most = self.rpm * if self.setup.faults { self.bound() } else { 1 };
         if sent > most + unsaid {
             self.broken(&format!(
-                "F2: {sent} in a minute, {} may be, {unsaid} unsaid", self.rpm
+                "F2: {sent} in a minute, {} may be, {unsaid} unsaid",
+                self.rpm
             ));
         }
     }
@@ -761,4 +780,3 @@ impl World {
         }
     }
 }
-

@@ -399,6 +399,8 @@ impl World {
                 let news = FleetNews::Claimed(subject, is_won);
                 self.at(wait, Event::News(node, start, news));
             }
+            // Shares have a world of their own.
+            FleetOrder::Ask(..) => {}
         }
     }
 

@@ -40,7 +40,7 @@ pub(crate) struct FleetCounters {
 }
 
 /// What the actors of a fleet's process share of it.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct FleetParts {
     pub(crate) handle: Handle<FleetMessage>,
     pub(crate) status: Arc<FleetStatus>,

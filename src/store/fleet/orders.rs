@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 use super::keys::{AWAY_MS, BEAT, FORGET_MS, FieldParts, LOG, MERGE, SWEEP, millis, parts, value};
 use super::parts::{ANSWER, StoreOrder, StoreParts};
 use super::shares::{self, Questions};
+use crate::domain::fleet::quotas::BudgetQuestion;
 use crate::domain::fleet::{FleetFact, FleetNews, FleetOrder, FleetSubject};
 use crate::domain::time::Time;
 use crate::store::valkey::link::{Link, LinkFault};

@@ -40,9 +40,7 @@ fn costly(world: &World) {
 
 async fn processes(world: &World, count: usize) -> Vec<Side> {
     costly(world);
-    world
-        .processes_with(YAML, &world.valkey.url(), count)
-        .await
+    world.processes_with(YAML, &world.valkey.url(), count).await
 }
 
 /// Completes when each has something to spend.
@@ -50,7 +48,9 @@ async fn claimed(all: &[Side]) {
     for side in all {
         until("a claim", async || {
             let claimed = fleet(side).await["budgets"][0]["claimed"].clone();
-            claimed.as_str().is_some_and(|claimed| claimed != "0.000000")
+            claimed
+                .as_str()
+                .is_some_and(|claimed| claimed != "0.000000")
         })
         .await;
     }

@@ -22,9 +22,7 @@ llm:
 }
 
 async fn processes(world: &World, yaml: &str, count: usize) -> Vec<Side> {
-    world
-        .processes_with(yaml, &world.valkey.url(), count)
-        .await
+    world.processes_with(yaml, &world.valkey.url(), count).await
 }
 
 /// Completes when every process has an even part, about.

@@ -16,7 +16,11 @@ const CLAIM: &str = include_str!("../../../src/store/fleet/scripts/claim.lua");
 fn at(script: &str, now: u64) -> String {
     let clock = "redis.call('TIME')";
     assert!(script.contains(clock));
-    script.replacen(clock, &format!("{{{}, {}}}", now / 1000, now % 1000 * 1000), 1)
+    script.replacen(
+        clock,
+        &format!("{{{}, {}}}", now / 1000, now % 1000 * 1000),
+        1,
+    )
 }
 
 async fn run(server: &ValkeyProcess, script: &str, keys: &[&str], numbers: &[String]) -> Vec<i64> {
@@ -64,9 +68,17 @@ async fn the_script_for_limits_divides_as_the_machine_does() {
             let asks = ShareQuestion {
                 seq: seqs[of],
                 limit,
-                has: if random.u8(..8) == 0 { random.u64(..=limit) } else { has[of] },
+                has: if random.u8(..8) == 0 {
+                    random.u64(..=limit)
+                } else {
+                    has[of]
+                },
                 used: random.u64(..=limit / 4),
-                demand: if random.bool() { random.u64(..=limit) } else { 0 },
+                demand: if random.bool() {
+                    random.u64(..=limit)
+                } else {
+                    0
+                },
                 least,
                 ttl: Duration::from_secs(random.u64(1..4)),
                 span: Duration::from_secs(if random.bool() { 61 } else { 0 }),

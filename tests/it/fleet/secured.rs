@@ -38,8 +38,18 @@ async fn everything_is_shared_over_tls_by_a_user_with_the_rights_that_are_docume
     let ca = files.path().join("ca.pem").display().to_string();
     files.write("users.acl", &format!("{}\nuser default off\n", rights()));
     let options = [
-        "--tls-port", "PORT", "--tls-cert-file", "cert.pem", "--tls-key-file", "key.pem",
-        "--tls-ca-cert-file", "ca.pem", "--tls-auth-clients", "no", "--aclfile", "users.acl",
+        "--tls-port",
+        "PORT",
+        "--tls-cert-file",
+        "cert.pem",
+        "--tls-key-file",
+        "key.pem",
+        "--tls-ca-cert-file",
+        "ca.pem",
+        "--tls-auth-clients",
+        "no",
+        "--aclfile",
+        "users.acl",
     ];
     let Some(valkey) = ValkeyProcess::start_in(files, &options).await else {
         return;
