@@ -116,8 +116,9 @@ impl App {
         let keeper = opened.map(|opened| StateWriter::start(opened, &dispatch));
         let door = AdmissionLimit::new(config.server.max_in_flight);
         let clients = assemble::clients(config, None);
-        if fleet.is_some() {
-            fleet::counts(&tree, clients.as_ref(), &dispatch.budgets, clock);
+        if let Some(fleet) = &fleet {
+            let shared = (clients.as_ref(), fleet.lost());
+            fleet::counts(&tree, shared, &dispatch.budgets, clock);
         }
         let serving = assemble::serving(config, dispatch, clients);
         let api = Arc::new(Api::new(serving, door, halt));
@@ -175,8 +176,9 @@ impl App {
         let dispatch =
             assemble::dispatch(config, generation, dispatcher, endpoints, known, process);
         let clients = assemble::clients(config, before.clients.as_ref());
-        if self.fleet.is_some() {
-            fleet::counts(&self.tree, clients.as_ref(), &dispatch.budgets, self.clock);
+        if let Some(fleet) = &self.fleet {
+            let shared = (clients.as_ref(), fleet.lost());
+            fleet::counts(&self.tree, shared, &dispatch.budgets, self.clock);
         }
         let mut needs_restart = self.listening.reload(&config.server, certificates);
         let known = self.admin.now();

@@ -57,11 +57,16 @@ struct Arguments {
     until_broken: bool,
 }
 
-/// Fleets of 2 to 16 processes until there are enough requests; then refusals by the number of processes.
+/// Fleets of 2 to 16 processes until there are enough requests, or for these seeds; then refusals by the number of processes.
 fn fleets(arguments: &Arguments) -> ExitCode {
     let mut total = FleetTally::default();
-    let mut seed = arguments.seed.unwrap_or(1);
-    loop {
+    let seeds = match (arguments.seed, arguments.seeds.as_deref().and_then(range)) {
+        (Some(seed), _) => seed..seed + 1,
+        (None, Some(seeds)) => seeds,
+        (None, None) => 1..u64::MAX,
+    };
+    let is_bounded = seeds.end < u64::MAX;
+    for seed in seeds {
         let nodes = [2, 3, 5, 16][usize::try_from(seed % 4).unwrap_or(0)];
         let setup = FleetSetup {
             seed,
@@ -69,15 +74,30 @@ fn fleets(arguments: &Arguments) -> ExitCode {
             faults: true,
             is_shared: true,
         };
+        let calm = FleetSetup {
+            faults: false,
+            nodes: nodes.min(5),
+            ..setup
+        };
         total.add(&fleet::world::run(setup));
+        total.add(&fleet::world::run(calm));
         total.add(&fleet::parts::run(setup));
-        seed += 1;
-        let enough = arguments.seed.is_some() || total.requests >= arguments.requests;
-        if enough || total.violation.is_some() {
+        let is_enough = !is_bounded && total.requests >= arguments.requests;
+        if is_enough || total.violation.is_some() {
             break;
         }
     }
+    if let Some(violation) = &total.violation {
+        println!("law {violation}");
+    }
+    println!("requests {}", total.requests);
     println!("{total:#?}");
+    if arguments.until_broken {
+        return match total.violation {
+            None => ExitCode::SUCCESS,
+            Some(_) => ExitCode::FAILURE,
+        };
+    }
     for nodes in [1, 4, 16, 64] {
         let refused = |is_shared: bool| {
             let setup = |seed| FleetSetup {
@@ -118,6 +138,12 @@ fn fleets(arguments: &Arguments) -> ExitCode {
     }
 }
 
+/// `FROM..TO`
+fn range(text: &str) -> Option<std::ops::Range<u64>> {
+    let (from, to) = text.split_once("..")?;
+    Some(from.parse().ok()?..to.parse().ok()?)
+}
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     if arguments.scenario == "fleet" {
@@ -132,12 +158,9 @@ fn main() -> ExitCode {
     };
     let seeds = match (arguments.seed, &arguments.seeds) {
         (Some(seed), _) => seed..seed + 1,
-        (None, Some(range)) => match range
-            .split_once("..")
-            .map(|(from, to)| (from.parse(), to.parse()))
-        {
-            Some((Ok(from), Ok(to))) => from..to,
-            _ => {
+        (None, Some(text)) => match range(text) {
+            Some(seeds) => seeds,
+            None => {
                 println!("--seeds wants FROM..TO");
                 return ExitCode::FAILURE;
             }

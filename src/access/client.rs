@@ -8,7 +8,7 @@ use crate::domain::chain::Chain;
 use crate::domain::client::{ClientPolicy, Requester};
 use crate::domain::error_code::ErrorCode;
 use crate::domain::fleet::quota::SharedLimits;
-use crate::domain::fleet::{LimitHolder, LimitKind, LimitUse, OwnShare};
+use crate::domain::fleet::{LimitHolder, LimitKind, LimitUse, LostPolicy, OwnShare};
 use crate::domain::time::Time;
 
 /// A client. Its counts go over to the client of its name under the next configuration.
@@ -198,8 +198,8 @@ impl Client {
     }
 
     /// Other processes have the same client: it keeps to its shares of its limits.
-    pub(super) fn join_fleet(&self) {
-        self.usage.shares.join_fleet();
+    pub(super) fn join_fleet(&self, lost: LostPolicy) {
+        self.usage.shares.join_fleet(lost);
     }
 
     fn too_much(&self, met: LimitMet, ready: Time, now: Time) -> RateExceeded {

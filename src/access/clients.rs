@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::client::Client;
 use crate::domain::client::ClientPolicy;
+use crate::domain::fleet::LostPolicy;
 use crate::wire::token::TokenDigest;
 
 /// The configured clients, found by their tokens.
@@ -38,9 +39,9 @@ impl Clients {
     }
 
     /// Other processes have the same clients: each keeps to its shares of its limits.
-    pub fn join_fleet(&self) {
+    pub fn join_fleet(&self, lost: LostPolicy) {
         for client in self.all() {
-            client.join_fleet();
+            client.join_fleet(lost);
         }
     }
 

@@ -11,7 +11,7 @@ use arc_swap::ArcSwapOption;
 use super::usage::{AtomicGcra, LimitMet};
 use crate::domain::client::ClientLimits;
 use crate::domain::fleet::quota::ASK_EVERY;
-use crate::domain::fleet::{LimitKind, LimitUse, OwnShare};
+use crate::domain::fleet::{LimitKind, LimitUse, LostPolicy, OnLost, OwnShare};
 use crate::domain::gcra::Gcra;
 use crate::domain::time::Time;
 
@@ -24,12 +24,14 @@ struct OwnShares {
     requests: OwnRate,
     tokens: OwnRate,
     places: Option<OwnShare>,
+    lost: LostPolicy,
 }
 
 /// A part of a rate.
 #[derive(Clone, Copy, Debug, Default)]
 struct OwnRate {
     own: Option<OwnShare>,
+    lost: OnLost,
     /// The allowance by which what is taken is counted.
     counts: u64,
     /// Taken beyond that, of which less and less counts from that moment on.
@@ -58,7 +60,7 @@ impl OwnRate {
     }
 
     fn amount(&self, limit: u64, now: Time) -> u64 {
-        let own = self.own.unwrap_or(OwnShare::first(limit));
+        let own = self.own.unwrap_or(OwnShare::first(limit, self.lost));
         own.amount(now).min(limit)
     }
 
@@ -70,7 +72,7 @@ impl OwnRate {
     fn counts(&self, limit: u64) -> Gcra {
         let counts = match self.own {
             Some(_) => self.counts,
-            None => limit / crate::domain::fleet::share::FIRST_PART,
+            None => OwnShare::first(limit, self.lost).share,
         };
         Gcra::per_minute(NonZeroU64::new(counts).unwrap_or(NonZeroU64::MIN))
     }
@@ -94,9 +96,18 @@ impl OwnRate {
 
 impl Shares {
     /// Other processes have the same client: it keeps to its shares, small ones at first.
-    pub(super) fn join_fleet(&self) {
+    pub(super) fn join_fleet(&self, lost: LostPolicy) {
         if self.own.load().is_none() {
-            self.own.store(Some(Arc::default()));
+            let rate = OwnRate {
+                lost: lost.rates,
+                ..OwnRate::default()
+            };
+            self.own.store(Some(Arc::new(OwnShares {
+                requests: rate,
+                tokens: rate,
+                places: None,
+                lost,
+            })));
         }
     }
 
@@ -161,7 +172,8 @@ impl Shares {
         let Some(own) = own.as_deref() else {
             return Some(most);
         };
-        let own = own.places.unwrap_or(OwnShare::first(u64::from(most)));
+        let first = OwnShare::first(u64::from(most), own.lost.concurrency);
+        let own = own.places.unwrap_or(first);
         Some(u32::try_from(own.amount(now)).unwrap_or(most).min(most))
     }
 

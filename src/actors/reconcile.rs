@@ -447,8 +447,10 @@ impl<'a> Reconciling<'a> {
             fault_hook: self.common.fault_hook.clone(),
         };
         let mut state = KeyState::new(settings.limits, settings.cooldown);
-        if self.common.fleet.is_some() && table::is_shared(self.provider) {
-            state.join_fleet();
+        if let Some(fleet) = &self.common.fleet
+            && table::is_shared(self.provider)
+        {
+            state.join_fleet(fleet.lost);
         }
         if let Some(recall) = recall {
             // Published before the actor runs, so that readers see at once that it is out.

@@ -325,6 +325,7 @@ fn fleet_parts(fleet: &FleetSpec) -> FleetParts {
         handle: Handle::vacant(&status.mailbox),
         status,
         secret: fleet.secret.clone(),
+        lost: fleet.lost,
         table: Arc::default(),
         counters: Arc::default(),
     }

@@ -9,7 +9,7 @@ use crate::actors::tree::Tree;
 use crate::budgets::{Budgets, FleetPurse};
 use crate::config::Config;
 use crate::domain::fleet::quota::SharedLimits;
-use crate::domain::fleet::quotas;
+use crate::domain::fleet::{LostPolicy, quotas};
 use crate::domain::ids::FleetNode;
 use crate::runtime::clock::Clock;
 use crate::store::fleet::{FleetOrders, FleetStore, FleetStoreOptions, WaitingOrders};
@@ -30,6 +30,7 @@ pub(super) struct Joined {
     orders: FleetOrders,
     secret: FleetSecret,
     clock: Clock,
+    lost: LostPolicy,
     _store: FleetStore,
 }
 
@@ -70,12 +71,18 @@ impl Joining {
             orders,
             secret: self.spec.secret,
             clock: self.options.clock,
+            lost: self.spec.lost,
             _store: store,
         })
     }
 }
 
 impl Joined {
+    /// What becomes of shared limits without the store.
+    pub(super) const fn lost(&self) -> LostPolicy {
+        self.lost
+    }
+
     /// Says that the process ends, and what it has spent: what it has claimed beyond that is there for others. Waits for that for a
     /// moment at most.
     pub(super) async fn leave(&self, budgets: &Budgets) {
@@ -86,13 +93,18 @@ impl Joined {
 }
 
 /// Clients and budgets keep to their shares, and say how they are used.
-pub(super) fn counts(tree: &Tree, clients: Option<&Clients>, budgets: &Budgets, clock: Clock) {
+pub(super) fn counts(
+    tree: &Tree,
+    (clients, lost): (Option<&Clients>, LostPolicy),
+    budgets: &Budgets,
+    clock: Clock,
+) {
     let Some(spending) = tree.fleet_spending() else {
         return;
     };
     let mut shared: Vec<Arc<dyn SharedLimits>> = Vec::new();
     if let Some(clients) = clients {
-        clients.join_fleet();
+        clients.join_fleet(lost);
         let all = clients.all().into_iter();
         shared.extend(all.map(|client| client as Arc<dyn SharedLimits>));
     }

@@ -61,7 +61,8 @@ struct Part {
     /// Admitted since the store has heard from it, and when that was.
     unsaid: u64,
     said_at: Duration,
-    /// When it was last heard of after a silence that its share did not last.
+    /// When the store last heard how many are under way, and when after a silence that its share did not last.
+    seen_at: Duration,
     back_at: Duration,
 }
 
@@ -240,7 +241,9 @@ impl World {
     fn broken(&mut self, law: &str) {
         let (seed, at) = (self.setup.seed, self.now.saturating_sub(BEGIN));
         let nodes = self.setup.nodes;
-        let told = || format!("seed {seed}, {nodes} processes, after {at:?}: {law}");
+        // The law's number first.
+        let (number, what) = law.split_once(": ").unwrap_or((law, ""));
+        let told = || format!("{number} seed {seed}, {nodes} processes, after {at:?}: {what}");
         self.tally.violation.get_or_insert_with(told);
     }
 
@@ -251,7 +254,7 @@ impl World {
         let mut key = KeyState::new(limits(self), CooldownPolicy::default());
         let mut ledger = Ledger::default();
         if self.setup.is_shared {
-            key.join_fleet();
+            key.join_fleet(self.policy);
         }
         let budget = BudgetPolicy {
             scope: BudgetScope::all_of(Spender::Whole),
@@ -281,6 +284,7 @@ impl World {
             counted: 0,
             unsaid: 0,
             said_at: self.now,
+            seen_at: self.now,
             back_at: self.now,
         }
     }
@@ -368,7 +372,8 @@ impl World {
             Event::Nodes(..) | Event::Cools(..) => {}
             Event::Fault => self.fault(),
             Event::Thaw => (self.is_up, self.is_frozen) = (true, false),
-            Event::Start(node) => self.start(node),
+            Event::Start(node) if !self.healing => self.start(node),
+            Event::Start(_) => {}
         }
     }
 
@@ -547,7 +552,7 @@ impl World {
         }
         let now = self.now;
         let known = self.parts.iter();
-        let known = known.filter(|part| part.is_alive && part.said_at + TTL > now);
+        let known = known.filter(|part| part.is_alive && part.seen_at + TTL > now);
         let live: usize = known
             .map(|part| {
                 let began = part.live.values().filter(|(_, at)| *at >= part.back_at);
@@ -628,12 +633,13 @@ impl World {
             round,
             ..QuotaAnswers::default()
         };
-        let mut is_news = false;
+        let (mut is_news, mut is_seen) = (false, false);
         for (subject, asks) in shares {
             let limit = self.store.limits.entry(subject).or_default();
             if let Some(given) = limit.ask(&name, asks, clock) {
                 answers.shares.push((subject, given));
                 is_news |= subject.kind == LimitKind::Requests;
+                is_seen |= subject.kind == LimitKind::Places;
             }
         }
         for BudgetQuestion { subject, asks, .. } in claims {
@@ -646,10 +652,14 @@ impl World {
             // What it did since it counted is said with the next question.
             let part = &mut self.parts[node];
             part.unsaid = part.leases - counted;
-            if part.said_at + TTL < self.now {
+            part.said_at = self.now;
+        }
+        if is_seen && self.is_current(node, start) {
+            let part = &mut self.parts[node];
+            if part.seen_at + TTL < self.now {
                 part.back_at = self.now;
             }
-            part.said_at = self.now;
+            part.seen_at = self.now;
         }
         self.tally.facts += 1;
         let wait = self.millis(1, 30);

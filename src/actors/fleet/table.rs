@@ -13,8 +13,8 @@ use crate::actors::message::provider::ProviderMessage;
 use crate::actors::provider::KeySlot;
 use crate::actors::spec::ProviderSpec;
 use crate::actors::status::KeyStatus;
-use crate::domain::fleet::FleetWord;
 use crate::domain::fleet::quota::{SharedLimits, SharedPurse};
+use crate::domain::fleet::{FleetWord, LostPolicy};
 use crate::domain::persisted::Fingerprint;
 use crate::wire::fleet::secret::FleetSecret;
 
@@ -45,6 +45,7 @@ pub(crate) struct FleetParts {
     pub(crate) handle: Handle<FleetMessage>,
     pub(crate) status: Arc<FleetStatus>,
     pub(crate) secret: FleetSecret,
+    pub(crate) lost: LostPolicy,
     /// The supervisor's.
     pub(crate) table: Arc<ArcSwap<FleetTable>>,
     /// Written by the process when it takes over a configuration.

@@ -15,9 +15,9 @@ impl Renew<KeyCore> for KeyActor {
         let now = self.clock.now();
         let settings = self.status.settings();
         let mut state = KeyState::new(settings.limits, settings.cooldown);
-        if left.state.is_shared() {
+        if let Some(lost) = left.state.shared() {
             // Its shares come with the next answer.
-            state.join_fleet();
+            state.join_fleet(lost);
         }
         let limits = self.status.limits_memory();
         state.restore(&self.status.view().persisted, &limits, now);

@@ -182,10 +182,13 @@ pub struct OwnShare {
 }
 
 impl OwnShare {
-    /// Of a limit that the fleet was not asked about yet: a small part, so that many processes that start at once stay within it.
-    pub const fn first(limit: u64) -> Self {
+    /// Of a limit that the fleet was not asked about yet: a small part, or nothing where what is not given is refused.
+    pub const fn first(limit: u64, lost: OnLost) -> Self {
         Self {
-            share: limit / FIRST_PART,
+            share: match lost {
+                OnLost::Share | OnLost::Local => limit / FIRST_PART,
+                OnLost::Refuse => 0,
+            },
             until: Time::NEVER,
             lost: 0,
             refuses: false,

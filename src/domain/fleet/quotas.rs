@@ -319,11 +319,11 @@ impl FleetQuotas {
             if self.limits.len() >= MOST_KEPT && !self.limits.contains_key(&subject) {
                 continue;
             }
-            let round = self.round;
+            let (round, lost) = (self.round, self.policy.of(one.kind));
             let quota = self
                 .limits
                 .entry(subject)
-                .or_insert_with(|| Quota::new(&one));
+                .or_insert_with(|| Quota::new(&one, lost));
             let is_new = quota.counted(holder, one, round);
             if is_new && !self.is_up && self.was_told {
                 self.keep_to(subject, None, now, &mut effects);
@@ -487,14 +487,14 @@ pub fn last_questions(
 }
 
 impl Quota {
-    fn new(first: &LimitUse) -> Self {
+    fn new(first: &LimitUse, lost: OnLost) -> Self {
         Self {
             limit: first.limit,
             uses: BTreeMap::new(),
             counted: 0,
             demand: 0,
             largest: 0,
-            own: OwnShare::first(first.limit),
+            own: OwnShare::first(first.limit, lost),
             nodes: 1,
             asked: None,
         }
@@ -538,7 +538,9 @@ impl Quota {
         let used = self.used();
         let is_due = self.demand > 0
             || self.asked.is_none_or(|(_, at, before)| {
-                before.used != used || before.has != has || now >= at + idle
+                let ends = at + before.ttl;
+                let is_late = now >= at + idle || now + every * 2 >= ends;
+                before.used != used || before.has != has || is_late
             });
         if !is_due {
             return None;

@@ -1,7 +1,7 @@
 //! A key's parts of its configured limits, in a fleet: other processes use the same key.
 
 use super::KeyState;
-use crate::domain::fleet::{LimitKind, LimitUse, OwnShare};
+use crate::domain::fleet::{LimitKind, LimitUse, LostPolicy, OwnShare};
 use crate::domain::limits::KeyLimits;
 use crate::domain::time::Time;
 
@@ -10,6 +10,7 @@ use crate::domain::time::Time;
 pub(super) struct KeyShares {
     /// By [`LimitKind`]; `None`: the fleet was not asked about it yet.
     own: [Option<OwnShare>; 4],
+    lost: LostPolicy,
     requests: u64,
     tokens: u64,
     /// The largest request.
@@ -29,13 +30,13 @@ const fn at(kind: LimitKind) -> usize {
 
 impl KeyState {
     /// Other processes use this key too: from now on it keeps to its share of its limits, a small one at first.
-    pub fn join_fleet(&mut self) {
-        self.shares.get_or_insert_default();
+    pub fn join_fleet(&mut self, lost: LostPolicy) {
+        self.shares.get_or_insert_default().lost = lost;
     }
 
-    /// Whether other processes use it too.
-    pub fn is_shared(&self) -> bool {
-        self.shares.is_some()
+    /// Whether other processes use it too, and what is to be when they cannot be asked.
+    pub fn shared(&self) -> Option<LostPolicy> {
+        self.shares.as_ref().map(|shares| shares.lost)
     }
 
     /// It keeps to these shares from now on.
@@ -58,7 +59,7 @@ impl KeyState {
     /// Its share of a configured limit.
     fn own(&self, kind: LimitKind) -> Option<(u64, OwnShare)> {
         let (shares, limit) = (self.shares.as_ref()?, self.configured(kind)?);
-        let first = OwnShare::first(limit);
+        let first = OwnShare::first(limit, shares.lost.of(kind));
         Some((limit, shares.own[at(kind)].unwrap_or(first)))
     }
 

@@ -138,7 +138,8 @@ fn without_a_store_a_share_ends_by_itself_and_goes_by_the_policy() {
 fn a_store_that_never_was_there_leaves_a_small_part() {
     let (mut quotas, mut now) = (quotas(LostPolicy::default()), NOW);
     assert!(round(&mut quotas, 3, &mut now).is_empty());
-    assert_eq!(OwnShare::first(100).amount(now), 10);
+    assert_eq!(OwnShare::first(100, OnLost::Share).amount(now), 10);
+    assert_eq!(OwnShare::first(100, OnLost::Refuse).amount(now), 0);
     let own = told(&quotas.down(now)).unwrap();
     assert_eq!(own.amount(now + MS), 10, "as if there were ten processes");
 }
