@@ -121,7 +121,7 @@ struct World {
     upstream: u64,
     sent: VecDeque<(Duration, bool)>,
     cools_until: Duration,
-    /// Of processes that were killed: what they had not said, and when.
+    /// Of processes that were killed or silent: what they had not said, and when.
     unsaid: VecDeque<(Duration, u64)>,
     spent_by_dead: u64,
     tally: FleetTally,
@@ -651,6 +651,10 @@ impl World {
         if is_news && self.is_current(node, start) {
             // What it did since it counted is said with the next question.
             let part = &mut self.parts[node];
+            if part.said_at + TTL < self.now {
+                // Others may have been given it meanwhile.
+                self.unsaid.push_back((self.now, part.unsaid));
+            }
             part.unsaid = part.leases - counted;
             part.said_at = self.now;
         }

@@ -122,6 +122,8 @@ impl Actor for FleetActor {
         #[cfg(test)]
         self.fault_hook.spoil("fleet", &mut core.spoilt);
         let now = self.clock.now();
+        // What follows from these is published with the answer of the store.
+        let is_count = matches!(message, FleetMessage::Used(..) | FleetMessage::Spent(_));
         match message {
             FleetMessage::Told(member, told) => Self::told(core, &member, told, now),
             FleetMessage::Released(member) => {
@@ -156,7 +158,9 @@ impl Actor for FleetActor {
             self.order(core, order);
         }
         self.ask_for_shares(core, now);
-        self.publish(core);
+        if !is_count {
+            self.publish(core);
+        }
         self.set_alarm(core, &myself);
         Ok(())
     }

@@ -103,7 +103,7 @@ pub fn fair_share(limit: u64, demand: u64, all_demand: u64, nodes: u64) -> u64 {
         return limit / nodes.saturating_mul(16);
     }
     let floor = limit / nodes.saturating_mul(4);
-    let rest = limit - limit / 4;
+    let rest = limit - floor.saturating_mul(nodes).min(limit);
     let all = u128::from(all_demand.max(demand));
     let part = u128::from(rest) * u128::from(demand) / all;
     floor.saturating_add(u64::try_from(part).unwrap_or(rest))

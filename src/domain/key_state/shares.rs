@@ -15,6 +15,8 @@ pub(super) struct KeyShares {
     tokens: u64,
     /// The largest request.
     largest: u64,
+    /// The most requests that were under way at once, one that was refused included.
+    places: u64,
     /// A limit left no room since the last count, by [`LimitKind`].
     short: [bool; 4],
 }
@@ -96,10 +98,12 @@ impl KeyState {
             return;
         }
         let short = self.short_at(tokens, now);
+        let live = u64::try_from(self.live.len()).unwrap_or(u64::MAX);
         if let Some(shares) = &mut self.shares {
             shares.requests += 1;
             shares.tokens = shares.tokens.saturating_add(tokens);
             shares.largest = shares.largest.max(tokens);
+            shares.places = shares.places.max(live + 1);
             for (known, now) in shares.short.iter_mut().zip(short) {
                 *known |= now;
             }
@@ -135,12 +139,13 @@ impl KeyState {
         let was_short = std::mem::take(&mut shares.short);
         let requests = std::mem::take(&mut shares.requests);
         let tokens = std::mem::take(&mut shares.tokens);
+        let places = std::mem::take(&mut shares.places).max(live);
         shares.largest -= shares.largest.div_ceil(20);
         let used = [
             (self.minute.total(now), requests, 1),
             (self.tokens.total(now), tokens, largest),
             (self.day.total(now), requests, 1),
-            (live, live, 1),
+            (live, places, 1),
         ];
         let all = LimitKind::ALL.into_iter().filter_map(|kind| {
             let limit = self.configured(kind)?;

@@ -80,7 +80,7 @@ fn shares_follow_demand_and_leave_a_floor() {
     let mut room = Room::new(4);
     assert_eq!(room.settle(1000, 1, &[10, 30], 5)[..2], [312, 687]);
     let shares = room.settle(1000, 1, &[100, 300, 0, 1], 5);
-    assert_eq!(shares, [249, 623, 15, 63]);
+    assert_eq!(shares, [249, 624, 15, 63]);
 }
 
 #[test]
@@ -91,11 +91,11 @@ fn what_is_used_is_nobody_elses_until_its_window_is_over() {
     let shares = room.settle(100, 1, &[10, 10], 10);
     assert_eq!(
         shares,
-        [49, 20],
+        [50, 20],
         "it keeps to its half, and 80 count all the same"
     );
     room.all[0].used = 0;
-    assert_eq!(room.settle(100, 1, &[10, 10], 2), [49, 49]);
+    assert_eq!(room.settle(100, 1, &[10, 10], 2), [50, 50]);
 }
 
 #[test]
@@ -119,7 +119,7 @@ fn a_share_shrinks_for_others_only_when_its_process_keeps_to_it() {
         let given = room.limit.ask(&node(1), asks, room.now).unwrap();
         assert_eq!(given.share, 0);
         let asks = room.all[0].asks(100, 1, 1);
-        assert_eq!(room.limit.ask(&node(0), asks, room.now).unwrap().share, 49);
+        assert_eq!(room.limit.ask(&node(0), asks, room.now).unwrap().share, 50);
     }
 }
 

@@ -32,9 +32,9 @@ local function fair_share(limit, demand, all, nodes)
   if nodes <= 1 and demand == 0 then return limit - math.floor(limit / 2) end
   if nodes <= 1 then return limit end
   if demand == 0 then return math.floor(limit / (nodes * 16)) end
-  local rest = limit - math.floor(limit / 4)
-  local part = math.floor(rest * demand / math.max(all, demand))
-  return math.floor(limit / (nodes * 4)) + part
+  local floor = math.floor(limit / (nodes * 4))
+  local rest = limit - math.min(floor * nodes, limit)
+  return floor + math.floor(rest * demand / math.max(all, demand))
 end
 
 local answers = {}
