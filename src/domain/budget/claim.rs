@@ -6,6 +6,8 @@ use crate::domain::money::Pico;
 
 /// A window that begins so soon, in seconds, is asked about already, so that nobody waits for it.
 pub(super) const AHEAD: i64 = 10;
+/// Who wanted nothing for so many counts, half a second each, is idle.
+const IDLE: u32 = 10;
 /// Of what is left one is to have such a part at hand.
 const AT_HAND: u64 = 32;
 
@@ -37,6 +39,8 @@ pub(super) struct MeterClaim {
     usual: u64,
     /// What a request was refused for, beyond what is claimed.
     pub(super) need: u64,
+    /// Counts since a request wanted something.
+    idle: u32,
 }
 
 impl MeterClaim {
@@ -53,6 +57,7 @@ impl MeterClaim {
         self.used = Pico::ZERO;
         self.counted = 0;
         self.need = 0;
+        self.idle = 0;
     }
 
     /// The store has answered.
@@ -85,6 +90,7 @@ impl MeterClaim {
 
     /// A request wants to spend that, beside what is `reserved`.
     pub(super) fn note_wanted(&mut self, reserved: Pico, estimate: Pico) {
+        self.idle = 0;
         let estimate = money::spent_units(estimate);
         self.usual = self.usual.max(estimate);
         let taken = money::spent_units(self.used.plus(reserved));
@@ -106,11 +112,28 @@ impl MeterClaim {
         self.usual -= self.usual.div_ceil(20);
         let taken = used.saturating_add(money::spent_units(reserved));
         let unspent = self.window.claimed.saturating_sub(taken);
-        if unspent > target.saturating_mul(2) {
-            self.window.claimed = taken.saturating_add(target);
+        self.idle = self.idle.saturating_add(1);
+        let is_gone = |wanted: u64| self.window.left.is_some_and(|left| left < wanted);
+        // When nothing is left parts that serve nobody are put together: those that are too small for a request here, and
+        // those of who wants nothing.
+        let is_too_small = self.need > 0 && is_gone(self.need);
+        let is_idle = self.idle > IDLE && is_gone(1);
+        let kept = match () {
+            () if is_too_small || is_idle => 0,
+            () if unspent > target.saturating_mul(2) => target,
+            () => unspent,
+        };
+        if kept < unspent {
+            self.window.claimed = taken.saturating_add(kept);
             self.window.given_up += 1;
         }
-        target.saturating_sub(unspent).max(self.need)
+        if is_too_small {
+            self.need = self.need.saturating_add(unspent);
+        }
+        match is_idle {
+            true => self.need,
+            false => target.saturating_sub(kept).max(self.need),
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 //! keyed hash shows nothing of it.
 
 use std::fmt;
+use std::sync::Arc;
 
 use aws_lc_rs::{constant_time, hmac};
 use data_encoding::HEXLOWER;
@@ -23,11 +24,11 @@ pub const LONGEST_NODE: usize = 64;
 /// Between a process's name and its signature.
 const MARK: char = '~';
 
-/// Names and signs.
+/// Names and signs. Cheap to clone.
 #[derive(Clone)]
 pub struct FleetSecret {
-    naming: hmac::Key,
-    signing: hmac::Key,
+    naming: Arc<hmac::Key>,
+    signing: Arc<hmac::Key>,
 }
 
 impl FleetSecret {
@@ -36,7 +37,7 @@ impl FleetSecret {
         let root = hmac::Key::new(hmac::HMAC_SHA256, key.expose());
         let derive = |purpose: &[u8]| {
             let derived = hmac::sign(&root, purpose);
-            hmac::Key::new(hmac::HMAC_SHA256, derived.as_ref())
+            Arc::new(hmac::Key::new(hmac::HMAC_SHA256, derived.as_ref()))
         };
         Self {
             naming: derive(b"pointsman fleet: names"),
