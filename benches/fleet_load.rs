@@ -24,7 +24,7 @@ use pointsman::domain::fleet::quotas::{BudgetQuestion, QuotaAnswers};
 use pointsman::domain::fleet::share::ShareQuestion;
 use pointsman::domain::fleet::state::DEBOUNCE;
 use pointsman::domain::fleet::{
-    FactKind, FactReason, FleetFact, FleetNews, FleetOrder, FleetSubject, LimitKind,
+    FactKind, FactReason, FleetFact, FleetNews, FleetOrder, FleetSubject, QuotaKind,
 };
 use pointsman::domain::ids::FleetNode;
 use pointsman::domain::persisted::Fingerprint;
@@ -90,7 +90,7 @@ fn questions(round: u64, demand: u64) -> FleetOrder {
     let shares = (0..LIMITS).map(|number| {
         let subject = LimitSubject {
             owner: Fingerprint([number / 4; 16]),
-            kind: LimitKind::ALL[usize::from(number % 4)],
+            kind: QuotaKind::ALL[usize::from(number % 4)],
         };
         let asks = ShareQuestion {
             seq: round,

@@ -116,10 +116,7 @@ impl App {
         let keeper = opened.map(|opened| StateWriter::start(opened, &dispatch));
         let door = AdmissionLimit::new(config.server.max_in_flight);
         let clients = assemble::clients(config, None);
-        if let Some(fleet) = &fleet {
-            let shared = (clients.as_ref(), fleet.lost());
-            fleet::counts(&tree, shared, &dispatch.budgets, clock);
-        }
+        fleet::counts(fleet.as_ref(), &tree, clients.as_ref(), &dispatch);
         let serving = assemble::serving(config, dispatch, clients);
         let api = Arc::new(Api::new(serving, door, halt));
         let (send, commands) = mpsc::channel(COMMANDS);
@@ -176,10 +173,8 @@ impl App {
         let dispatch =
             assemble::dispatch(config, generation, dispatcher, endpoints, known, process);
         let clients = assemble::clients(config, before.clients.as_ref());
-        if let Some(fleet) = &self.fleet {
-            let shared = (clients.as_ref(), fleet.lost());
-            fleet::counts(&self.tree, shared, &dispatch.budgets, self.clock);
-        }
+        let fleet = self.fleet.as_ref();
+        fleet::counts(fleet, &self.tree, clients.as_ref(), &dispatch);
         let mut needs_restart = self.listening.reload(&config.server, certificates);
         let known = self.admin.now();
         let (mut now, moved) = self.admin_listening.reload(config, &known, &dispatch);

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::usage::{ClientUsage, LimitMet, ReservedTokens};
+use super::rate::LimitMet;
+use super::usage::{ClientUsage, ReservedTokens};
 use crate::domain::chain::Chain;
 use crate::domain::client::{ClientPolicy, Requester};
 use crate::domain::error_code::ErrorCode;
 use crate::domain::fleet::quota::SharedLimits;
-use crate::domain::fleet::{LimitHolder, LimitKind, LimitUse, LostPolicy, OwnShare};
+use crate::domain::fleet::{LimitHolder, LimitUse, LostPolicy, OwnShare, QuotaKind};
 use crate::domain::time::Time;
 
 /// A client. Its counts go over to the client of its name under the next configuration.
@@ -90,7 +91,7 @@ impl SharedLimits for Client {
         self.usage.uses(&self.policy.limits, now)
     }
 
-    fn keep_to(&self, shares: &[(LimitKind, OwnShare)], now: Time) {
+    fn keep_to(&self, shares: &[(QuotaKind, OwnShare)], now: Time) {
         self.usage.keep_to(&self.policy.limits, shares, now);
     }
 }

@@ -3,6 +3,7 @@
 
 mod client;
 mod clients;
+mod rate;
 mod shares;
 mod usage;
 

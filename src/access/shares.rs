@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 
-use super::usage::{AtomicGcra, LimitMet};
+use super::rate::{AtomicGcra, LimitMet};
 use crate::domain::client::ClientLimits;
 use crate::domain::fleet::quota::ASK_EVERY;
-use crate::domain::fleet::{LimitKind, LimitUse, LostPolicy, OnLost, OwnShare};
+use crate::domain::fleet::{LimitUse, LostPolicy, OnLost, OwnShare, QuotaKind};
 use crate::domain::gcra::Gcra;
 use crate::domain::time::Time;
 
@@ -227,14 +227,14 @@ impl Shares {
         let mut all = Vec::new();
         let counts = [
             (
-                LimitKind::Requests,
+                QuotaKind::Requests,
                 limits.rpm,
                 &own.requests,
                 &self.requests,
                 1,
             ),
             (
-                LimitKind::Tokens,
+                QuotaKind::Tokens,
                 limits.tpm,
                 &own.tokens,
                 &self.tokens,
@@ -259,7 +259,7 @@ impl Shares {
         if let Some(limit) = limits.max_in_flight {
             let limit = u64::from(limit.get());
             all.push(LimitUse {
-                kind: LimitKind::Places,
+                kind: QuotaKind::Places,
                 limit,
                 used: u64::from(in_flight),
                 demand: if is_short { limit } else { u64::from(most) },
@@ -272,7 +272,7 @@ impl Shares {
     pub(super) fn keep_to(
         &self,
         limits: &ClientLimits,
-        shares: &[(LimitKind, OwnShare)],
+        shares: &[(QuotaKind, OwnShare)],
         rates: [&AtomicGcra; 2],
         now: Time,
     ) {
@@ -283,13 +283,13 @@ impl Shares {
         let mut next = before.clone();
         for (kind, own) in shares {
             match (kind, limits.rpm, limits.tpm) {
-                (LimitKind::Requests, Some(limit), _) => {
+                (QuotaKind::Requests, Some(limit), _) => {
                     next.requests.become_(limit.get(), *own, rates[0], now);
                 }
-                (LimitKind::Tokens, _, Some(limit)) => {
+                (QuotaKind::Tokens, _, Some(limit)) => {
                     next.tokens.become_(limit.get(), *own, rates[1], now);
                 }
-                (LimitKind::Places, ..) => next.places = Some(*own),
+                (QuotaKind::Places, ..) => next.places = Some(*own),
                 _ => {}
             }
         }

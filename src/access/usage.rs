@@ -1,11 +1,12 @@
 //! What one client has taken: atomics without a lock. Each rate is one number (see [`crate::domain::gcra`]), changed by
 //! compare and exchange, so that no two takers share what only one of them may have.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 
+use super::rate::{AtomicGcra, LimitMet};
 use super::shares::Shares;
 use crate::domain::client::ClientLimits;
-use crate::domain::fleet::{LimitKind, LimitUse, OwnShare};
+use crate::domain::fleet::{LimitUse, OwnShare, QuotaKind};
 use crate::domain::gcra::Gcra;
 use crate::domain::time::Time;
 
@@ -19,15 +20,6 @@ pub(super) struct ClientUsage {
     tokens: AtomicGcra,
     /// In a fleet: its parts of the client's limits.
     pub(super) shares: Shares,
-}
-
-/// Which limit was met.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum LimitMet {
-    Requests,
-    Tokens,
-    /// The fleet's store cannot be asked, and the configuration refuses then.
-    Fleet,
 }
 
 /// The tokens that were set aside for one request.
@@ -81,7 +73,7 @@ impl ClientUsage {
     pub(super) fn keep_to(
         &self,
         limits: &ClientLimits,
-        shares: &[(LimitKind, OwnShare)],
+        shares: &[(QuotaKind, OwnShare)],
         now: Time,
     ) {
         let rates = [&self.requests, &self.tokens];
@@ -182,69 +174,5 @@ impl ClientUsage {
             let tpm = Gcra::per_minute(tpm);
             self.tokens.correct(tpm, now, paid_at, tokens, used);
         }
-    }
-}
-
-/// A theoretical arrival time, in nanoseconds.
-#[derive(Debug, Default)]
-pub(super) struct AtomicGcra(AtomicU64);
-
-impl AtomicGcra {
-    fn take(&self, rate: Gcra, amount: u64, now: Time) -> Result<Time, Time> {
-        let mut told = now;
-        let take = |paid: u64| match rate.take(Time::from_nanos(paid), now, amount) {
-            Ok(next) => {
-                told = next;
-                Some(next.as_nanos())
-            }
-            Err(ready) => {
-                told = ready;
-                None
-            }
-        };
-        let taken = self
-            .0
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, take);
-        match taken {
-            Ok(_) => Ok(told),
-            Err(_) => Err(told),
-        }
-    }
-
-    /// Whether [`take`](Self::take) would succeed; changes nothing.
-    fn look(&self, rate: Gcra, amount: u64, now: Time) -> Result<(), Time> {
-        let paid = Time::from_nanos(self.0.load(Ordering::Relaxed));
-        rate.take(paid, now, amount).map(drop)
-    }
-
-    pub(super) fn level(&self, rate: Gcra, now: Time) -> u64 {
-        rate.level(Time::from_nanos(self.0.load(Ordering::Relaxed)), now)
-    }
-
-    /// The rate becomes another one. What was taken stays so; what does not fit into the new bucket comes back.
-    pub(super) fn change(&self, before: Gcra, after: Gcra, now: Time) -> u64 {
-        let mut rest = 0;
-        let change = |paid: u64| {
-            let level = before.level(Time::from_nanos(paid), now);
-            rest = level.saturating_sub(after.allowance());
-            let paid = after.paid_for(level.min(after.allowance()), now);
-            Some(paid.as_nanos())
-        };
-        // It always has a next value.
-        let _ = self
-            .0
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, change);
-        rest
-    }
-
-    fn correct(&self, rate: Gcra, now: Time, taken: Time, reserved: u64, used: u64) {
-        let correct = |paid: u64| {
-            let next = rate.correct(Time::from_nanos(paid), now, taken, reserved, used);
-            Some(next.as_nanos())
-        };
-        // It always has a next value.
-        let _ = self
-            .0
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, correct);
     }
 }

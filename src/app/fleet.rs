@@ -1,13 +1,17 @@
 //! From a configuration to the process's place in its fleet.
 
+mod purse;
+
 use std::sync::Arc;
 
+use self::purse::FleetPurse;
 use super::assemble::unix;
 use crate::access::Clients;
 use crate::actors::spec::FleetSpec;
 use crate::actors::tree::Tree;
-use crate::budgets::{Budgets, FleetPurse};
+use crate::budgets::Budgets;
 use crate::config::Config;
+use crate::dispatch::Dispatch;
 use crate::domain::fleet::quota::SharedLimits;
 use crate::domain::fleet::{LostPolicy, quotas};
 use crate::domain::ids::FleetNode;
@@ -78,11 +82,6 @@ impl Joining {
 }
 
 impl Joined {
-    /// What becomes of shared limits without the store.
-    pub(super) const fn lost(&self) -> LostPolicy {
-        self.lost
-    }
-
     /// Says that the process ends, and what it has spent: what it has claimed beyond that is there for others. Waits for that for a
     /// moment at most.
     pub(super) async fn leave(&self, budgets: &Budgets) {
@@ -94,21 +93,21 @@ impl Joined {
 
 /// Clients and budgets keep to their shares, and say how they are used.
 pub(super) fn counts(
+    fleet: Option<&Joined>,
     tree: &Tree,
-    (clients, lost): (Option<&Clients>, LostPolicy),
-    budgets: &Budgets,
-    clock: Clock,
+    clients: Option<&Clients>,
+    dispatch: &Dispatch,
 ) {
-    let Some(spending) = tree.fleet_spending() else {
+    let (Some(fleet), Some(spending)) = (fleet, tree.fleet_spending()) else {
         return;
     };
     let mut shared: Vec<Arc<dyn SharedLimits>> = Vec::new();
     if let Some(clients) = clients {
-        clients.join_fleet(lost);
+        clients.join_fleet(fleet.lost);
         let all = clients.all().into_iter();
         shared.extend(all.map(|client| client as Arc<dyn SharedLimits>));
     }
-    let purse = FleetPurse::new(budgets.clone(), clock, Arc::new(spending));
+    let purse = FleetPurse::new(dispatch.budgets.clone(), fleet.clock, Arc::new(spending));
     tree.fleet_counts(shared, Some(Arc::new(purse)));
 }
 

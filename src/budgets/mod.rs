@@ -1,20 +1,16 @@
 //! Floor 3: what is spent, and what may be. One task owns the [`Ledger`] and the table of spending; all others ask it. So all
 //! budgets of a request are looked at and reserved in one step, however many requests come at once.
 
-mod fleet;
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-pub use self::fleet::{FleetPurse, SpendingSink};
 use crate::domain::budget::{
-    AdmittedCost, BudgetPolicy, BudgetStanding, BudgetView, CandidateCost, Closed, Ledger, Payer,
-    PersistedMeter, RefusedCost, SpendBy, SpendInquiry, SpendKey, SpendLedger, SpendSum,
-    SpendVerdict, Ticket,
+    AdmittedCost, BudgetNews, BudgetPolicy, BudgetStanding, BudgetUse, BudgetView, CandidateCost,
+    Closed, Ledger, Payer, PersistedMeter, RefusedCost, SpendBy, SpendInquiry, SpendKey,
+    SpendLedger, SpendSum, SpendVerdict, Ticket,
 };
-use crate::domain::fleet::quota::{BudgetNews, BudgetUse};
 use crate::domain::ids::ProviderName;
 use crate::domain::money::Pico;
 use crate::runtime::task;
@@ -117,6 +113,9 @@ pub struct SavedSpending {
     /// Rows of the table.
     pub rows: Vec<(SpendKey, SpendSum)>,
 }
+
+/// Where it is said how budgets are used.
+pub type SpendingSink = Arc<dyn Fn(Vec<BudgetUse>) + Send + Sync>;
 
 /// Names in the order of the columns that were asked for, and their sum.
 pub type SpendRow = (Vec<String>, SpendSum);
@@ -222,6 +221,21 @@ impl Budgets {
         if saved != SavedSpending::default() {
             self.send(BudgetAsk::Restore(saved, unix));
         }
+    }
+
+    /// From now on the budgets are spent in parts that a fleet gives.
+    pub fn join_fleet(&self) {
+        self.send(BudgetAsk::JoinFleet);
+    }
+
+    /// Says there how all budgets are used at this moment.
+    pub fn fleet_uses(&self, sink: SpendingSink, unix: i64) {
+        self.send(BudgetAsk::FleetUses(sink, unix));
+    }
+
+    /// What the fleet has said.
+    pub fn fleet_news(&self, news: Vec<BudgetNews>, unix: i64) {
+        self.send(BudgetAsk::FleetNews(news, unix));
     }
 
     /// What was spent, by a process that leaves its fleet. From now on nothing is admitted that costs something.

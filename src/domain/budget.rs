@@ -10,6 +10,7 @@ mod ledger;
 mod meter;
 mod period;
 mod policy;
+mod shared;
 mod spend;
 mod standing;
 #[cfg(test)]
@@ -20,6 +21,7 @@ pub use ledger::{BudgetView, Ledger, Mark};
 pub use meter::{MeterKey, PersistedMeter, Ticket};
 pub use period::Period;
 pub use policy::{BudgetPolicy, BudgetScope, Mode, Payer, Spender, UnpricedSpend};
+pub use shared::{BudgetNews, BudgetUse, SharedPurse};
 pub use spend::{KEPT_DAYS, MOST_ROWS, SpendBy, SpendKey, SpendLedger, SpendSum};
 pub use standing::BudgetStanding;
 pub use verdict::{

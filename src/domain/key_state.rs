@@ -8,8 +8,8 @@ use std::time::Duration;
 use super::allowance::Allowance;
 use super::concurrency::Concurrency;
 use super::cooldown::{Cooldown, CooldownPolicy, CooldownScope};
-use super::fleet::quota::ASK_EVERY;
 use super::ids::{LeaseId, ModelName};
+use super::key_shares::KeyShares;
 use super::limits::KeyLimits;
 use super::outcome::Class;
 use super::pace::{LimitStatus, Paces, SentAttempt, Uncounted};
@@ -24,7 +24,6 @@ mod fleet;
 mod manual;
 mod shares;
 
-use self::shares::KeyShares;
 pub use facts::KeyFacts;
 
 /// How long an invalid key is out before its first probe; doubles with each probe that fails, up to [`REPROBE_MAX`].
@@ -354,29 +353,6 @@ impl KeyState {
         };
         let minute = share(rpm, &self.minute).max(share(tpm, &self.tokens));
         [minute, share(rpd, &self.day)]
-    }
-
-    /// The configured limits that leave no room for a request of `tokens`: from how many tokens on that holds, and until
-    /// when.
-    pub fn limited(&self, tokens: u64, now: Time) -> impl Iterator<Item = (u64, Time)> {
-        let (whole, own) = (self.limits, self.limits_at(now));
-        let checks = [
-            (whole.rpm, own.rpm, &self.minute, 1, 0),
-            (whole.rpd, own.rpd, &self.day, 1, 0),
-            (whole.tpm, own.tpm, &self.tokens, tokens, tokens),
-        ];
-        checks
-            .into_iter()
-            .filter_map(move |(whole, own, window, amount, from)| {
-                // A request larger than the whole allowance may go when nothing else is counted.
-                let needed = amount.min(whole?);
-                let Some(at_most) = own?.checked_sub(needed) else {
-                    // A larger share may come with the next answer.
-                    return Some((from, now + ASK_EVERY));
-                };
-                let is_full = window.total(now) > at_most;
-                is_full.then(|| (from, window.earliest_at_most(at_most, now)))
-            })
     }
 
     /// Learns about limits that no configuration names from the end of an attempt.

@@ -15,7 +15,7 @@ use pointsman::domain::fleet::money::SharedBudget;
 use pointsman::domain::fleet::quota::{BudgetSubject, LimitSubject};
 use pointsman::domain::fleet::quotas::{BudgetQuestion, QuotaAnswers, QuotaEffect, QuotaOrder};
 use pointsman::domain::fleet::share::{ShareQuestion, SharedLimit};
-use pointsman::domain::fleet::{FactKind, FleetQuotas, LimitHolder, LimitKind, LostPolicy, OnLost};
+use pointsman::domain::fleet::{FactKind, FleetQuotas, LimitHolder, LostPolicy, OnLost, QuotaKind};
 use pointsman::domain::ids::{FleetNode, KeyId, LeaseId, ModelName};
 use pointsman::domain::key_state::{KeyState, Settlement};
 use pointsman::domain::limits::{KeyLimits, PacingPolicy};
@@ -638,8 +638,8 @@ impl World {
             let limit = self.store.limits.entry(subject).or_default();
             if let Some(given) = limit.ask(&name, asks, clock) {
                 answers.shares.push((subject, given));
-                is_news |= subject.kind == LimitKind::Requests;
-                is_seen |= subject.kind == LimitKind::Places;
+                is_news |= subject.kind == QuotaKind::Requests;
+                is_seen |= subject.kind == QuotaKind::Places;
             }
         }
         for BudgetQuestion { subject, asks, .. } in claims {
@@ -787,7 +787,7 @@ impl World {
         let own = self.parts[0].quotas.limits();
         let missing: Vec<String> = own
             .filter(|quota| quota.own.amount(local) < quota.limit - quota.limit / 2)
-            .map(|quota| format!("{:?}", quota))
+            .map(|quota| format!("{quota:?}"))
             .collect();
         if !missing.is_empty() || self.parts[0].quotas.limits().count() != 2 {
             self.broken(&format!("F5: nobody else is there: {missing:?}"));

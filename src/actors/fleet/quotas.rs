@@ -2,7 +2,7 @@
 
 use super::{FleetActor, FleetCore};
 use crate::actors::message::fleet::FleetMember;
-use crate::domain::fleet::quota::BudgetUse;
+use crate::domain::budget::BudgetUse;
 use crate::domain::fleet::quotas::{QuotaEffect, QuotaOrder};
 use crate::domain::fleet::{FleetOrder, FleetWord, LimitHolder, LimitUse};
 use crate::domain::ids::KeyId;

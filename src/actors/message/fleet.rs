@@ -1,6 +1,6 @@
 //! Messages to the fleet's actor.
 
-use crate::domain::fleet::quota::BudgetUse;
+use crate::domain::budget::BudgetUse;
 use crate::domain::fleet::{FactKind, FleetNews, LimitUse, ToldAbsence};
 use crate::domain::ids::{KeyId, ModelName, ProviderName};
 use crate::domain::time::Time;

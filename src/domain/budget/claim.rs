@@ -1,6 +1,5 @@
 //! A process's part of what may be spent in a window, in a fleet: it spends no more than it has claimed.
 
-use super::meter::Meter;
 use crate::domain::fleet::money::{self, GivenClaim};
 use crate::domain::money::Pico;
 
@@ -146,30 +145,9 @@ impl MeterClaim {
     }
 }
 
-impl Meter {
-    /// Spent in the present window, by all processes as far as that was heard.
-    pub(super) fn spent_by_all(&self) -> Pico {
-        match &self.claim {
-            Some(claim) => self.spent.max(claim.heard()),
-            None => self.spent,
-        }
-    }
-
-    /// Whether a hard budget of `amount` has no room for that in the fleet: `Some(true)` if it is used up, `Some(false)` if this
-    /// process has not claimed enough of it. `lost`: the store cannot be asked, and of how many parts each may then spend one.
-    pub(super) fn is_short(&self, amount: Pico, estimate: Pico, lost: Option<u64>) -> Option<bool> {
-        let claim = self.claim.as_ref()?;
-        if lost == Some(1) {
-            return None;
-        }
-        let part = match lost {
-            Some(parts) if parts > 0 => Pico::new(amount.get() / parts),
-            _ => Pico::ZERO,
-        };
-        let taken = claim.used.plus(self.reserved).plus(estimate);
-        if taken <= claim.claimed().max(part) {
-            return None;
-        }
-        Some(claim.heard().max(self.spent).plus(estimate) > amount)
-    }
+/// What a ledger knows of its fleet.
+#[derive(Clone, Copy, Default, Debug)]
+pub(super) struct FleetPart {
+    /// The store cannot be asked: of how many parts each process may then spend one; 0: none.
+    pub(super) lost: Option<u64>,
 }

@@ -5,9 +5,9 @@ use super::ledger::{Ledger, applies};
 use super::meter::{Meter, MeterKey};
 use super::period::Period;
 use super::policy::{BudgetPolicy, Mode};
+use super::shared::{BudgetNews, BudgetUse};
 use super::verdict::SpendInquiry;
 use crate::domain::fleet::money;
-use crate::domain::fleet::quota::{BudgetNews, BudgetUse};
 use crate::domain::money::Pico;
 
 /// A window is remembered for so long after its end, in seconds.
@@ -15,11 +15,32 @@ const SPARE: u64 = 24 * 60 * 60;
 /// One without an end for so long after the last question.
 const LONG: u64 = 400 * SPARE;
 
-/// What a ledger knows of its fleet.
-#[derive(Clone, Copy, Default, Debug)]
-pub(super) struct FleetPart {
-    /// The store cannot be asked: of how many parts each process may then spend one; 0: none.
-    lost: Option<u64>,
+impl Meter {
+    /// Spent in the present window, by all processes as far as that was heard.
+    pub(super) fn spent_by_all(&self) -> Pico {
+        match &self.claim {
+            Some(claim) => self.spent.max(claim.heard()),
+            None => self.spent,
+        }
+    }
+
+    /// Whether a hard budget of `amount` has no room for that in the fleet: `Some(true)` if it is used up, `Some(false)` if this
+    /// process has not claimed enough of it. `lost`: the store cannot be asked, and of how many parts each may then spend one.
+    pub(super) fn is_short(&self, amount: Pico, estimate: Pico, lost: Option<u64>) -> Option<bool> {
+        let claim = self.claim.as_ref()?;
+        if lost == Some(1) {
+            return None;
+        }
+        let part = match lost {
+            Some(parts) if parts > 0 => Pico::new(amount.get() / parts),
+            _ => Pico::ZERO,
+        };
+        let taken = claim.used.plus(self.reserved).plus(estimate);
+        if taken <= claim.claimed().max(part) {
+            return None;
+        }
+        Some(claim.heard().max(self.spent).plus(estimate) > amount)
+    }
 }
 
 impl Meter {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::fleet::FleetPart;
+use super::claim::FleetPart;
 use super::meter::{Meter, MeterKey, PersistedMeter, Ticket, reached};
 use super::period::Period;
 use super::policy::{BudgetPolicy, BudgetScope, Mode, Payer, Spender, UnpricedSpend};

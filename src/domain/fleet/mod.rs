@@ -6,6 +6,7 @@
 //! keep to, and [`quotas`] when a process asks for it. No I/O, no clock, no logging; randomness is an argument.
 
 pub mod admit;
+mod asked;
 pub mod fact;
 pub mod money;
 pub mod news;
@@ -17,6 +18,6 @@ pub mod state;
 
 pub use fact::{FactKind, FactReason, FleetFact, FleetSubject};
 pub use news::{FleetNews, FleetWord, ToldAbsence};
-pub use quota::{LimitHolder, LimitKind, LimitUse, LostPolicy, OnLost, OwnShare};
+pub use quota::{LimitHolder, LimitUse, LostPolicy, OnLost, OwnShare, QuotaKind};
 pub use quotas::FleetQuotas;
 pub use state::{FleetEffect, FleetOrder, FleetState};

@@ -4,9 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::money::GivenClaim;
 use super::share::FIRST_PART;
-use crate::domain::budget::MeterKey;
 use crate::domain::ids::KeyId;
 use crate::domain::persisted::Fingerprint;
 use crate::domain::time::Time;
@@ -18,7 +16,7 @@ const LEAST_REQUESTS: u64 = 12;
 
 /// What a limit counts.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub enum LimitKind {
+pub enum QuotaKind {
     /// Requests per minute.
     Requests,
     /// Tokens per minute.
@@ -29,7 +27,7 @@ pub enum LimitKind {
     Places,
 }
 
-impl LimitKind {
+impl QuotaKind {
     /// Every kind.
     pub const ALL: [Self; 4] = [Self::Requests, Self::Tokens, Self::Day, Self::Places];
 
@@ -44,7 +42,7 @@ impl LimitKind {
     }
 
     /// How long what was used counts when its process says nothing any more: as long as the windows of
-    /// [`KeyState`](crate::domain::key_state::KeyState) with their last slot. Places are free with their share.
+    /// a key's state with their last slot. Places are free with their share.
     pub const fn span(self) -> Duration {
         match self {
             Self::Requests | Self::Tokens => Duration::from_secs(61),
@@ -70,7 +68,7 @@ pub struct LimitSubject {
     /// The key or the client: a keyed hash under the fleet's secret.
     pub owner: Fingerprint,
     /// What it counts.
-    pub kind: LimitKind,
+    pub kind: QuotaKind,
 }
 
 /// A budget in the fleet, in one of its windows.
@@ -114,7 +112,7 @@ impl fmt::Display for LimitHolder {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct LimitUse {
     /// What it counts.
-    pub kind: LimitKind,
+    pub kind: QuotaKind,
     /// The whole limit, as configured.
     pub limit: u64,
     /// What counts of it at present.
@@ -160,10 +158,10 @@ impl Default for LostPolicy {
 
 impl LostPolicy {
     /// For limits of this kind.
-    pub const fn of(&self, kind: LimitKind) -> OnLost {
+    pub const fn of(&self, kind: QuotaKind) -> OnLost {
         match kind {
-            LimitKind::Requests | LimitKind::Tokens | LimitKind::Day => self.rates,
-            LimitKind::Places => self.concurrency,
+            QuotaKind::Requests | QuotaKind::Tokens | QuotaKind::Day => self.rates,
+            QuotaKind::Places => self.concurrency,
         }
     }
 }
@@ -223,7 +221,7 @@ impl OwnShare {
 }
 
 /// Shares of the limits of one owner, by kind.
-pub type GivenShares = Vec<(LimitKind, OwnShare)>;
+pub type GivenShares = Vec<(QuotaKind, OwnShare)>;
 
 /// Counts limits outside of the tree of actors: a client. Neither waits.
 pub trait SharedLimits: Send + Sync + fmt::Debug {
@@ -232,48 +230,5 @@ pub trait SharedLimits: Send + Sync + fmt::Debug {
     /// How its limits are used.
     fn uses(&self, now: Time) -> Vec<LimitUse>;
     /// From now on it keeps to these.
-    fn keep_to(&self, shares: &[(LimitKind, OwnShare)], now: Time);
-}
-
-/// Counts budgets. Neither waits; what it has spent comes as a message.
-pub trait SharedPurse: Send + Sync + fmt::Debug {
-    /// Asks how all budgets are used.
-    fn count(&self);
-    /// From now on it keeps to these.
-    fn keep_to(&self, news: Vec<BudgetNews>);
-}
-
-/// How a budget is used here, in one of its windows.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct BudgetUse {
-    /// Which.
-    pub meter: MeterKey,
-    /// The number of the window.
-    pub window: i64,
-    /// The whole, in units; the least of those that bound this meter. Without one nothing is claimed, only told.
-    pub amount: Option<u64>,
-    /// Nothing beyond this is spent here at present.
-    pub has: u64,
-    /// How often some of that was given up.
-    pub given_up: u64,
-    /// Spent here since the process began.
-    pub used: u64,
-    /// Wanted beyond what it has.
-    pub want: u64,
-    /// What a request was refused for, beyond what it has.
-    pub need: u64,
-    /// All have spent at least this.
-    pub heard: u64,
-    /// Until when the store has to remember it, in seconds from now.
-    pub lasts: u64,
-}
-
-/// What is told of a budget.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum BudgetNews {
-    /// In one of its windows, by the number of that and what [`BudgetUse::given_up`] was when it was asked.
-    Given(MeterKey, i64, u64, GivenClaim),
-    /// The store cannot be asked, or can again: what may be spent by itself meanwhile, as a part of the whole: one of so many.
-    /// `Some(0)`: nothing beyond what is claimed.
-    Lost(Option<u64>),
+    fn keep_to(&self, shares: &[(QuotaKind, OwnShare)], now: Time);
 }

@@ -6,21 +6,21 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::asked::{BudgetQuota, Quota};
 use super::money::{ClaimQuestion, GivenClaim};
 use super::quota::{
-    ASK_EVERY, BudgetNews, BudgetSubject, BudgetUse, GivenShares, LimitHolder, LimitKind,
-    LimitSubject, LimitUse, LostPolicy, OnLost, OwnShare,
+    ASK_EVERY, BudgetSubject, GivenShares, LimitHolder, LimitSubject, LimitUse, LostPolicy, OnLost,
+    OwnShare, QuotaKind,
 };
 use super::rank;
 use super::share::{FIRST_PART, GivenShare, ShareQuestion, even_share};
+use crate::domain::budget::{BudgetNews, BudgetUse};
 use crate::domain::ids::FleetNode;
 use crate::domain::persisted::Fingerprint;
 use crate::domain::time::Time;
 
 /// Shares that nobody uses are asked for so often.
 pub const IDLE_EVERY: Duration = Duration::from_secs(2);
-/// A share lasts for so many questions.
-const TTL_QUESTIONS: u32 = 4;
 /// So long after those who count were asked the store is.
 const GATHER: Duration = Duration::from_millis(20);
 /// In one order.
@@ -70,35 +70,13 @@ pub enum QuotaEffect {
     Budgets(Vec<BudgetNews>),
 }
 
-#[derive(Clone, Debug)]
-struct Quota {
-    limit: u64,
-    uses: BTreeMap<LimitHolder, (LimitUse, u64)>,
-    counted: u64,
-    demand: u64,
-    largest: u64,
-    own: OwnShare,
-    nodes: u64,
-    /// The round in which it was last asked about, when, and with what.
-    asked: Option<(u64, Time, ShareQuestion)>,
-}
-
-#[derive(Clone, Debug)]
-struct BudgetQuota {
-    last: BudgetUse,
-    counted: u64,
-    /// The round in which it was last asked about, when, and how it was used then.
-    asked: Option<(u64, Time, BudgetUse)>,
-    given: Option<GivenClaim>,
-}
-
 /// A limit, for readers.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct QuotaView {
     /// Who counts it here.
     pub holders: Vec<LimitHolder>,
     /// What it counts.
-    pub kind: LimitKind,
+    pub kind: QuotaKind,
     /// The whole.
     pub limit: u64,
     /// What is used of it here.
@@ -484,112 +462,6 @@ pub fn last_questions(
         lasts: Duration::from_secs(last.lasts),
     });
     last.collect()
-}
-
-impl Quota {
-    fn new(first: &LimitUse, lost: OnLost) -> Self {
-        Self {
-            limit: first.limit,
-            uses: BTreeMap::new(),
-            counted: 0,
-            demand: 0,
-            largest: 0,
-            own: OwnShare::first(first.limit, lost),
-            nodes: 1,
-            asked: None,
-        }
-    }
-
-    fn used(&self) -> u64 {
-        let uses = self.uses.values();
-        uses.fold(0, |sum, (one, _)| sum.saturating_add(one.used))
-    }
-
-    /// Whether it is a holder that was not known.
-    fn counted(&mut self, holder: &LimitHolder, one: LimitUse, round: u64) -> bool {
-        // What was wanted a while ago counts less and less: about ten seconds of it.
-        if self.counted < round {
-            self.demand -= self.demand.div_ceil(20);
-            self.largest -= self.largest.div_ceil(20);
-            self.counted = round;
-        }
-        self.limit = one.limit;
-        let limit = one.limit;
-        self.demand = match one.kind {
-            LimitKind::Places => self.demand.max(one.demand),
-            _ => self.demand.saturating_add(one.demand),
-        };
-        self.demand = self.demand.min(limit);
-        self.largest = self.largest.max(one.largest.min(limit));
-        self.uses.insert(holder.clone(), (one, round)).is_none()
-    }
-
-    fn question(
-        &mut self,
-        kind: LimitKind,
-        round: u64,
-        (every, idle): (Duration, Duration),
-        now: Time,
-    ) -> Option<ShareQuestion> {
-        // A smaller share counts when those who count it have said something since.
-        let is_kept = self.counted + 1 >= round;
-        let before = self.asked.map_or(0, |(_, _, before)| before.has);
-        let has = self.own.amount(now).max(if is_kept { 0 } else { before });
-        let used = self.used();
-        let is_due = self.demand > 0
-            || self.asked.is_none_or(|(_, at, before)| {
-                let ends = at + before.ttl;
-                let is_late = now >= at + idle || now + every * 2 >= ends;
-                before.used != used || before.has != has || is_late
-            });
-        if !is_due {
-            return None;
-        }
-        let every = if self.demand > 0 { every } else { idle };
-        let asks = ShareQuestion {
-            seq: round,
-            limit: self.limit,
-            has,
-            used,
-            demand: self.demand,
-            least: kind.least(self.limit, self.largest),
-            ttl: every * TTL_QUESTIONS,
-            span: kind.span(),
-        };
-        self.asked = Some((round, now, asks));
-        Some(asks)
-    }
-}
-
-impl BudgetQuota {
-    fn question(
-        &mut self,
-        round: u64,
-        nodes: u64,
-        idle: Duration,
-        now: Time,
-    ) -> Option<ClaimQuestion> {
-        let last = &self.last;
-        let is_due = last.want > 0
-            || self.asked.as_ref().is_none_or(|(_, at, before)| {
-                before.used != last.used || before.has != last.has || now >= *at + 2 * idle
-            });
-        if !is_due {
-            return None;
-        }
-        self.asked = Some((round, now, last.clone()));
-        let want = if last.amount.is_some() { last.want } else { 0 };
-        Some(ClaimQuestion {
-            seq: round,
-            amount: last.amount.unwrap_or(0),
-            has: last.has,
-            used: last.used,
-            want,
-            need: last.need.min(want),
-            heard: last.heard,
-            nodes,
-        })
-    }
 }
 
 #[cfg(test)]

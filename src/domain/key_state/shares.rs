@@ -1,34 +1,11 @@
 //! A key's parts of its configured limits, in a fleet: other processes use the same key.
 
 use super::KeyState;
-use crate::domain::fleet::{LimitKind, LimitUse, LostPolicy, OwnShare};
+use crate::domain::fleet::quota::ASK_EVERY;
+use crate::domain::fleet::{LimitUse, LostPolicy, OwnShare, QuotaKind};
+use crate::domain::key_shares::at;
 use crate::domain::limits::KeyLimits;
 use crate::domain::time::Time;
-
-/// What it keeps to in place of its limits, and what was wanted of them.
-#[derive(Clone, Debug, Default)]
-pub(super) struct KeyShares {
-    /// By [`LimitKind`]; `None`: the fleet was not asked about it yet.
-    own: [Option<OwnShare>; 4],
-    lost: LostPolicy,
-    requests: u64,
-    tokens: u64,
-    /// The largest request.
-    largest: u64,
-    /// The most requests that were under way at once, one that was refused included.
-    places: u64,
-    /// A limit left no room since the last count, by [`LimitKind`].
-    short: [bool; 4],
-}
-
-const fn at(kind: LimitKind) -> usize {
-    match kind {
-        LimitKind::Requests => 0,
-        LimitKind::Tokens => 1,
-        LimitKind::Day => 2,
-        LimitKind::Places => 3,
-    }
-}
 
 impl KeyState {
     /// Other processes use this key too: from now on it keeps to its share of its limits, a small one at first.
@@ -42,24 +19,24 @@ impl KeyState {
     }
 
     /// It keeps to these shares from now on.
-    pub fn keep_to(&mut self, shares: &[(LimitKind, OwnShare)]) {
+    pub fn keep_to(&mut self, shares: &[(QuotaKind, OwnShare)]) {
         let own = &mut self.shares.get_or_insert_default().own;
         for (kind, share) in shares {
             own[at(*kind)] = Some(*share);
         }
     }
 
-    fn configured(&self, kind: LimitKind) -> Option<u64> {
+    fn configured(&self, kind: QuotaKind) -> Option<u64> {
         match kind {
-            LimitKind::Requests => self.limits.rpm,
-            LimitKind::Tokens => self.limits.tpm,
-            LimitKind::Day => self.limits.rpd,
-            LimitKind::Places => self.limits.max_in_flight.map(u64::from),
+            QuotaKind::Requests => self.limits.rpm,
+            QuotaKind::Tokens => self.limits.tpm,
+            QuotaKind::Day => self.limits.rpd,
+            QuotaKind::Places => self.limits.max_in_flight.map(u64::from),
         }
     }
 
     /// Its share of a configured limit.
-    fn own(&self, kind: LimitKind) -> Option<(u64, OwnShare)> {
+    fn own(&self, kind: QuotaKind) -> Option<(u64, OwnShare)> {
         let (shares, limit) = (self.shares.as_ref()?, self.configured(kind)?);
         let first = OwnShare::first(limit, shares.lost.of(kind));
         Some((limit, shares.own[at(kind)].unwrap_or(first)))
@@ -75,10 +52,10 @@ impl KeyState {
             Some(own.amount(now).min(limit))
         };
         KeyLimits {
-            rpm: amount(LimitKind::Requests),
-            tpm: amount(LimitKind::Tokens),
-            rpd: amount(LimitKind::Day),
-            max_in_flight: amount(LimitKind::Places)
+            rpm: amount(QuotaKind::Requests),
+            tpm: amount(QuotaKind::Tokens),
+            rpd: amount(QuotaKind::Day),
+            max_in_flight: amount(QuotaKind::Places)
                 .map(|places| u32::try_from(places).unwrap_or(u32::MAX)),
             pacing: self.limits.pacing,
         }
@@ -87,7 +64,7 @@ impl KeyState {
     /// Whether it is refused because nobody can be asked for its share.
     pub(super) fn is_cut_off(&self, now: Time) -> bool {
         self.shares.is_some()
-            && LimitKind::ALL
+            && QuotaKind::ALL
                 .into_iter()
                 .any(|kind| self.own(kind).is_some_and(|(_, own)| own.is_refused(now)))
     }
@@ -147,7 +124,7 @@ impl KeyState {
             (self.day.total(now), requests, 1),
             (live, places, 1),
         ];
-        let all = LimitKind::ALL.into_iter().filter_map(|kind| {
+        let all = QuotaKind::ALL.into_iter().filter_map(|kind| {
             let limit = self.configured(kind)?;
             let (used, wanted, largest) = used[at(kind)];
             // Who has met the limit may want all of it.
@@ -162,5 +139,28 @@ impl KeyState {
             })
         });
         all.collect()
+    }
+
+    /// The configured limits that leave no room for a request of `tokens`: from how many tokens on that holds, and until
+    /// when.
+    pub fn limited(&self, tokens: u64, now: Time) -> impl Iterator<Item = (u64, Time)> {
+        let (whole, own) = (self.limits, self.limits_at(now));
+        let checks = [
+            (whole.rpm, own.rpm, &self.minute, 1, 0),
+            (whole.rpd, own.rpd, &self.day, 1, 0),
+            (whole.tpm, own.tpm, &self.tokens, tokens, tokens),
+        ];
+        checks
+            .into_iter()
+            .filter_map(move |(whole, own, window, amount, from)| {
+                // A request larger than the whole allowance may go when nothing else is counted.
+                let needed = amount.min(whole?);
+                let Some(at_most) = own?.checked_sub(needed) else {
+                    // A larger share may come with the next answer.
+                    return Some((from, now + ASK_EVERY));
+                };
+                let is_full = window.total(now) > at_most;
+                is_full.then(|| (from, window.earliest_at_most(at_most, now)))
+            })
     }
 }

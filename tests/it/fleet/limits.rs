@@ -154,8 +154,10 @@ async fn without_the_server_each_word_of_on_lost_does_what_it_says() {
         let Some(mut world) = World::new(&[]).await else {
             return;
         };
-        let all = processes(&world, &yaml("rpm: 60", "", word), 2).await;
-        divided(&all, "rpm", 60).await;
+        let limit = if word == "refuse" { 6000 } else { 60 };
+        let limits = format!("rpm: {limit}");
+        let all = processes(&world, &yaml(&limits, "", word), 2).await;
+        divided(&all, "rpm", limit).await;
         world.valkey.kill();
         let (part, share_of) = match word {
             "share" => (30, "an even part"),

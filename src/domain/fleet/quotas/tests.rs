@@ -16,7 +16,7 @@ fn holder() -> LimitHolder {
 
 fn uses(demand: u64) -> Vec<LimitUse> {
     vec![LimitUse {
-        kind: LimitKind::Requests,
+        kind: QuotaKind::Requests,
         limit: 100,
         used: 0,
         demand,

@@ -36,13 +36,13 @@ impl Asker {
     }
 }
 
-struct Room {
+struct DividedLimit {
     limit: SharedLimit,
     all: Vec<Asker>,
     now: Time,
 }
 
-impl Room {
+impl DividedLimit {
     fn new(count: usize) -> Self {
         Self {
             limit: SharedLimit::default(),
@@ -68,7 +68,7 @@ impl Room {
 
 #[test]
 fn one_alone_has_the_whole_limit_in_two_seconds_and_a_safe_part_before() {
-    let mut room = Room::new(1);
+    let mut room = DividedLimit::new(1);
     let asks = room.all[0].asks(1000, 5, 1);
     let given = room.limit.ask(&node(0), asks, room.now).unwrap();
     assert_eq!(given.share, 100);
@@ -77,7 +77,7 @@ fn one_alone_has_the_whole_limit_in_two_seconds_and_a_safe_part_before() {
 
 #[test]
 fn shares_follow_demand_and_leave_a_floor() {
-    let mut room = Room::new(4);
+    let mut room = DividedLimit::new(4);
     assert_eq!(room.settle(1000, 1, &[10, 30], 5)[..2], [312, 687]);
     let shares = room.settle(1000, 1, &[100, 300, 0, 1], 5);
     assert_eq!(shares, [249, 624, 15, 63]);
@@ -85,7 +85,7 @@ fn shares_follow_demand_and_leave_a_floor() {
 
 #[test]
 fn what_is_used_is_nobody_elses_until_its_window_is_over() {
-    let mut room = Room::new(2);
+    let mut room = DividedLimit::new(2);
     room.settle(100, 1, &[10], 3);
     room.all[0].used = 80;
     let shares = room.settle(100, 1, &[10, 10], 10);
@@ -100,7 +100,7 @@ fn what_is_used_is_nobody_elses_until_its_window_is_over() {
 
 #[test]
 fn what_a_killed_process_had_comes_back_after_its_end_and_what_it_used_after_the_window() {
-    let mut room = Room::new(2);
+    let mut room = DividedLimit::new(2);
     room.settle(100, 1, &[1, 1], 4);
     room.all[1].used = 30;
     room.settle(100, 1, &[1, 1], 1);
@@ -111,7 +111,7 @@ fn what_a_killed_process_had_comes_back_after_its_end_and_what_it_used_after_the
 
 #[test]
 fn a_share_shrinks_for_others_only_when_its_process_keeps_to_it() {
-    let mut room = Room::new(2);
+    let mut room = DividedLimit::new(2);
     room.settle(100, 1, &[1], 3);
     // It is told of less, and the answer is lost.
     for _ in 0..4 {
@@ -125,7 +125,7 @@ fn a_share_shrinks_for_others_only_when_its_process_keeps_to_it() {
 
 #[test]
 fn a_question_that_comes_late_or_twice_changes_nothing() {
-    let mut room = Room::new(1);
+    let mut room = DividedLimit::new(1);
     room.settle(100, 1, &[1], 3);
     let asks = room.all[0].asks(100, 1, 1);
     assert!(room.limit.ask(&node(0), asks, room.now).is_some());
@@ -143,7 +143,7 @@ fn a_question_that_comes_late_or_twice_changes_nothing() {
 
 #[test]
 fn a_small_limit_is_for_a_few_and_each_has_its_turn() {
-    let mut room = Room::new(6);
+    let mut room = DividedLimit::new(6);
     let mut held = [0u32; 6];
     for _ in 0..120 {
         let shares = room.settle(2, 1, &[3; 6], 1);
@@ -154,7 +154,7 @@ fn a_small_limit_is_for_a_few_and_each_has_its_turn() {
     }
     assert!(held.iter().all(|count| *count >= 20), "{held:?}");
     // With nobody else about it is kept.
-    let mut room = Room::new(2);
+    let mut room = DividedLimit::new(2);
     assert_eq!(room.settle(1, 1, &[3, 0], 60), [1, 0]);
 }
 
@@ -177,7 +177,7 @@ proptest! {
         asks in prop::collection::vec((0usize..9, 0u64..500, 0u32..900, 0u8..10, 0u64..100), 1..300),
     ) {
         let least = least.min(limit.max(1));
-        let mut room = Room::new(9);
+        let mut room = DividedLimit::new(9);
         // What each keeps to, and until when, and until when what it has used counts.
         let mut until = [Time::ZERO; 9];
         let mut counts = [Time::ZERO; 9];

@@ -1,18 +1,16 @@
-//! Budgets that a fleet shares: the way between their task and the fleet's actor.
+//! The budgets of a process, as the fleet's actor sees them.
 
 use std::fmt;
 use std::sync::Arc;
 
-use super::{BudgetAsk, Budgets};
-use crate::domain::fleet::quota::{BudgetNews, BudgetUse, SharedPurse};
+use crate::app::assemble::unix;
+use crate::budgets::{Budgets, SpendingSink};
+use crate::domain::budget::{BudgetNews, SharedPurse};
 use crate::runtime::clock::Clock;
-
-/// Where it is said how budgets are used.
-pub type SpendingSink = Arc<dyn Fn(Vec<BudgetUse>) + Send + Sync>;
 
 /// The budgets, as the fleet's actor sees them.
 #[derive(Clone)]
-pub struct FleetPurse {
+pub(in crate::app) struct FleetPurse {
     budgets: Budgets,
     clock: Clock,
     sink: SpendingSink,
@@ -20,8 +18,8 @@ pub struct FleetPurse {
 
 impl FleetPurse {
     /// From now on these budgets are spent in parts.
-    pub fn new(budgets: Budgets, clock: Clock, sink: SpendingSink) -> Self {
-        budgets.send(BudgetAsk::JoinFleet);
+    pub(in crate::app) fn new(budgets: Budgets, clock: Clock, sink: SpendingSink) -> Self {
+        budgets.join_fleet();
         Self {
             budgets,
             clock,
@@ -30,7 +28,7 @@ impl FleetPurse {
     }
 
     fn unix(&self) -> i64 {
-        i64::try_from(self.clock.anchor().wall.as_secs()).unwrap_or(i64::MAX)
+        unix(self.clock)
     }
 }
 
@@ -44,11 +42,11 @@ impl SharedPurse for FleetPurse {
     fn count(&self) {
         if !self.budgets.is_empty() {
             let sink = Arc::clone(&self.sink);
-            self.budgets.send(BudgetAsk::FleetUses(sink, self.unix()));
+            self.budgets.fleet_uses(sink, self.unix());
         }
     }
 
     fn keep_to(&self, news: Vec<BudgetNews>) {
-        self.budgets.send(BudgetAsk::FleetNews(news, self.unix()));
+        self.budgets.fleet_news(news, self.unix());
     }
 }
