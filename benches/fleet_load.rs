@@ -9,6 +9,7 @@
     clippy::expect_used,
     clippy::print_stdout,
     clippy::cast_precision_loss,
+    clippy::disallowed_methods,
     reason = "a benchmark: it may end at the first surprise, and prints"
 )]
 
@@ -245,7 +246,6 @@ fn server(port: u16) -> Option<Server> {
         .map(Server)
 }
 
-#[expect(clippy::disallowed_methods, reason = "a benchmark")]
 fn main() {
     if !std::env::args().any(|argument| argument == "--bench") {
         // Run by `cargo test`: that it builds is all there is to see.
