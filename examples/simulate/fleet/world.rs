@@ -323,10 +323,11 @@ impl World {
         if upstream.tried.values().any(|all| all.contains(&node)) {
             return false;
         }
-        let all = upstream.tried.entry(step).or_default();
-        all.insert(node);
-        // Who has leave, and who is first of the others, may come in one step.
-        step < rank::MOST_STEPS && all.len() > 2
+        upstream.tried.entry(step).or_default().insert(node);
+        let all: usize = upstream.tried.values().map(BTreeSet::len).sum();
+        // Who has leave; then the first two of the others, who wait for one step both, and one more with each step.
+        let most = if step == 0 { 1 } else { step + 2 };
+        step < rank::MOST_STEPS && u32::try_from(all).unwrap_or(u32::MAX) > most
     }
 
     /// After each event of a process: what is due goes to the store.
