@@ -117,6 +117,7 @@ impl App {
         let keeper = opened.map(|opened| StateWriter::start(opened, &dispatch));
         let door = AdmissionLimit::new(config.server.max_in_flight);
         let clients = assemble::clients(config, None);
+        fleet::counts(fleet.as_ref(), &tree, clients.as_ref(), &dispatch);
         let serving = assemble::serving(config, dispatch, clients);
         let api = Arc::new(Api::new(serving, door, halt));
         let (send, commands) = mpsc::channel(COMMANDS);
@@ -173,6 +174,8 @@ impl App {
         let dispatch =
             assemble::dispatch(config, generation, dispatcher, endpoints, known, process);
         let clients = assemble::clients(config, before.clients.as_ref());
+        let fleet = self.fleet.as_ref();
+        fleet::counts(fleet, &self.tree, clients.as_ref(), &dispatch);
         let mut needs_restart = self.listening.reload(&config.server, certificates);
         let known = self.admin.now();
         let (mut now, moved) = self.admin_listening.reload(config, &known, &dispatch);
@@ -268,7 +271,7 @@ impl App {
     /// Writes the state a last time, when there is a file for it, and leaves the fleet.
     pub async fn keep(&self) {
         if let Some(fleet) = &self.fleet {
-            fleet.leave().await;
+            fleet.leave(&self.api.serving().dispatch.budgets).await;
         }
         if let Some(keeper) = &self.keeper {
             keeper.finish().await;

@@ -4,7 +4,7 @@
 //! each in a process of its own, loads them in turn over equal connections and prints medians. `-- --quick`
 //! takes seconds instead of minutes; `-- --overload` offers ten times what can be served; `-- --telemetry` compares
 //! Pointsman with itself, when it tells of nothing and when it sends traces and metrics; `-- --cache` when it relays an
-//! answer and when it has kept it. Timings are for reading, nothing asserts them.
+//! answer and when it has kept it; `-- --fleet` alone and in a fleet. Timings are for reading, nothing asserts them.
 
 #![expect(
     clippy::expect_used,
@@ -17,6 +17,7 @@
 )]
 
 mod caching;
+mod fleet;
 mod load;
 mod overload;
 mod process;
@@ -87,6 +88,9 @@ fn main() {
     }
     if arguments.iter().any(|argument| argument == "--cache") {
         return runtime.block_on(caching::run(&plan));
+    }
+    if arguments.iter().any(|argument| argument == "--fleet") {
+        return runtime.block_on(fleet::run(&plan));
     }
     runtime.block_on(compare(&plan));
 }

@@ -57,6 +57,14 @@ pub fn start(kind: Kind, upstream: &str) -> Running {
     }
 }
 
+/// Pointsman with limits that nobody meets, and with `more` in its configuration.
+pub fn limited(upstream: &str, more: &str) -> Running {
+    let config = format!(
+        "{more}log: {{format: json}}\ndispatch: {{budgets: [{{amount: 90000, every: month}}]}}\nllm:\n  default_model: p\n  providers:\n    - {{name: p, base_url: 'http://{upstream}/v1', model: m, api_key: key-1, price: {{input: 0.01, output: 0.01}}, limits: {{rpm: 100000000, tpm: 100000000000, max_in_flight: 100000}}}}\n"
+    );
+    pointsman(&config).0
+}
+
 /// Pointsman before one upstream, with `more` in its configuration.
 fn ours(upstream: &str, more: &str) -> Running {
     let config = format!(

@@ -57,26 +57,47 @@ struct Arguments {
     until_broken: bool,
 }
 
-/// Fleets of 1 to 16 processes until there are enough requests; then refusals by the number of processes.
+/// Fleets of 2 to 16 processes until there are enough requests, or for these seeds; then refusals by the number of processes.
 fn fleets(arguments: &Arguments) -> ExitCode {
     let mut total = FleetTally::default();
-    let mut seed = arguments.seed.unwrap_or(1);
-    loop {
+    let seeds = match (arguments.seed, arguments.seeds.as_deref().and_then(range)) {
+        (Some(seed), _) => seed..seed + 1,
+        (None, Some(seeds)) => seeds,
+        (None, None) => 1..u64::MAX,
+    };
+    let is_bounded = seeds.end < u64::MAX;
+    for seed in seeds {
         let nodes = [2, 3, 5, 16][usize::try_from(seed % 4).unwrap_or(0)];
-        let outcome = fleet::world::run(FleetSetup {
+        let setup = FleetSetup {
             seed,
             nodes,
             faults: true,
             is_shared: true,
-        });
-        total.add(&outcome);
-        seed += 1;
-        let enough = arguments.seed.is_some() || total.requests >= arguments.requests;
-        if enough || total.violation.is_some() {
+        };
+        let calm = FleetSetup {
+            faults: false,
+            nodes: nodes.min(5),
+            ..setup
+        };
+        total.add(&fleet::world::run(setup));
+        total.add(&fleet::world::run(calm));
+        total.add(&fleet::parts::run(setup));
+        let is_enough = !is_bounded && total.requests >= arguments.requests;
+        if is_enough || total.violation.is_some() {
             break;
         }
     }
+    if let Some(violation) = &total.violation {
+        println!("law {violation}");
+    }
+    println!("requests {}", total.requests);
     println!("{total:#?}");
+    if arguments.until_broken {
+        return match total.violation {
+            None => ExitCode::SUCCESS,
+            Some(_) => ExitCode::FAILURE,
+        };
+    }
     for nodes in [1, 4, 16, 64] {
         let refused = |is_shared: bool| {
             let setup = |seed| FleetSetup {
@@ -93,11 +114,34 @@ fn fleets(arguments: &Arguments) -> ExitCode {
             refused(true),
             refused(false)
         );
+        let limited = |is_shared: bool| {
+            let mut all = FleetTally::default();
+            for seed in 1..=10 {
+                all.add(&fleet::parts::run(FleetSetup {
+                    seed,
+                    nodes,
+                    faults: false,
+                    is_shared,
+                }));
+            }
+            all
+        };
+        let (shared, alone) = (limited(true), limited(false));
+        println!(
+            "  one key with a configured limit: {} refused of {} served, {} of {} without a fleet",
+            shared.refused, shared.served, alone.refused, alone.served
+        );
     }
     match total.violation {
         None => ExitCode::SUCCESS,
         Some(_) => ExitCode::FAILURE,
     }
+}
+
+/// `FROM..TO`
+fn range(text: &str) -> Option<std::ops::Range<u64>> {
+    let (from, to) = text.split_once("..")?;
+    Some(from.parse().ok()?..to.parse().ok()?)
 }
 
 fn main() -> ExitCode {
@@ -114,12 +158,9 @@ fn main() -> ExitCode {
     };
     let seeds = match (arguments.seed, &arguments.seeds) {
         (Some(seed), _) => seed..seed + 1,
-        (None, Some(range)) => match range
-            .split_once("..")
-            .map(|(from, to)| (from.parse(), to.parse()))
-        {
-            Some((Ok(from), Ok(to))) => from..to,
-            _ => {
+        (None, Some(text)) => match range(text) {
+            Some(seeds) => seeds,
+            None => {
                 println!("--seeds wants FROM..TO");
                 return ExitCode::FAILURE;
             }

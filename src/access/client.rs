@@ -3,9 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::usage::{ClientUsage, LimitMet, ReservedTokens};
+use super::rate::LimitMet;
+use super::usage::{ClientUsage, ReservedTokens};
 use crate::domain::chain::Chain;
 use crate::domain::client::{ClientPolicy, Requester};
+use crate::domain::error_code::ErrorCode;
+use crate::domain::fleet::quota::SharedLimits;
+use crate::domain::fleet::{LimitHolder, LimitUse, LostPolicy, OwnShare, QuotaKind};
 use crate::domain::time::Time;
 
 /// A client. Its counts go over to the client of its name under the next configuration.
@@ -32,7 +36,7 @@ pub struct Reservation {
 
 /// A client has used up what it may have per minute.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("client `{client}` has used up its {limit} {what} a minute: retry later")]
+#[error("{}", self.words())]
 pub struct RateExceeded {
     /// The client's name.
     pub client: Arc<str>,
@@ -42,6 +46,54 @@ pub struct RateExceeded {
     pub limit: u64,
     /// When there is enough again, if it asks for nothing else; whole milliseconds, rounded up.
     pub wait: Duration,
+    /// The client's limits are shared by a fleet whose store cannot be asked.
+    pub is_cut_off: bool,
+}
+
+impl RateExceeded {
+    /// The code of the answer.
+    pub const fn code(&self) -> ErrorCode {
+        match self.is_cut_off {
+            true => ErrorCode::FleetUnavailable,
+            false => ErrorCode::ClientRateLimited,
+        }
+    }
+
+    fn words(&self) -> String {
+        let Self {
+            client,
+            what,
+            limit,
+            ..
+        } = self;
+        match self.is_cut_off {
+            true => cut_off(client),
+            false => {
+                format!("client `{client}` has used up its {limit} {what} a minute: retry later")
+            }
+        }
+    }
+}
+
+/// What a client is told whose limits nobody can be asked for.
+pub fn cut_off(client: &str) -> String {
+    format!(
+        "the limits of client `{client}` are shared by a fleet whose server cannot be reached (fleet.on_lost): retry later"
+    )
+}
+
+impl SharedLimits for Client {
+    fn holder(&self) -> LimitHolder {
+        LimitHolder::Client(Arc::clone(self.name()))
+    }
+
+    fn uses(&self, now: Time) -> Vec<LimitUse> {
+        self.usage.uses(&self.policy.limits, now)
+    }
+
+    fn keep_to(&self, shares: &[(QuotaKind, OwnShare)], now: Time) {
+        self.usage.keep_to(&self.policy.limits, shares, now);
+    }
 }
 
 impl Client {
@@ -93,10 +145,10 @@ impl Client {
     }
 
     /// Counts a request in; `None` when `max_in_flight` are under way.
-    pub fn enter(&self) -> Option<ClientPermit> {
+    pub fn enter(&self, now: Time) -> Option<ClientPermit> {
         let most = self.policy.limits.max_in_flight.map(|most| most.get());
         self.usage
-            .enter(most)
+            .enter(most, now)
             .then(|| ClientPermit(Arc::clone(&self.usage)))
     }
 
@@ -135,9 +187,20 @@ impl Client {
     }
 
     /// Whether as many requests of it are under way as may be.
-    pub fn is_full(&self) -> bool {
-        let most = self.policy.limits.max_in_flight;
-        most.is_some_and(|most| self.in_flight() >= most.get())
+    pub fn is_full(&self, now: Time) -> bool {
+        let most = self.policy.limits.max_in_flight.map(|most| most.get());
+        let most = self.usage.shares.places(most, now);
+        most.is_some_and(|most| self.in_flight() >= most)
+    }
+
+    /// Whether that is so because the fleet's store cannot be asked for its places, and the configuration refuses then.
+    pub fn is_cut_off(&self, now: Time) -> bool {
+        self.usage.shares.is_cut_off(now)
+    }
+
+    /// Other processes have the same client: it keeps to its shares of its limits.
+    pub(super) fn join_fleet(&self, lost: LostPolicy) {
+        self.usage.shares.join_fleet(lost);
     }
 
     fn too_much(&self, met: LimitMet, ready: Time, now: Time) -> RateExceeded {
@@ -145,6 +208,7 @@ impl Client {
         let (what, limit) = match met {
             LimitMet::Requests => ("requests", limits.rpm),
             LimitMet::Tokens => ("tokens", limits.tpm),
+            LimitMet::Fleet => ("requests", None),
         };
         // A caller that obeys is never too early.
         let nanos = ready.since(now).as_nanos();
@@ -154,6 +218,7 @@ impl Client {
             what,
             limit: limit.map_or(0, |limit| limit.get()),
             wait: Duration::from_millis(millis),
+            is_cut_off: met == LimitMet::Fleet,
         }
     }
 }
@@ -208,11 +273,11 @@ mod tests {
     #[test]
     fn so_many_at_once_and_a_place_given_back_is_free_again() {
         let client = client(0, 0, 2);
-        let (one, two) = (client.enter(), client.enter());
-        assert!(one.is_some() && two.is_some() && client.enter().is_none());
+        let (one, two) = (client.enter(NOW), client.enter(NOW));
+        assert!(one.is_some() && two.is_some() && client.enter(NOW).is_none());
         assert_eq!(client.in_flight(), 2);
         drop(one);
-        assert!(client.enter().is_some());
+        assert!(client.enter(NOW).is_some());
     }
 
     #[test]
@@ -296,7 +361,7 @@ mod tests {
             let threads: Vec<_> = (0..4)
                 .map(|_| {
                     scope.spawn(|| {
-                        let places: Vec<_> = (0..400).filter_map(|_| client.enter()).collect();
+                        let places: Vec<_> = (0..400).filter_map(|_| client.enter(NOW)).collect();
                         let bills = (0..400).filter(|_| client.reserve(1, NOW).is_ok()).count();
                         (places, bills)
                     })

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::client::Client;
 use crate::domain::client::ClientPolicy;
+use crate::domain::fleet::LostPolicy;
 use crate::wire::token::TokenDigest;
 
 /// The configured clients, found by their tokens.
@@ -34,6 +35,13 @@ impl Clients {
         Self {
             shelves,
             nobody: TokenDigest::of(b""),
+        }
+    }
+
+    /// Other processes have the same clients: each keeps to its shares of its limits.
+    pub fn join_fleet(&self, lost: LostPolicy) {
+        for client in self.all() {
+            client.join_fleet(lost);
         }
     }
 
@@ -73,6 +81,9 @@ impl Clients {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::time::Time;
+
+    const NOW: Time = Time::from_millis(1000);
     use crate::domain::client::{Allow, ClientLimits, Priority};
 
     fn policy(name: &str, most: u32) -> ClientPolicy {
@@ -112,14 +123,14 @@ mod tests {
     fn counts_go_over_to_the_next_configuration_by_name() {
         let (old, new) = ([TokenDigest::of(b"old")], [TokenDigest::of(b"new")]);
         let before = Clients::new([(policy("a", 1), &old[..])], None);
-        let place = before.whose(b"old").unwrap().enter().unwrap();
+        let place = before.whose(b"old").unwrap().enter(NOW).unwrap();
         let after = Clients::new(
             [(policy("a", 1), &new[..]), (policy("b", 1), &old)],
             Some(&before),
         );
-        assert!(after.whose(b"new").unwrap().enter().is_none());
-        assert!(after.whose(b"old").unwrap().enter().is_some());
+        assert!(after.whose(b"new").unwrap().enter(NOW).is_none());
+        assert!(after.whose(b"old").unwrap().enter(NOW).is_some());
         drop(place);
-        assert!(after.whose(b"new").unwrap().enter().is_some());
+        assert!(after.whose(b"new").unwrap().enter(NOW).is_some());
     }
 }

@@ -3,7 +3,9 @@
 
 mod client;
 mod clients;
+mod rate;
+mod shares;
 mod usage;
 
-pub use client::{Client, ClientPermit, RateExceeded, Reads, Reservation};
+pub use client::{Client, ClientPermit, RateExceeded, Reads, Reservation, cut_off};
 pub use clients::Clients;

@@ -1,9 +1,12 @@
 //! What one client has taken: atomics without a lock. Each rate is one number (see [`crate::domain::gcra`]), changed by
 //! compare and exchange, so that no two takers share what only one of them may have.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 
+use super::rate::{AtomicGcra, LimitMet};
+use super::shares::Shares;
 use crate::domain::client::ClientLimits;
+use crate::domain::fleet::{LimitUse, OwnShare, QuotaKind};
 use crate::domain::gcra::Gcra;
 use crate::domain::time::Time;
 
@@ -15,13 +18,8 @@ pub(super) struct ClientUsage {
     reading: AtomicU32,
     requests: AtomicGcra,
     tokens: AtomicGcra,
-}
-
-/// Which limit was met.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum LimitMet {
-    Requests,
-    Tokens,
+    /// In a fleet: its parts of the client's limits.
+    pub(super) shares: Shares,
 }
 
 /// The tokens that were set aside for one request.
@@ -44,8 +42,10 @@ fn count_in(count: &AtomicU32, most: Option<u32>) -> bool {
 
 impl ClientUsage {
     /// Counts a request in, unless there are `most` already.
-    pub(super) fn enter(&self, most: Option<u32>) -> bool {
-        count_in(&self.in_flight, most)
+    pub(super) fn enter(&self, most: Option<u32>, now: Time) -> bool {
+        let is_in = count_in(&self.in_flight, self.shares.places(most, now));
+        self.shares.note_entered(self.in_flight(), is_in);
+        is_in
     }
 
     /// Counts a body in that is to be read, unless there are `most` already.
@@ -63,6 +63,23 @@ impl ClientUsage {
         self.in_flight.fetch_sub(1, Ordering::Relaxed);
     }
 
+    /// How the client's limits are used, and what was wanted of them since this was last asked.
+    pub(super) fn uses(&self, limits: &ClientLimits, now: Time) -> Vec<LimitUse> {
+        let rates = [&self.requests, &self.tokens];
+        self.shares.uses(limits, rates, self.in_flight(), now)
+    }
+
+    /// From now on the client keeps to these shares of its limits.
+    pub(super) fn keep_to(
+        &self,
+        limits: &ClientLimits,
+        shares: &[(QuotaKind, OwnShare)],
+        now: Time,
+    ) {
+        let rates = [&self.requests, &self.tokens];
+        self.shares.keep_to(limits, shares, rates, now);
+    }
+
     pub(super) fn in_flight(&self) -> u32 {
         self.in_flight.load(Ordering::Relaxed)
     }
@@ -72,6 +89,21 @@ impl ClientUsage {
     /// # Errors
     /// The limit that leaves room last, and when it does.
     pub(super) fn take(
+        &self,
+        limits: &ClientLimits,
+        tokens: u64,
+        now: Time,
+    ) -> Result<Time, (LimitMet, Time)> {
+        self.shares.note_wanted(tokens);
+        let limits = &self.shares.limits(limits, tokens, now)?;
+        let taken = self.take_within(limits, tokens, now);
+        if let Err((met, _)) = &taken {
+            self.shares.note_short(*met);
+        }
+        taken
+    }
+
+    fn take_within(
         &self,
         limits: &ClientLimits,
         tokens: u64,
@@ -113,6 +145,7 @@ impl ClientUsage {
         tokens: u64,
         now: Time,
     ) -> Result<(), (LimitMet, Time)> {
+        let limits = &self.shares.limits(limits, tokens, now)?;
         let per_minute = [
             (LimitMet::Requests, limits.rpm, &self.requests, 1),
             (LimitMet::Tokens, limits.tpm, &self.tokens, tokens),
@@ -137,53 +170,9 @@ impl ClientUsage {
         now: Time,
     ) {
         let ReservedTokens { paid_at, tokens } = reserved;
-        if let Some(tpm) = limits.tpm {
+        if let Some(tpm) = self.shares.tokens(limits, now) {
             let tpm = Gcra::per_minute(tpm);
             self.tokens.correct(tpm, now, paid_at, tokens, used);
         }
-    }
-}
-
-/// A theoretical arrival time, in nanoseconds.
-#[derive(Debug, Default)]
-struct AtomicGcra(AtomicU64);
-
-impl AtomicGcra {
-    fn take(&self, rate: Gcra, amount: u64, now: Time) -> Result<Time, Time> {
-        let mut told = now;
-        let take = |paid: u64| match rate.take(Time::from_nanos(paid), now, amount) {
-            Ok(next) => {
-                told = next;
-                Some(next.as_nanos())
-            }
-            Err(ready) => {
-                told = ready;
-                None
-            }
-        };
-        let taken = self
-            .0
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, take);
-        match taken {
-            Ok(_) => Ok(told),
-            Err(_) => Err(told),
-        }
-    }
-
-    /// Whether [`take`](Self::take) would succeed; changes nothing.
-    fn look(&self, rate: Gcra, amount: u64, now: Time) -> Result<(), Time> {
-        let paid = Time::from_nanos(self.0.load(Ordering::Relaxed));
-        rate.take(paid, now, amount).map(drop)
-    }
-
-    fn correct(&self, rate: Gcra, now: Time, taken: Time, reserved: u64, used: u64) {
-        let correct = |paid: u64| {
-            let next = rate.correct(Time::from_nanos(paid), now, taken, reserved, used);
-            Some(next.as_nanos())
-        };
-        // It always has a next value.
-        let _ = self
-            .0
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, correct);
     }
 }

@@ -8,6 +8,7 @@ use arc_swap::ArcSwap;
 use super::life_status::LifeStatus;
 use super::mailbox::Mailbox;
 use super::message::fleet::FleetMember;
+use crate::domain::fleet::quotas::{ClaimView, QuotaView};
 use crate::domain::fleet::{FactKind, FactReason};
 use crate::domain::ids::{FleetNode, ModelName};
 use crate::domain::time::Time;
@@ -51,6 +52,10 @@ pub struct FleetSnapshot {
     pub heard_at: Option<Time>,
     /// Facts that the store has not got yet.
     pub unsent: usize,
+    /// Limits that are shared, some of them.
+    pub limits: Vec<QuotaView>,
+    /// Budgets that are shared, likewise.
+    pub budgets: Vec<ClaimView>,
     /// Counts since the process began.
     pub counts: FleetCounts,
 }

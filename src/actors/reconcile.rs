@@ -9,7 +9,7 @@ use arc_swap::ArcSwap;
 use super::child::Child;
 use super::child_slot::{ActorSlot, ChildSlot};
 use super::fault_hook::FaultHook;
-use super::fleet::table::{FleetParts, FleetTable};
+use super::fleet::table::{self, FleetParts, FleetTable};
 use super::handle::Handle;
 use super::handoff::{OnEnd, StateHandoff};
 use super::key::{self, KeyActor, KeyCore, KeyPort};
@@ -447,6 +447,11 @@ impl<'a> Reconciling<'a> {
             fault_hook: self.common.fault_hook.clone(),
         };
         let mut state = KeyState::new(settings.limits, settings.cooldown);
+        if let Some(fleet) = &self.common.fleet
+            && table::is_shared(self.provider)
+        {
+            state.join_fleet(fleet.lost);
+        }
         if let Some(recall) = recall {
             // Published before the actor runs, so that readers see at once that it is out.
             let now = self.common.clock.now();

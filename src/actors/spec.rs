@@ -8,6 +8,7 @@ use crate::actors::fault_hook::FaultHook;
 use crate::actors::latency_status::DECAY;
 use crate::domain::breaker::BreakerPolicy;
 use crate::domain::cooldown::CooldownPolicy;
+use crate::domain::fleet::LostPolicy;
 use crate::domain::ids::{FleetNode, ModelName, ProviderName};
 use crate::domain::limits::{KeyLimits, RetryBudgetPolicy};
 use crate::domain::persisted::{Fingerprint, PersistedKey, PersistedLimit, PersistedProvider};
@@ -140,6 +141,8 @@ pub struct FleetSpec {
     pub server: String,
     /// By what keys and providers are known in it.
     pub secret: FleetSecret,
+    /// What becomes of shared limits without a store.
+    pub lost: LostPolicy,
     /// Where orders for the store go.
     pub orders: FleetOrders,
 }

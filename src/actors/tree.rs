@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 use super::child::Child;
 use super::child_slot::{ActorSlot, ChildSlot};
 use super::command_sender::CommandSender;
-use super::fleet::table::FleetParts;
+use super::fleet::table::{FleetCounters, FleetParts};
 use super::fleet::{FleetActor, FleetCore};
 use super::handle::Handle;
 use super::handoff::StateHandoff;
@@ -28,7 +28,9 @@ pub use super::spec::{FleetSpec, ProviderSpec, TreeSpec};
 use super::status::{FleetStatus, KeyStatus, Life, RouterStatus, TreeStatus};
 use super::supervisor::{SupervisorActor, SupervisorCore};
 use crate::domain::attempts::{Cause, LeaseRefused};
-use crate::domain::fleet::{FleetNews, FleetState};
+use crate::domain::budget::{BudgetUse, SharedPurse};
+use crate::domain::fleet::quota::SharedLimits;
+use crate::domain::fleet::{FleetNews, FleetQuotas, FleetState};
 use crate::domain::hash_map::HashMap;
 use crate::domain::ids::{ProviderName, Upstream};
 use crate::domain::latency::{Averages, LatencySnapshot};
@@ -43,7 +45,7 @@ use crate::telemetry::events;
 #[derive(Debug)]
 pub struct Tree {
     client: TreeClient,
-    fleet: Option<Handle<FleetMessage>>,
+    fleet: Option<FleetParts>,
     supervisor: Handle<SupervisorMessage>,
     _guardian: TaskGuard,
 }
@@ -241,7 +243,7 @@ impl Tree {
             let slot = ChildSlot::Fleet(fleet_slot(fleet, parts, &spec));
             slots.insert(Child::Fleet, slot);
         }
-        let fleet = common.fleet.as_ref().map(|parts| parts.handle.clone());
+        let fleet = common.fleet.clone();
         let supervisor = SupervisorActor {
             common: common.clone(),
             restart: spec.restart,
@@ -287,9 +289,28 @@ impl Tree {
 
     /// Where news of the fleet's store goes, in a process that belongs to a fleet.
     pub fn fleet_news(&self) -> Option<impl Fn(FleetNews) + Send + Sync + 'static> {
-        let fleet = self.fleet.clone()?;
+        let fleet = self.fleet.as_ref()?.handle();
         // Without an incarnation it is lost, and found by the next comparison with the store.
         Some(move |news| drop(fleet.send(FleetMessage::News(news))))
+    }
+
+    /// Where budgets say how they are used, in a process that belongs to a fleet.
+    pub fn fleet_spending(&self) -> Option<impl Fn(Vec<BudgetUse>) + Send + Sync + 'static> {
+        let fleet = self.fleet.as_ref()?.handle();
+        // Without an incarnation it is lost: the next one asks.
+        Some(move |uses| drop(fleet.send(FleetMessage::Spent(uses))))
+    }
+
+    /// Those outside of the tree who count what a fleet shares.
+    pub fn fleet_counts(
+        &self,
+        clients: Vec<Arc<dyn SharedLimits>>,
+        purse: Option<Arc<dyn SharedPurse>>,
+    ) {
+        if let Some(fleet) = &self.fleet {
+            let counters = FleetCounters { clients, purse };
+            fleet.counters.store(Arc::new(counters));
+        }
     }
 
     /// The client by which requests reach the actors.
@@ -305,7 +326,9 @@ fn fleet_parts(fleet: &FleetSpec) -> FleetParts {
         handle: Handle::vacant(&status.mailbox),
         status,
         secret: fleet.secret.clone(),
+        lost: fleet.lost,
         table: Arc::default(),
+        counters: Arc::default(),
     }
 }
 
@@ -315,15 +338,19 @@ fn fleet_slot(
     spec: &TreeSpec,
 ) -> ActorSlot<FleetActor, FleetMessage, FleetCore> {
     let mut state = FleetState::new(fleet.node.clone());
-    state.own(parts.table.load().owners(), spec.clock.now());
+    let now = spec.clock.now();
+    state.own(parts.table.load().owners(), now);
+    let quotas = FleetQuotas::new(fleet.node.clone(), fleet.lost, now);
     let actor = FleetActor {
         status: Arc::clone(&parts.status),
         table: Arc::clone(&parts.table),
+        counters: Arc::clone(&parts.counters),
+        secret: fleet.secret.clone(),
         orders: fleet.orders.clone(),
         clock: spec.clock,
         fault_hook: spec.fault_hook.clone(),
     };
-    reconcile::post(actor, parts.handle.clone(), FleetCore::new(state))
+    reconcile::post(actor, parts.handle.clone(), FleetCore::new(state, quotas))
 }
 
 /// Keeps a supervisor running: one that ends is started again with what it left.

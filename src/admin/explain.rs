@@ -278,6 +278,7 @@ fn words(reason: Reason) -> &'static str {
         Reason::Limited => "the configured limit per minute or day is used up",
         Reason::Paced => "a limit learned from the upstream is used up",
         Reason::Saturated => "as many requests are in flight as may be",
+        Reason::FleetLost => "its limits are shared by a fleet whose server cannot be reached",
         Reason::Invalid => "the key was found invalid",
         Reason::NoToken => "no token could be fetched for the key",
         Reason::BreakerOpen => "the breaker is open, or its probe is under way",

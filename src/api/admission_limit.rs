@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::error::ApiError;
 use crate::access::{self, Client};
 use crate::domain::error_code::ErrorCode;
+use crate::domain::time::Time;
 
 /// What an overloaded or draining process asks callers to wait.
 pub(super) const COME_BACK: Duration = Duration::from_secs(1);
@@ -52,21 +53,30 @@ impl AdmissionLimit {
 
     /// Whether a request of `client` may send its body: not when there would be no place for it now, and of a client no
     /// more bodies at once than it may have requests under way. Places are not taken by that: a body may be slow.
-    pub(super) fn look(&self, client: Option<&Client>) -> Result<Option<access::Reads>, ApiError> {
+    pub(super) fn look(
+        &self,
+        client: Option<&Client>,
+        now: Time,
+    ) -> Result<Option<access::Reads>, ApiError> {
         if self.is_full() {
             return Err(full());
         }
         let Some(client) = client else {
             return Ok(None);
         };
-        if client.is_full() {
-            return Err(full_of(client));
+        if client.is_full(now) {
+            return Err(full_of(client, now));
         }
-        client.read().map(Some).ok_or_else(|| full_of(client))
+        let reads = client.read();
+        reads.map(Some).ok_or_else(|| full_of(client, now))
     }
 
     /// Admits a request of `client`, unless the limit is reached.
-    pub(super) fn enter(&self, client: Option<&Client>) -> Result<AdmissionPermit, ApiError> {
+    pub(super) fn enter(
+        &self,
+        client: Option<&Client>,
+        now: Time,
+    ) -> Result<AdmissionPermit, ApiError> {
         let before = self.in_flight.fetch_add(1, Ordering::Relaxed);
         let mut place = AdmissionPermit {
             in_flight: Arc::clone(&self.in_flight),
@@ -76,7 +86,8 @@ impl AdmissionLimit {
             return Err(full());
         }
         if let Some(client) = client {
-            place._of_client = Some(client.enter().ok_or_else(|| full_of(client))?);
+            let entered = client.enter(now);
+            place._of_client = Some(entered.ok_or_else(|| full_of(client, now))?);
         }
         Ok(place)
     }
@@ -87,8 +98,12 @@ fn full() -> ApiError {
     ApiError::new(ErrorCode::Overloaded, message).retry_after(COME_BACK)
 }
 
-fn full_of(client: &Client) -> ApiError {
+fn full_of(client: &Client, now: Time) -> ApiError {
     let name = client.name();
+    if client.is_cut_off(now) {
+        let message = access::cut_off(name);
+        return ApiError::new(ErrorCode::FleetUnavailable, message).retry_after(COME_BACK);
+    }
     let message = format!(
         "client `{name}` has as many requests under way as it may (max_in_flight): retry later"
     );
@@ -108,12 +123,16 @@ mod tests {
     #[test]
     fn lets_in_so_many_and_a_place_given_back_is_free_again() {
         let admission = AdmissionLimit::new(2);
-        let first = admission.enter(None);
-        let second = admission.enter(None);
+        let first = admission.enter(None, Time::ZERO);
+        let second = admission.enter(None, Time::ZERO);
         assert!(first.is_ok() && second.is_ok());
-        assert!(admission.look(None).is_err() && admission.enter(None).is_err());
+        assert!(
+            admission.look(None, Time::ZERO).is_err() && admission.enter(None, Time::ZERO).is_err()
+        );
         assert_eq!(admission.inside(), 2);
         drop(first);
-        assert!(admission.look(None).is_ok() && admission.enter(None).is_ok());
+        assert!(
+            admission.look(None, Time::ZERO).is_ok() && admission.enter(None, Time::ZERO).is_ok()
+        );
     }
 }

@@ -66,6 +66,7 @@ fn is_callers(code: ErrorCode) -> bool {
             | ErrorCode::TargetNotAllowed
             | ErrorCode::ClientOverloaded
             | ErrorCode::ClientRateLimited
+            | ErrorCode::FleetUnavailable
             | ErrorCode::Overloaded
             | ErrorCode::DeadlineExceeded
             | ErrorCode::Draining

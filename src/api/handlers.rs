@@ -155,7 +155,8 @@ async fn admit(
     // What the head tells is checked before the body is read, which costs memory and time.
     let client = identify(serving, &head.uri, &head.headers)?;
     caller.client.clone_from(&client);
-    let reads = api.admission.look(client.as_deref())?;
+    let clock = serving.dispatch.clock;
+    let reads = api.admission.look(client.as_deref(), clock.now())?;
     let patience = request_headers::patience(&head.headers)?;
     let await_cooldown = request_headers::await_cooldown(&head.headers)?;
     let unsupported = request_headers::unsupported(&head.headers)?;
@@ -164,16 +165,15 @@ async fn admit(
     // one bounds the reading.
     let reading = read(operation, serving, &head.headers, body);
     let policy = &serving.dispatch.policy;
-    let shorter = patience.shorter();
-    let until = policy.deadline_of(caller.arrived, shorter);
+    let until = policy.deadline_of(caller.arrived, patience.shorter());
     let (body, payload) = tokio::select! {
         biased;
         read = reading => read?,
-        () = serving.dispatch.clock.sleep_until(until) => return Err(body::late()),
+        () = clock.sleep_until(until) => return Err(body::late()),
         () = async { api.abort.waiting().await } => return Err(draining()),
     };
     // Not before the body is there: a slow body must not take a place from others.
-    let place = api.admission.enter(client.as_deref())?;
+    let place = api.admission.enter(client.as_deref(), clock.now())?;
     drop(reads);
     let doc = dialects::caller(operation)
         .parse(operation, body)

@@ -207,7 +207,9 @@ async fn admit(
     let patience = request_headers::patience(&head.headers)?;
     let await_cooldown = request_headers::await_cooldown(&head.headers)?;
     let affinity = request_headers::affinity(&head.headers)?;
-    let place = api.admission.enter(client.as_deref())?;
+    let place = api
+        .admission
+        .enter(client.as_deref(), serving.dispatch.clock.now())?;
     let limits = UploadLimits {
         spool: serving.spool,
         pause: serving.body_timeout,

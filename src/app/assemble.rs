@@ -433,7 +433,7 @@ fn latency_decay(config: &Config) -> Duration {
 }
 
 /// The present moment, in seconds since 1970.
-fn unix(clock: Clock) -> i64 {
+pub(super) fn unix(clock: Clock) -> i64 {
     i64::try_from(clock.anchor().wall.as_secs()).unwrap_or(i64::MAX)
 }
 

@@ -14,6 +14,7 @@ use crate::api::Api;
 use crate::config::{Config, ProviderConfig};
 use crate::dispatch::Dispatch;
 use crate::domain::condition::BreakerCondition;
+use crate::domain::fleet::{LimitHolder, money};
 use crate::domain::hash_map::HashMap;
 use crate::domain::ids::{ProviderName, Upstream};
 use crate::domain::time::Time;
@@ -132,7 +133,7 @@ fn state(api: &Weak<Api>, admin: &Weak<AdminState>) -> Option<StateGauges> {
             .collect(),
         budgets: budgets(dispatch, &admin),
         cache: cache(dispatch),
-        fleet: cells.fleet.as_deref().map(fleet),
+        fleet: cells.fleet.as_deref().map(|status| fleet(status, now)),
         actors: actors(&cells),
         upstreams: upstreams.into_values().collect(),
         keys: keys.collect(),
@@ -151,14 +152,34 @@ fn cache(dispatch: &Dispatch) -> Option<CacheGauges> {
     })
 }
 
-fn fleet(status: &FleetStatus) -> FleetGauges {
+#[expect(clippy::cast_precision_loss, reason = "limits and amounts, for people")]
+fn fleet(status: &FleetStatus, now: Time) -> FleetGauges {
     let view = status.view();
+    let shares = view.limits.iter().flat_map(|quota| {
+        let amount = quota.own.amount(now) as f64;
+        let of =
+            |holder: &LimitHolder| (holder.kind(), holder.to_string(), quota.kind.word(), amount);
+        quota.holders.iter().map(of).collect::<Vec<_>>()
+    });
+    let claims = view.budgets.iter().map(|claim| {
+        let (used, owner) = (&claim.used, &claim.used.meter.scope.owner);
+        let open = money::of_units(used.has.saturating_sub(used.used));
+        let amount = open.get() as f64 / 1e12;
+        (
+            owner.kind(),
+            owner.name().to_owned(),
+            used.meter.period.word(),
+            amount,
+        )
+    });
     FleetGauges {
         is_up: view.is_up,
         lag: view.lag.map(|lag| lag.as_secs_f64()),
         nodes: view.nodes.len(),
         facts: view.known,
         unsent: view.unsent,
+        shares: shares.collect(),
+        claims: claims.collect(),
     }
 }
 

@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::domain::budget::{
-    AdmittedCost, BudgetPolicy, BudgetStanding, BudgetView, CandidateCost, Closed, Ledger, Payer,
-    PersistedMeter, RefusedCost, SpendBy, SpendInquiry, SpendKey, SpendLedger, SpendSum,
-    SpendVerdict, Ticket,
+    AdmittedCost, BudgetNews, BudgetPolicy, BudgetStanding, BudgetUse, BudgetView, CandidateCost,
+    Closed, Ledger, Payer, PersistedMeter, RefusedCost, SpendBy, SpendInquiry, SpendKey,
+    SpendLedger, SpendSum, SpendVerdict, Ticket,
 };
 use crate::domain::ids::ProviderName;
 use crate::domain::money::Pico;
@@ -114,10 +114,12 @@ pub struct SavedSpending {
     pub rows: Vec<(SpendKey, SpendSum)>,
 }
 
+/// Where it is said how budgets are used.
+pub type SpendingSink = Arc<dyn Fn(Vec<BudgetUse>) + Send + Sync>;
+
 /// Names in the order of the columns that were asked for, and their sum.
 pub type SpendRow = (Vec<String>, SpendSum);
 
-#[derive(Debug)]
 enum BudgetAsk {
     Configure(Vec<BudgetPolicy>, i64),
     Admit(SpendRequest, oneshot::Sender<SpendDecision>),
@@ -125,6 +127,10 @@ enum BudgetAsk {
     Ended(Ticket, Option<Spending>),
     Sums(Vec<SpendBy>, i64, i64, oneshot::Sender<Vec<SpendRow>>),
     News(oneshot::Sender<Option<SavedSpending>>),
+    JoinFleet,
+    FleetUses(SpendingSink, i64),
+    FleetNews(Vec<BudgetNews>, i64),
+    LeaveFleet(oneshot::Sender<Vec<BudgetUse>>, i64),
     Restore(SavedSpending, i64),
 }
 
@@ -217,6 +223,28 @@ impl Budgets {
         }
     }
 
+    /// From now on the budgets are spent in parts that a fleet gives.
+    pub fn join_fleet(&self) {
+        self.send(BudgetAsk::JoinFleet);
+    }
+
+    /// Says there how all budgets are used at this moment.
+    pub fn fleet_uses(&self, sink: SpendingSink, unix: i64) {
+        self.send(BudgetAsk::FleetUses(sink, unix));
+    }
+
+    /// What the fleet has said.
+    pub fn fleet_news(&self, news: Vec<BudgetNews>, unix: i64) {
+        self.send(BudgetAsk::FleetNews(news, unix));
+    }
+
+    /// What was spent, by a process that leaves its fleet. From now on nothing is admitted that costs something.
+    pub async fn leave_fleet(&self, unix: i64) -> Vec<BudgetUse> {
+        let (reply, uses) = oneshot::channel();
+        self.send(BudgetAsk::LeaveFleet(reply, unix));
+        uses.await.unwrap_or_default()
+    }
+
     fn send(&self, ask: BudgetAsk) {
         // The task outlives its handles.
         drop(self.asks.send(ask));
@@ -283,6 +311,15 @@ impl BudgetKeeper {
                 BudgetAsk::News(reply) => {
                     let news = std::mem::take(&mut self.is_new).then(|| self.saved());
                     drop(reply.send(news));
+                }
+                BudgetAsk::JoinFleet => self.ledger.join_fleet(),
+                BudgetAsk::FleetUses(sink, unix) => sink(self.ledger.fleet_uses(unix)),
+                BudgetAsk::FleetNews(news, unix) => {
+                    self.ledger.fleet_news(news, unix);
+                    self.publish(unix);
+                }
+                BudgetAsk::LeaveFleet(reply, unix) => {
+                    drop(reply.send(self.ledger.leave_fleet(unix)));
                 }
                 BudgetAsk::Restore(saved, unix) => {
                     self.ledger.restore(saved.meters, unix);

@@ -74,6 +74,7 @@ fn table(fleet: &Value) -> String {
         };
         let _ = writeln!(out, "  {}{own}", text(&node["name"]));
     }
+    shares(&mut out, fleet);
     let facts = fleet["facts"].as_array().unwrap_or(&none);
     let _ = writeln!(out, "\n{} shared", facts.len());
     for fact in facts {
@@ -94,6 +95,47 @@ fn table(fleet: &Value) -> String {
     out
 }
 
+/// What this process has of limits and budgets.
+fn shares(out: &mut String, fleet: &Value) {
+    let none = Vec::new();
+    let limits = fleet["limits"].as_array().unwrap_or(&none);
+    let budgets = fleet["budgets"].as_array().unwrap_or(&none);
+    if limits.is_empty() && budgets.is_empty() {
+        return;
+    }
+    let _ = writeln!(out, "\n{} limits, {} budgets", limits.len(), budgets.len());
+    for limit in limits {
+        let names = limit["names"].as_array().unwrap_or(&none).iter();
+        let names: Vec<&str> = names.filter_map(Value::as_str).collect();
+        let number = |name: &str| limit[name].as_u64().unwrap_or_default();
+        let _ = writeln!(
+            out,
+            "  {} {}  {} of {}, {} used, {} processes",
+            names.join(", "),
+            text(&limit["limit"]),
+            number("share"),
+            number("whole"),
+            number("used"),
+            number("processes"),
+        );
+    }
+    for budget in budgets {
+        let name = match budget["name"].as_str() {
+            None | Some("") => text(&budget["of"]),
+            Some(name) => name.to_owned(),
+        };
+        let _ = write!(out, "  {name} per {}", text(&budget["every"]));
+        if let Some(amount) = budget["amount"].as_str() {
+            let _ = write!(out, "  {} of {amount} claimed,", text(&budget["claimed"]));
+        }
+        let _ = write!(out, "  {} spent", text(&budget["spent"]));
+        if let Some(all) = budget["spent_by_all"].as_str() {
+            let _ = write!(out, ", {all} by all");
+        }
+        out.push('\n');
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -106,6 +148,11 @@ mod tests {
             "name": "prod", "node": "web-1.aa", "server": "redis://store:6379/0", "up": true, "trouble": null,
             "without_scripts": null, "lag_seconds": 0.012, "sent": 3, "heard": 4, "unsent": 0, "ignored": 1,
             "nodes": [{"name": "web-1.aa", "self": true}, {"name": "web-2.bb", "self": false}],
+            "limits": [{"of": "key", "names": ["groq#1"], "limit": "rpm", "whole": 60, "share": 40, "used": 7, "processes": 2}],
+            "budgets": [{
+                "of": "client", "name": "ci", "every": "day", "amount": "5.000000", "claimed": "0.500000",
+                "spent": "0.300000", "spent_by_all": "2.100000",
+            }],
             "facts": [
                 {"kind": "cooling", "key": "groq#1", "provider": "groq", "model": "m", "reason": "reported",
                  "node": "web-2.bb", "seconds_left": 41.6},
@@ -122,6 +169,10 @@ facts    3 told, 4 heard, 0 not told yet, 1 ignored
 2 processes
   web-1.aa  (this one)
   web-2.bb
+
+1 limits, 1 budgets
+  groq#1 rpm  40 of 60, 7 used, 2 processes
+  ci per day  0.500000 of 5.000000 claimed,  0.300000 spent, 2.100000 by all
 
 2 shared
   groq#1 m  cooling for 42 s, says web-2.bb

@@ -1,5 +1,6 @@
 //! `fleet`: whether processes with the same keys tell each other what they find out.
 
+use config::ValueKind;
 use serde_json::json;
 
 use super::cache_keys::{self, ValkeyUrl};
@@ -8,7 +9,8 @@ use super::describe::{Describe, Shape};
 use super::fleet_config::FleetConfig;
 use super::outbound;
 use super::read::{ConfigNode, FromNode, Report, section};
-use super::values::Names;
+use super::values::{Names, choice};
+use crate::domain::fleet::{LostPolicy, OnLost};
 
 /// The fleet's name where none is given.
 const NAME: &str = "pointsman";
@@ -28,6 +30,71 @@ section! {
         secret_file: String = required,
         /// Files of certificate authorities (PEM), relative to this file, that vouch for the server in place of the system's.
         ca_file | ca_files: Names,
+        /// What becomes of shared limits while the server cannot be asked and a process's share has ended. `share`: an even part, by
+        /// the number of processes that were there last. `local`: the whole limit in each process. `refuse`: 429
+        /// `fleet_unavailable`. One word is for rates and concurrency; hard budgets have their own. Default `share`, for
+        /// hard budgets `refuse`.
+        on_lost: OnLostForm,
+    }
+}
+
+section! {
+    /// `fleet.on_lost` by what is limited
+    OnLostTable {
+        /// Requests and tokens per minute and day, of keys and clients. Default `share`.
+        rates: OnLost,
+        /// `max_in_flight` of keys and clients. Default `share`.
+        concurrency: OnLost,
+        /// Hard budgets, beyond what is claimed: `refuse` is the only word with which they are never overspent. Default `refuse`.
+        budgets: OnLost,
+    }
+}
+
+/// `fleet.on_lost`
+#[derive(Clone, Copy)]
+pub(super) struct OnLostForm(LostPolicy);
+
+const ON_LOST: [(&str, OnLost); 3] = [
+    ("share", OnLost::Share),
+    ("local", OnLost::Local),
+    ("refuse", OnLost::Refuse),
+];
+
+impl FromNode for OnLost {
+    fn read(node: &ConfigNode<'_>, report: &mut Report) -> Option<Self> {
+        choice(node, &ON_LOST, report)
+    }
+}
+
+impl Describe for OnLost {
+    fn shape() -> Shape {
+        Shape::choice(ON_LOST.map(|(word, _)| word))
+    }
+}
+
+impl FromNode for OnLostForm {
+    fn read(node: &ConfigNode<'_>, report: &mut Report) -> Option<Self> {
+        let usual = LostPolicy::default();
+        if !matches!(node.value.kind, ValueKind::Table(_)) {
+            let word = OnLost::read(node, report)?;
+            return Some(Self(LostPolicy {
+                rates: word,
+                concurrency: word,
+                ..usual
+            }));
+        }
+        let table = OnLostTable::read(node, report)?;
+        Some(Self(LostPolicy {
+            rates: table.rates.unwrap_or(usual.rates),
+            concurrency: table.concurrency.unwrap_or(usual.concurrency),
+            budgets: table.budgets.unwrap_or(usual.budgets),
+        }))
+    }
+}
+
+impl Describe for OnLostForm {
+    fn shape() -> Shape {
+        OnLost::shape().or(OnLostTable::shape())
     }
 }
 
@@ -86,5 +153,8 @@ pub(super) fn resolve(
         authorities,
         name: raw.name.map_or_else(|| NAME.to_owned(), |name| name.0),
         secret: secret?,
+        lost: raw
+            .on_lost
+            .map_or_else(LostPolicy::default, |OnLostForm(lost)| lost),
     })
 }

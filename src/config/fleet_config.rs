@@ -1,5 +1,6 @@
 //! The fleet that a process belongs to, as the configuration has it.
 
+use crate::domain::fleet::LostPolicy;
 use crate::domain::secret::EncryptionKey;
 use crate::wire::valkey_url::ValkeyServer;
 
@@ -14,4 +15,6 @@ pub struct FleetConfig {
     pub name: String,
     /// What its names and signatures are made with.
     pub secret: EncryptionKey,
+    /// What becomes of shared limits without the store.
+    pub lost: LostPolicy,
 }

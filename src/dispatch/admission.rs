@@ -82,7 +82,7 @@ impl Dispatch {
                 let message = refused.to_string();
                 let failed = Failed {
                     retry_after: Some(refused.wait),
-                    ..failed(request, ErrorCode::ClientRateLimited, message)
+                    ..failed(request, refused.code(), message)
                 };
                 let mut refused = NotAdmitted::new(target, failed);
                 refused.for_tokens = only_tokens.then_some(chain);

@@ -29,6 +29,10 @@ use crate::domain::usage::{Usage, UsageDetails};
 
 /// A budget without another window has no moment to come back at; clients that come back by themselves stay away so long.
 const NEVER: Duration = Duration::from_hours(24);
+/// What the fleet is asked for comes with one of the next answers.
+const SHORT_WAIT: Duration = Duration::from_secs(1);
+/// A server that is away is back after some seconds, or after long.
+const LOST_WAIT: Duration = Duration::from_secs(5);
 /// Of sound whose length is not known, so much is reserved.
 const SOUND_SECONDS: u32 = 60;
 
@@ -413,6 +417,19 @@ fn words(refused: &Refused, unix: i64) -> (ErrorCode, String, Option<Duration>) 
                 "no upstream of the target has a known price, which {what} asks for: its operator can set `price`, or `unpriced: allow`"
             );
             (ErrorCode::UnpricedModel, message, None)
+        }
+        Refused::Short { what, is_lost } => {
+            let why = match is_lost {
+                true => {
+                    "is shared by a fleet whose server cannot be reached, and what this process had claimed of it is spent"
+                }
+                false => {
+                    "is shared by a fleet, and this process has not been given enough of it yet"
+                }
+            };
+            let wait = if *is_lost { LOST_WAIT } else { SHORT_WAIT };
+            let message = format!("{what} {why}: retry later");
+            (ErrorCode::FleetUnavailable, message, Some(wait))
         }
         Refused::Exhausted {
             what,

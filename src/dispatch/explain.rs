@@ -196,7 +196,7 @@ impl Dispatch {
             message,
             retry_after,
         };
-        if let Some(client) = client.filter(|client| client.is_full()) {
+        if let Some(client) = client.filter(|client| client.is_full(self.clock.now())) {
             let message = format!(
                 "client `{}` has as many requests under way as it may (max_in_flight)",
                 client.name()
@@ -213,7 +213,7 @@ impl Dispatch {
         if let Some(client) = client {
             let look = client.look(reserve, self.clock.now());
             look.map_err(|met| {
-                let code = ErrorCode::ClientRateLimited;
+                let code = met.code();
                 refused(code, met.to_string(), Some(met.wait))
             })?;
         }

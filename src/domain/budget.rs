@@ -4,10 +4,13 @@
 //! ([`Ledger::settle`]). So the spending of a window exceeds a hard budget by no more than the sum of what its requests cost
 //! above their reservations. The number of a window is a part of what is counted: nothing has to be reset when it ends.
 
+mod claim;
+mod fleet;
 mod ledger;
 mod meter;
 mod period;
 mod policy;
+mod shared;
 mod spend;
 mod standing;
 #[cfg(test)]
@@ -15,9 +18,10 @@ mod tests;
 mod verdict;
 
 pub use ledger::{BudgetView, Ledger, Mark};
-pub use meter::{PersistedMeter, Ticket};
+pub use meter::{MeterKey, PersistedMeter, Ticket};
 pub use period::Period;
 pub use policy::{BudgetPolicy, BudgetScope, Mode, Payer, Spender, UnpricedSpend};
+pub use shared::{BudgetNews, BudgetUse, SharedPurse};
 pub use spend::{KEPT_DAYS, MOST_ROWS, SpendBy, SpendKey, SpendLedger, SpendSum};
 pub use standing::BudgetStanding;
 pub use verdict::{

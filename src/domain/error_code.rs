@@ -26,6 +26,8 @@ pub enum ErrorCode {
     ClientRateLimited,
     /// A budget that the request counts against is used up.
     ClientBudgetExhausted,
+    /// What the request counts against is shared by a fleet whose server cannot be asked, and the configuration refuses then.
+    FleetUnavailable,
     /// No upstream of the target has a price that is known, and a budget refuses that.
     UnpricedModel,
     /// The target is unknown.
@@ -87,6 +89,7 @@ impl ErrorCode {
             Self::ClientOverloaded => "client_overloaded",
             Self::ClientRateLimited => "client_rate_limited",
             Self::ClientBudgetExhausted => "client_budget_exhausted",
+            Self::FleetUnavailable => "fleet_unavailable",
             Self::UnpricedModel => "unpriced_model",
             Self::ModelNotFound => "model_not_found",
             Self::RouteNotFound => "route_not_found",
@@ -138,7 +141,8 @@ impl ErrorCode {
             | Self::WaitingRoomFull
             | Self::ClientOverloaded
             | Self::ClientRateLimited
-            | Self::ClientBudgetExhausted => 429,
+            | Self::ClientBudgetExhausted
+            | Self::FleetUnavailable => 429,
             Self::NotSupported => 501,
             Self::NoUsableKeys | Self::UpstreamsExhausted | Self::InvalidUpstreamResponse => 502,
             Self::Overloaded | Self::Draining => 503,

@@ -63,6 +63,18 @@ impl Gcra {
         (paid.max(now) + debt).min((now + MOST_AHEAD).max(paid))
     }
 
+    /// What is taken and not paid for at `now`, rounded up.
+    pub fn level(self, paid: Time, now: Time) -> u64 {
+        let nanos = paid.since(now).as_nanos();
+        let level = (nanos * u128::from(self.allowance())).div_ceil(u128::from(MINUTE));
+        u64::try_from(level).unwrap_or(u64::MAX)
+    }
+
+    /// When as much as that is paid for.
+    pub fn paid_for(self, level: u64, now: Time) -> Time {
+        now + self.span(level)
+    }
+
     /// How long the bucket takes to bring `amount`. Rounded down: a full minute's allowance in single pieces must fit
     /// into a full bucket.
     fn span(self, amount: u64) -> Duration {

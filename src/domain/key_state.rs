@@ -9,6 +9,7 @@ use super::allowance::Allowance;
 use super::concurrency::Concurrency;
 use super::cooldown::{Cooldown, CooldownPolicy, CooldownScope};
 use super::ids::{LeaseId, ModelName};
+use super::key_shares::KeyShares;
 use super::limits::KeyLimits;
 use super::outcome::Class;
 use super::pace::{LimitStatus, Paces, SentAttempt, Uncounted};
@@ -21,6 +22,7 @@ pub use super::settlement::{KeyChange, Settlement};
 mod facts;
 mod fleet;
 mod manual;
+mod shares;
 
 pub use facts::KeyFacts;
 
@@ -79,6 +81,8 @@ pub struct KeyState {
     live: HashMap<LeaseId, LiveLease>,
     paces: Paces,
     concurrency: Concurrency,
+    /// In a fleet: its parts of the limits.
+    shares: Option<Box<KeyShares>>,
 }
 
 impl KeyState {
@@ -100,6 +104,7 @@ impl KeyState {
             live: HashMap::default(),
             paces: Paces::default(),
             concurrency: Concurrency::default(),
+            shares: None,
         }
     }
 
@@ -122,9 +127,10 @@ impl KeyState {
     }
 
     /// Whether all places are taken, configured or learned.
-    pub fn is_full(&self) -> bool {
+    pub fn is_full(&self, now: Time) -> bool {
         let in_flight = u32::try_from(self.live.len()).unwrap_or(u32::MAX);
-        self.limits.is_full(in_flight, self.concurrency.limit())
+        let limits = self.limits_at(now);
+        limits.is_full(in_flight, self.concurrency.limit())
     }
 
     /// The learned limit of requests at the same time, if there is one.
@@ -146,7 +152,10 @@ impl KeyState {
         if let Some(refusal) = self.facts(cooling, now).refusal(now) {
             return Err(refusal);
         }
-        if self.is_full() {
+        if self.is_cut_off(now) {
+            return Err(Refusal::open_ended(Reason::FleetLost));
+        }
+        if self.is_full(now) {
             return Err(Refusal::open_ended(Reason::Saturated));
         }
         self.within_limits(tokens, now)?;
@@ -171,6 +180,7 @@ impl KeyState {
         tokens: u64,
         now: Time,
     ) -> Result<(), Refusal> {
+        self.note_wanted(tokens, now);
         self.readiness(model, tokens, now)?;
         if let Validity::Invalid { probe, .. } = &mut self.validity {
             *probe = Some(lease);
@@ -335,7 +345,7 @@ impl KeyState {
     /// The used shares of the tightest configured limit per minute and of that per day, in millionths; `None` where none is
     /// configured.
     pub fn used_shares(&self, now: Time) -> [Option<u32>; 2] {
-        let KeyLimits { rpm, tpm, rpd, .. } = self.limits;
+        let KeyLimits { rpm, tpm, rpd, .. } = self.limits_at(now);
         let share = |limit: Option<u64>, window: &RollingSum| {
             let used = u128::from(window.total(now)) * 1_000_000;
             let share = used / u128::from(limit?.max(1));
@@ -343,25 +353,6 @@ impl KeyState {
         };
         let minute = share(rpm, &self.minute).max(share(tpm, &self.tokens));
         [minute, share(rpd, &self.day)]
-    }
-
-    /// The configured limits that leave no room for a request of `tokens`: from how many tokens on that holds, and until
-    /// when.
-    pub fn limited(&self, tokens: u64, now: Time) -> impl Iterator<Item = (u64, Time)> {
-        let KeyLimits { rpm, tpm, rpd, .. } = self.limits;
-        let checks = [
-            (rpm, &self.minute, 1, 0),
-            (rpd, &self.day, 1, 0),
-            (tpm, &self.tokens, tokens, tokens),
-        ];
-        checks
-            .into_iter()
-            .filter_map(move |(limit, window, amount, from)| {
-                // A request larger than the whole allowance may go when nothing else is counted.
-                let at_most = limit?.saturating_sub(amount);
-                let is_full = window.total(now) > at_most;
-                is_full.then(|| (from, window.earliest_at_most(at_most, now)))
-            })
     }
 
     /// Learns about limits that no configuration names from the end of an attempt.

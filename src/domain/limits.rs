@@ -23,6 +23,14 @@ pub struct KeyLimits {
 }
 
 impl KeyLimits {
+    /// Whether there is a limit at all.
+    pub const fn is_any(&self) -> bool {
+        self.rpm.is_some()
+            || self.tpm.is_some()
+            || self.rpd.is_some()
+            || self.max_in_flight.is_some()
+    }
+
     /// Whether `in_flight` requests take all places: the configured ones, or the `learned` ones if they are fewer.
     pub fn is_full(&self, in_flight: u32, learned: Option<u32>) -> bool {
         let limits = [self.max_in_flight, learned];

@@ -38,6 +38,7 @@ pub mod hints;
 pub mod holders;
 pub mod ids;
 pub mod key_preference;
+pub(crate) mod key_shares;
 pub mod key_state;
 pub mod key_verdict;
 pub mod latency;

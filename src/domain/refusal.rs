@@ -17,6 +17,8 @@ pub enum Reason {
     Paced,
     /// Our own limit of requests in flight, or the learned one.
     Saturated,
+    /// Its limits are shared by a fleet whose store cannot be asked, and the configuration refuses then.
+    FleetLost,
     /// The key was found invalid.
     Invalid,
     /// No token could be fetched for the key a moment ago.
@@ -66,6 +68,7 @@ impl Reason {
             Self::Limited => "limited",
             Self::Paced => "paced",
             Self::Saturated => "saturated",
+            Self::FleetLost => "fleet_unavailable",
             Self::Invalid => "invalid_key",
             Self::NoToken => "no_token",
             Self::BreakerOpen => "breaker_open",
@@ -111,6 +114,8 @@ impl Reason {
             | Self::RetryBudget
             | Self::Restarting
             | Self::Contended => true,
+            // The store may be away for long.
+            Self::FleetLost => false,
             // For `Recovering` and `NotOffered`, a request without another upstream is let through, see the router.
             Self::NotOffered
             | Self::Recovering

@@ -1,7 +1,12 @@
 //! Fleets: several real processes with the same keys and one real server, as callers and operators see them. What
 //! happens when the server is slow, frozen or gone is in `faults`, what is in it in `store`.
 
+mod budgets;
 mod faults;
+mod limits;
+mod proxy;
+mod scripts;
+mod secured;
 mod store;
 
 use serde_json::{Value, json};
@@ -46,7 +51,13 @@ impl World {
 
     /// A process of the fleet, whose provider has this name.
     async fn process(&self, name: &str, secret: &str) -> Side {
-        let url = self.valkey.url();
+        self.process_with(YAML, &self.valkey.url(), name, secret)
+            .await
+    }
+
+    /// A process with this configuration.
+    async fn process_with(&self, yaml: &str, url: &str, name: &str, secret: &str) -> Side {
+        let url = url.to_owned();
         let secret = self.dir.path().join(secret).display().to_string();
         let name = name.to_owned();
         let places: [(&str, &dyn Place); 4] = [
@@ -55,14 +66,18 @@ impl World {
             ("secret", &secret),
             ("name", &name),
         ];
-        Side::start(YAML, &places).await
+        Side::start(yaml, &places).await
     }
 
     /// So many, when all of them know of each other.
     async fn processes(&self, count: usize) -> Vec<Side> {
+        self.processes_with(YAML, &self.valkey.url(), count).await
+    }
+
+    async fn processes_with(&self, yaml: &str, url: &str, count: usize) -> Vec<Side> {
         let mut all = Vec::new();
         for _ in 0..count {
-            all.push(self.process("p", "fleet.key").await);
+            all.push(self.process_with(yaml, url, "p", "fleet.key").await);
         }
         for side in &all {
             until("all to be there", async || nodes(side).await == count).await;
@@ -82,6 +97,25 @@ async fn nodes(side: &Side) -> usize {
 
 async fn is_up(side: &Side) -> bool {
     fleet(side).await["up"] == true
+}
+
+/// What a process may use of a limit of that kind.
+async fn share(side: &Side, kind: &str) -> u64 {
+    let fleet = fleet(side).await;
+    let all = fleet["limits"].as_array().unwrap();
+    let one = all.iter().find(|it| it["limit"] == kind);
+    one.map_or(0, |it| it["share"].as_u64().unwrap())
+}
+
+/// Asks each process so often, in turn; how many were served.
+async fn served(all: &[Side], each: usize) -> usize {
+    let mut served = 0;
+    for _ in 0..each {
+        for side in all {
+            served += usize::from(ask(side, "p:m").await.status == 200);
+        }
+    }
+    served
 }
 
 async fn ask(side: &Side, target: &str) -> Answer {

@@ -406,6 +406,8 @@ async fn everything_on_the_list_can_be_seen() {
         "pointsman_fleet_nodes",
         "pointsman_fleet_facts",
         "pointsman_fleet_unsent_facts",
+        "pointsman_fleet_share",
+        "pointsman_fleet_claim",
     ];
     let wanted: BTreeSet<String> = table::names()
         .into_iter()

@@ -209,6 +209,50 @@ fn the_laws_of_fleets_hold_for_fixed_seeds() {
     assert!(total.faults > 300 && total.kills > 30, "{total:?}");
 }
 
+#[test]
+fn the_laws_of_shared_limits_and_budgets_hold_for_fixed_seeds() {
+    use fleet_sim::parts::run;
+    use fleet_sim::world::{FleetSetup, FleetTally};
+    let mut total = FleetTally::default();
+    for seed in 1..=60 {
+        let nodes = [2, 3, 5, 16][usize::try_from(seed % 4).unwrap()];
+        total.add(&run(FleetSetup {
+            seed,
+            nodes,
+            faults: true,
+            is_shared: true,
+        }));
+    }
+    assert_eq!(total.violation, None);
+    assert!(total.served > 10_000, "{total:?}");
+    assert!(total.faults > 500 && total.kills > 100, "{total:?}");
+}
+
+/// A limit that sixteen processes share is exceeded no more often than by one: a tenth more at most.
+#[test]
+fn processes_that_share_a_limit_are_refused_as_seldom_as_one() {
+    use fleet_sim::parts::run;
+    use fleet_sim::world::FleetSetup;
+    let tally = |nodes: usize| {
+        let (mut refused, mut served) = (0, 0);
+        for seed in 1..=10 {
+            let tally = run(FleetSetup {
+                seed,
+                nodes,
+                faults: false,
+                is_shared: true,
+            });
+            assert_eq!(tally.violation, None);
+            refused += tally.refused;
+            served += tally.served;
+        }
+        (refused, served)
+    };
+    let (one, sixteen) = (tally(1), tally(16));
+    assert!(sixteen.0 * 10 <= one.0 * 11, "{one:?} {sixteen:?}");
+    assert!(sixteen.1 * 10 >= one.1 * 8, "{one:?} {sixteen:?}");
+}
+
 /// Of what sixteen processes are refused more often than one, on the same keys with the same requests, a fleet saves most.
 #[test]
 fn a_fleet_is_refused_less_often_than_strangers() {

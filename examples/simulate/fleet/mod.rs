@@ -3,5 +3,6 @@
 //! The pure parts alone, `FleetState` and `KeyState`, as the actors drive them; time, the store and the network are made up.
 
 pub mod node;
+pub mod parts;
 pub mod store;
 pub mod world;

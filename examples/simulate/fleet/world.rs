@@ -1,9 +1,10 @@
 //! A fleet in simulated time, from one seed: requests, refusals, an operator, and what becomes of the store and the
 //! processes. At the end everything heals, and everybody has to agree.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use pointsman::domain::fleet::rank;
 use pointsman::domain::fleet::{FleetFact, FleetNews, FleetOrder, FleetSubject};
 use pointsman::domain::ids::LeaseId;
 use pointsman::domain::time::Time;
@@ -88,6 +89,12 @@ struct UpstreamKey {
     count: u64,
     /// The last end that it told.
     told: Duration,
+    /// How long before that it told it for the first time.
+    ahead: Duration,
+    /// It has served since that end.
+    has_served: bool,
+    /// Who asked after that end and before it had served, by how many steps later.
+    tried: BTreeMap<u32, BTreeSet<usize>>,
 }
 
 const WINDOW: Duration = Duration::from_secs(10);
@@ -169,9 +176,11 @@ impl World {
     fn broken(&mut self, law: &str) {
         let seed = self.setup.seed;
         let at = self.now.saturating_sub(BEGIN);
+        // The law's number first.
+        let (number, what) = law.split_once(": ").unwrap_or((law, ""));
         let told = || {
             format!(
-                "seed {seed}, {} processes, after {at:?}: {law}",
+                "{number} seed {seed}, {} processes, after {at:?}: {what}",
                 self.setup.nodes
             )
         };
@@ -212,6 +221,8 @@ impl World {
         match event {
             Event::Request(node) => self.request(node),
             Event::Settle(node, start, key, lease, refused) => {
+                self.upstream[key].has_served |=
+                    refused.is_none() && self.now >= self.upstream[key].told;
                 if self.starts[node] == start && self.nodes[node].is_alive {
                     let now = self.now;
                     self.nodes[node].settle(key, lease, refused, now);
@@ -270,14 +281,25 @@ impl World {
             (upstream.window, upstream.count) = (window, 0);
         }
         upstream.count += 1;
+        let is_early = self.tries(node, key);
+        let upstream = &mut self.upstream[key];
         let refused = (upstream.count > 40).then(|| {
             let end = WINDOW * u32::try_from(window + 1).unwrap_or(u32::MAX);
-            upstream.told = end;
+            if upstream.told != end {
+                (upstream.told, upstream.ahead) = (end, end - now);
+                upstream.has_served = false;
+                upstream.tried.clear();
+            }
             end - now
         });
         match refused {
             Some(_) => self.tally.refused += 1,
             None => self.tally.served += 1,
+        }
+        if is_early {
+            self.broken(
+                "F6: more than one process tries a key at once when its shared cooldown ends",
+            );
         }
         let (start, takes) = (self.starts[node], self.millis(30, 200));
         self.at(takes, Event::Settle(node, start, key, lease, refused));
@@ -285,6 +307,27 @@ impl World {
             self.nodes[node].release(key, now);
             self.turn(node);
         }
+    }
+
+    /// A process asks with this key. Law F6: when a shared cooldown has ended one does, until it was served; then one more for each
+    /// step. Says whether it is broken. Without faults, and when it was known for long enough.
+    fn tries(&mut self, node: usize, key: usize) -> bool {
+        let now = self.now;
+        let upstream = &mut self.upstream[key];
+        let is_known = upstream.ahead > 2 * S && self.setup.is_shared && !self.setup.faults;
+        if !is_known || upstream.has_served || now < upstream.told {
+            return false;
+        }
+        let since = now - upstream.told;
+        let step = u32::try_from(since.as_millis() / rank::STEP.as_millis()).unwrap_or(u32::MAX);
+        if upstream.tried.values().any(|all| all.contains(&node)) {
+            return false;
+        }
+        upstream.tried.entry(step).or_default().insert(node);
+        let all: usize = upstream.tried.values().map(BTreeSet::len).sum();
+        // Who has leave; then the first two of the others, who wait for one step both, and one more with each step.
+        let most = if step == 0 { 1 } else { step + 2 };
+        step < rank::MOST_STEPS && u32::try_from(all).unwrap_or(u32::MAX) > most
     }
 
     /// After each event of a process: what is due goes to the store.
@@ -399,6 +442,8 @@ impl World {
                 let news = FleetNews::Claimed(subject, is_won);
                 self.at(wait, Event::News(node, start, news));
             }
+            // Shares have a world of their own.
+            FleetOrder::Ask(..) => {}
         }
     }
 

@@ -2,6 +2,7 @@
 //!
 //! It stands beside the way of requests: they never wait for it, nor does it wait for its store.
 
+mod quotas;
 pub(crate) mod table;
 
 use std::sync::Arc;
@@ -10,19 +11,21 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 
-use self::table::FleetTable;
+use self::table::{FleetCounters, FleetTable};
 use super::expiry_timer::ExpiryTimer;
 use super::fault_hook::FaultHook;
 use super::fleet_status::{FleetCounts, FleetSnapshot, FleetStatus, KnownFact};
 use super::handoff::{OnEnd, Renew, StateHandoff};
 use super::message::fleet::{FleetMember, FleetMessage};
 use crate::domain::fleet::{
-    FleetEffect, FleetFact, FleetNews, FleetOrder, FleetState, FleetSubject, FleetWord, ToldAbsence,
+    FleetEffect, FleetFact, FleetNews, FleetOrder, FleetQuotas, FleetState, FleetSubject,
+    FleetWord, ToldAbsence,
 };
 use crate::domain::time::Time;
 use crate::runtime::clock::Clock;
 use crate::store::fleet::FleetOrders;
 use crate::telemetry::events;
+use crate::wire::fleet::secret::FleetSecret;
 
 /// Facts that are published for readers.
 const MOST_SHOWN: usize = 256;
@@ -31,6 +34,7 @@ const MOST_SHOWN: usize = 256;
 #[derive(Debug)]
 pub struct FleetCore {
     state: FleetState,
+    quotas: FleetQuotas,
     table: Arc<FleetTable>,
     timer: ExpiryTimer,
     is_up: bool,
@@ -48,9 +52,10 @@ pub struct FleetCore {
 impl OnEnd for FleetCore {}
 
 impl FleetCore {
-    pub(crate) fn new(state: FleetState) -> Self {
+    pub(crate) fn new(state: FleetState, quotas: FleetQuotas) -> Self {
         Self {
             state,
+            quotas,
             table: Arc::default(),
             timer: ExpiryTimer::default(),
             is_up: false,
@@ -72,6 +77,9 @@ pub(crate) struct FleetActor {
     pub(crate) status: Arc<FleetStatus>,
     /// What the supervisor wrote last.
     pub(crate) table: Arc<ArcSwap<FleetTable>>,
+    /// What the process wrote last.
+    pub(crate) counters: Arc<ArcSwap<FleetCounters>>,
+    pub(crate) secret: FleetSecret,
     pub(crate) orders: FleetOrders,
     pub(crate) clock: Clock,
     pub(crate) fault_hook: FaultHook,
@@ -114,6 +122,8 @@ impl Actor for FleetActor {
         #[cfg(test)]
         self.fault_hook.spoil("fleet", &mut core.spoilt);
         let now = self.clock.now();
+        // What follows from these is published with the answer of the store.
+        let is_count = matches!(message, FleetMessage::Used(..) | FleetMessage::Spent(_));
         match message {
             FleetMessage::Told(member, told) => Self::told(core, &member, told, now),
             FleetMessage::Released(member) => {
@@ -132,6 +142,8 @@ impl Actor for FleetActor {
                     core.state.recovered(&subject, now);
                 }
             }
+            FleetMessage::Used(key, uses) => self.used(core, key, uses, now),
+            FleetMessage::Spent(uses) => self.spent(core, uses),
             FleetMessage::Configured => {
                 core.table = self.table.load_full();
                 let effects = core.state.own(core.table.owners(), now);
@@ -145,7 +157,10 @@ impl Actor for FleetActor {
         for order in core.state.due(now, fastrand::f64()) {
             self.order(core, order);
         }
-        self.publish(core);
+        self.ask_for_shares(core, now);
+        if !is_count {
+            self.publish(core);
+        }
         self.set_alarm(core, &myself);
         Ok(())
     }
@@ -171,6 +186,8 @@ impl FleetActor {
         match news {
             FleetNews::Up => {
                 core.state.up(now);
+                let effects = core.quotas.up(now);
+                self.give(effects, core, now);
                 core.heard_at = Some(now);
                 let before = std::mem::replace(&mut core.is_up, true);
                 let was_told = core.trouble.take().is_some();
@@ -181,6 +198,8 @@ impl FleetActor {
             }
             FleetNews::Down(why) => {
                 core.state.down();
+                let effects = core.quotas.down(now);
+                self.give(effects, core, now);
                 let before = std::mem::replace(&mut core.is_up, false);
                 if before || core.trouble.is_none() {
                     core.since = now;
@@ -213,13 +232,22 @@ impl FleetActor {
             FleetNews::Ignored(count) => core.counts.ignored += count,
             FleetNews::Nodes(nodes) => {
                 core.heard_at = Some(now);
+                let effects = core.quotas.saw(&nodes, now);
+                self.give(effects, core, now);
                 core.state.saw(nodes);
             }
             FleetNews::Claimed(subject, is_won) => {
                 let effects = core.state.claimed(subject, is_won, now);
                 Self::carry_out(core, effects);
             }
+            FleetNews::Shares(answers) => {
+                core.heard_at = Some(now);
+                let effects = core.quotas.answered(answers, now);
+                self.give(effects, core, now);
+            }
             FleetNews::Scriptless(words) => {
+                let effects = core.quotas.scriptless(now);
+                self.give(effects, core, now);
                 events::fleet_without_scripts(&self.status.server, &words);
                 core.scriptless = Some(words);
             }
@@ -275,15 +303,16 @@ impl FleetActor {
             lag: core.lag,
             heard_at: core.heard_at,
             unsent: core.state.unsent(),
+            limits: core.quotas.limits().take(MOST_SHOWN).collect(),
+            budgets: core.quotas.budgets().take(MOST_SHOWN).collect(),
             counts: core.counts,
         });
     }
 
     fn set_alarm(&self, core: &mut FleetCore, myself: &ActorRef<FleetMessage>) {
         let now = self.clock.now();
-        let Some(next) = core.state.next(now) else {
-            return;
-        };
+        let quotas = core.quotas.next();
+        let next = core.state.next(now).map_or(quotas, |next| next.min(quotas));
         // What is due already is so with the next turn.
         let next = next.max(now + Duration::from_millis(1));
         if let Some(next) = core.timer.next([next].into_iter(), now) {
@@ -300,13 +329,17 @@ impl Renew<FleetCore> for FleetActor {
         let mut state = FleetState::new(self.status.node.clone());
         let table = self.table.load_full();
         state.own(table.owners(), now);
+        let policy = left.quotas.policy();
+        let node = self.status.node.clone();
+        let mut quotas = FleetQuotas::new(node, policy, now).after(&left.quotas);
         if left.is_up {
             state.up(now);
+            quotas.up(now);
         }
         FleetCore {
             is_up: left.is_up,
             since: left.since,
-            ..FleetCore::new(state)
+            ..FleetCore::new(state, quotas)
         }
     }
 }

@@ -12,7 +12,10 @@ use crate::actors::message::key::KeyMessage;
 use crate::actors::message::provider::ProviderMessage;
 use crate::actors::provider::KeySlot;
 use crate::actors::spec::ProviderSpec;
-use crate::domain::fleet::FleetWord;
+use crate::actors::status::KeyStatus;
+use crate::domain::budget::SharedPurse;
+use crate::domain::fleet::quota::SharedLimits;
+use crate::domain::fleet::{FleetWord, LostPolicy};
 use crate::domain::persisted::Fingerprint;
 use crate::wire::fleet::secret::FleetSecret;
 
@@ -23,14 +26,31 @@ fn is_here(endpoint: &str) -> bool {
         .any(|here| endpoint.contains(here))
 }
 
+/// Whether other processes can have the same provider.
+pub(crate) fn is_shared(provider: &ProviderSpec) -> bool {
+    provider.keys.iter().any(Option::is_some) || !is_here(&provider.endpoint)
+}
+
+/// Those outside of the tree who count what is shared.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct FleetCounters {
+    /// The clients.
+    pub(crate) clients: Vec<Arc<dyn SharedLimits>>,
+    /// The budgets.
+    pub(crate) purse: Option<Arc<dyn SharedPurse>>,
+}
+
 /// What the actors of a fleet's process share of it.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct FleetParts {
     pub(crate) handle: Handle<FleetMessage>,
     pub(crate) status: Arc<FleetStatus>,
     pub(crate) secret: FleetSecret,
+    pub(crate) lost: LostPolicy,
     /// The supervisor's.
     pub(crate) table: Arc<ArcSwap<FleetTable>>,
+    /// Written by the process when it takes over a configuration.
+    pub(crate) counters: Arc<ArcSwap<FleetCounters>>,
 }
 
 impl FleetParts {
@@ -42,7 +62,7 @@ impl FleetParts {
 /// Where a key or a provider is reached.
 #[derive(Clone, Debug)]
 pub(crate) enum FleetSeat {
-    Key(Handle<KeyMessage>),
+    Key(Handle<KeyMessage>, Arc<KeyStatus>),
     Provider(Handle<ProviderMessage>),
 }
 
@@ -50,7 +70,7 @@ impl FleetSeat {
     /// Without an incarnation it is lost; the next comparison with the store says it again.
     fn send(&self, word: FleetWord) {
         match self {
-            Self::Key(handle) => drop(handle.send(KeyMessage::Fleet(word))),
+            Self::Key(handle, _) => drop(handle.send(KeyMessage::Fleet(word))),
             Self::Provider(handle) => drop(handle.send(ProviderMessage::Fleet(word))),
         }
     }
@@ -77,7 +97,7 @@ impl FleetTable {
         secret: &FleetSecret,
     ) {
         let home = &provider.endpoint;
-        if provider.keys.iter().all(Option::is_none) && is_here(home) {
+        if !is_shared(provider) {
             return;
         }
         let member = FleetMember::Provider(provider.name.clone());
@@ -87,7 +107,8 @@ impl FleetTable {
         for slot in present {
             let owner = secret.key(home, slot.material.as_ref().as_ref());
             let member = FleetMember::Key(slot.status.id.clone());
-            self.add(member, owner, FleetSeat::Key(slot.handle.clone()));
+            let seat = FleetSeat::Key(slot.handle.clone(), Arc::clone(&slot.status));
+            self.add(member, owner, seat);
         }
     }
 
@@ -104,6 +125,24 @@ impl FleetTable {
         let mut all = self.members.iter();
         all.find(|(_, (known, _))| *known == owner)
             .map(|(member, _)| member)
+    }
+
+    /// Tells one.
+    pub(crate) fn tell(&self, member: &FleetMember, word: FleetWord) {
+        if let Some((_, seat)) = self.members.get(member) {
+            seat.send(word);
+        }
+    }
+
+    /// Asks all keys with limits how they are used.
+    pub(crate) fn count(&self) {
+        for (_, seat) in self.members.values() {
+            if let FleetSeat::Key(_, status) = seat
+                && status.settings().limits.is_any()
+            {
+                seat.send(FleetWord::Count);
+            }
+        }
     }
 
     /// Tells everybody that is known by this.

@@ -33,6 +33,20 @@ impl KeyActor {
                 }
             }
             FleetWord::Tell => self.tell_fleet(core),
+            FleetWord::Count => {
+                let uses = core.state.uses(now);
+                if !uses.is_empty() {
+                    self.send(FleetMessage::Used(id.clone(), uses));
+                }
+            }
+            FleetWord::Share(shares) => {
+                core.state.keep_to(&shares);
+                self.status.used.put(core.state.used_shares(now), now);
+                let is_free = self.tell_limited(core, now);
+                if std::mem::take(&mut core.wanted) || is_free {
+                    self.ready(usize::MAX);
+                }
+            }
         }
     }
 

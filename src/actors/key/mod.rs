@@ -389,7 +389,7 @@ impl KeyActor {
         };
         let now = self.clock.now();
         // While it was full others were not even asked to be declined.
-        let wanted = std::mem::take(&mut core.wanted) || core.state.is_full();
+        let wanted = std::mem::take(&mut core.wanted) || core.state.is_full(now);
         let was_trial = core.state.is_trial(record.id);
         let change = core.state.settle(record.id, settlement, now);
         if settlement.class == Class::Success && !core.tried.is_empty() {

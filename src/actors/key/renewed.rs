@@ -15,6 +15,10 @@ impl Renew<KeyCore> for KeyActor {
         let now = self.clock.now();
         let settings = self.status.settings();
         let mut state = KeyState::new(settings.limits, settings.cooldown);
+        if let Some(lost) = left.state.shared() {
+            // Its shares come with the next answer.
+            state.join_fleet(lost);
+        }
         let limits = self.status.limits_memory();
         state.restore(&self.status.view().persisted, &limits, now);
         for record in left.live.values() {

@@ -1,6 +1,7 @@
 //! Messages to the fleet's actor.
 
-use crate::domain::fleet::{FactKind, FleetNews, ToldAbsence};
+use crate::domain::budget::BudgetUse;
+use crate::domain::fleet::{FactKind, FleetNews, LimitUse, ToldAbsence};
 use crate::domain::ids::{KeyId, ModelName, ProviderName};
 use crate::domain::time::Time;
 
@@ -23,6 +24,10 @@ pub enum FleetMessage {
     Released(FleetMember),
     /// From a key or a provider: a probe was served, so this is over. Lost: likewise.
     Recovered(FleetMember, FactKind, Option<ModelName>),
+    /// From a key, when it is asked: how its limits are used. Lost: it is asked again within a second.
+    Used(KeyId, Vec<LimitUse>),
+    /// From those who count budgets, when they are asked. Lost: likewise.
+    Spent(Vec<BudgetUse>),
     /// From the supervisor: keys and providers have changed. Lost: the next one tells, as does the next incarnation.
     Configured,
     /// From the tasks that talk to the store. Lost: the next comparison with the store finds it.
@@ -37,6 +42,8 @@ impl FleetMessage {
             Self::Told(..) => "Told",
             Self::Released(_) => "Released",
             Self::Recovered(..) => "Recovered",
+            Self::Used(..) => "Used",
+            Self::Spent(_) => "Spent",
             Self::Configured => "Configured",
             Self::News(_) => "News",
             Self::Tick(_) => "Tick",

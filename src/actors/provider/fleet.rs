@@ -26,8 +26,8 @@ impl ProviderActor {
                     self.ready(usize::MAX);
                 }
             }
-            // Only ends of keys are tried by one process first.
-            FleetWord::Try(..) => {}
+            // Only ends of keys are tried by one process first, and only keys have limits.
+            FleetWord::Try(..) | FleetWord::Count | FleetWord::Share(_) => {}
             FleetWord::Tell => self.tell_fleet(core),
         }
     }

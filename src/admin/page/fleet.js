@@ -34,7 +34,22 @@ export class Fleet {
     this.put('Not told yet', count(fleet.unsent));
     this.put('Ignored', count(fleet.ignored));
     const rows = fleet.facts.filter((fact) => fact.seconds_left !== null).slice(0, MOST);
-    byId('fleet-shared').replaceChildren(...rows.map((fact) => el('li', { text: this.text(fact) })));
+    const texts = [
+      ...fleet.limits.slice(0, MOST).map((limit) => this.share(limit)),
+      ...fleet.budgets.slice(0, MOST).map((budget) => this.claim(budget)),
+      ...rows.map((fact) => this.text(fact)),
+    ];
+    byId('fleet-shared').replaceChildren(...texts.map((text) => el('li', { text })));
+  }
+
+  share({ names, limit, whole, share, used, processes }) {
+    return `${names.join(', ')} ${limit}: ${count(share)} of ${count(whole)} here, ${count(used)} used, ${processes} share it`;
+  }
+
+  claim({ of, name, every, amount, claimed, spent, spent_by_all }) {
+    const all = spent_by_all === null ? '' : `, ${spent_by_all} spent by all`;
+    const part = amount === null ? '' : `, ${claimed} of ${amount} claimed`;
+    return `budget of ${name || of} per ${every}: ${spent} spent here${part}${all}`;
   }
 
   text({ key, provider, model, kind, seconds_left, node }) {

@@ -86,6 +86,7 @@ impl Attempts {
         if slots.clone().next().is_none() && !self.slots.is_empty() {
             return ErrorCode::NoUpstreamMatches;
         }
+        let is_cut_off = |(_, refusal): &(usize, Refusal)| refusal.reason == Reason::FleetLost;
         // How it ended at each upstream.
         let endings = slots.map(|(index, slot)| {
             let said = declined.iter().find(|(of, _)| *of == index);
@@ -105,7 +106,9 @@ impl Attempts {
         };
         let last = self.records.last().map(|record| record.class);
         // The rules of the module, in their order.
-        if any(too_long) && !any(Ending::Failed) {
+        if !declined.is_empty() && declined.iter().all(is_cut_off) {
+            ErrorCode::FleetUnavailable
+        } else if any(too_long) && !any(Ending::Failed) {
             match any(soon) {
                 true => come_back,
                 false => ErrorCode::ContextLengthExceeded,

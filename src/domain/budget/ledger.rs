@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::claim::FleetPart;
 use super::meter::{Meter, MeterKey, PersistedMeter, Ticket, reached};
 use super::period::Period;
 use super::policy::{BudgetPolicy, BudgetScope, Mode, Payer, Spender, UnpricedSpend};
@@ -58,8 +59,10 @@ impl BudgetView {
 /// All budgets with what is spent and reserved.
 #[derive(Clone, Debug, Default)]
 pub struct Ledger {
-    budgets: Vec<BudgetPolicy>,
-    meters: BTreeMap<BudgetScope, Vec<Meter>>,
+    pub(super) budgets: Vec<BudgetPolicy>,
+    pub(super) meters: BTreeMap<BudgetScope, Vec<Meter>>,
+    /// In a fleet.
+    pub(super) fleet: Option<FleetPart>,
 }
 
 /// What keeps a candidate from being asked.
@@ -67,6 +70,8 @@ pub struct Ledger {
 struct Obstacles {
     /// Numbers of budgets without room for it.
     exhausted: Vec<usize>,
+    /// The fleet has not given enough of one of these.
+    is_short: bool,
     /// The first budget that refuses what has no price.
     unpriced: Option<usize>,
 }
@@ -111,6 +116,9 @@ impl Ledger {
             return;
         }
         let mut meter = Meter::new(period, zone, unix);
+        if self.fleet.is_some() {
+            meter.join_fleet();
+        }
         let same = meters
             .iter()
             .filter(|other| other.period == period && other.number == meter.number);
@@ -131,6 +139,7 @@ impl Ledger {
                     continue;
                 }
                 meter.spent = meter.spent.max(one.spent);
+                meter.heard_of(one.spent);
                 if meter.told.is_empty() {
                     meter.told.clone_from(&one.told);
                 }
@@ -162,7 +171,7 @@ impl Ledger {
             let meter = self.meter(budget)?;
             Some(BudgetView {
                 budget: budget.clone(),
-                spent: meter.spent,
+                spent: meter.spent_by_all(),
                 reserved: meter.reserved,
                 over_run: meter.over_run,
                 ends: meter.ends(),
@@ -173,6 +182,7 @@ impl Ledger {
 
     /// Whether a request may go to its candidates. What it may cost is reserved in all budgets that apply, at once.
     pub fn admit(&mut self, inquiry: SpendInquiry<'_>) -> SpendVerdict {
+        self.note_wanted(&inquiry);
         let verdict = self.look(inquiry);
         if let SpendVerdict::Admitted(AdmittedCost { ticket, .. }) = &verdict {
             for (key, amount) in &ticket.0 {
@@ -215,7 +225,7 @@ impl Ledger {
                 .filter(|it| applies(it, payer, candidate))
             {
                 let meter = self.meter(budget);
-                let spent = meter.map_or(Pico::ZERO, |meter| meter.spent);
+                let spent = meter.map_or(Pico::ZERO, Meter::spent_by_all);
                 if let Some(meter) = meter {
                     tightest.look(budget, meter);
                 }
@@ -257,9 +267,11 @@ impl Ledger {
                     }
                     meter.taken() >= budget.amount
                 }
-                (Mode::Soft, _) => budget.then.is_some() && meter.spent >= budget.amount,
+                (Mode::Soft, _) => budget.then.is_some() && meter.spent_by_all() >= budget.amount,
             };
-            if full {
+            let short = self.shortage(budget, meter, candidate.estimate);
+            found.is_short |= !full && short == Some(false);
+            if full || short.is_some() {
                 found.exhausted.push(number);
             }
         }
@@ -299,6 +311,19 @@ impl Ledger {
                 by: self.standing(first),
             });
         };
+        if obstacles.iter().any(|found| found.is_short) {
+            let short = obstacles.iter().find(|found| found.is_short);
+            let first = short.and_then(|found| found.exhausted.first());
+            let first = first.copied().unwrap_or_default();
+            return SpendVerdict::Refused(RefusedCost {
+                why: Refused::Short {
+                    what: described(first),
+                    is_lost: self.is_lost(),
+                },
+                closed,
+                by: self.standing(first),
+            });
+        }
         let mut until = self.room_at(found);
         for (_, found) in full {
             until = match (until, self.room_at(found)) {
@@ -358,6 +383,9 @@ impl Ledger {
             if let Some(cost) = costs.get(&scope.owner) {
                 for meter in meters {
                     meter.spent = meter.spent.plus(*cost);
+                    if let Some(claim) = &mut meter.claim {
+                        claim.used = claim.used.plus(*cost);
+                    }
                 }
             }
         }
@@ -385,7 +413,7 @@ impl Ledger {
             let Some(meter) = meters.next() else {
                 continue;
             };
-            let Some(percent) = reached(meter.spent, budget.amount) else {
+            let Some(percent) = reached(meter.spent_by_all(), budget.amount) else {
                 continue;
             };
             let told = meter.told.iter_mut().find(|(of, _)| *of == budget.amount);
@@ -404,25 +432,25 @@ impl Ledger {
         marks
     }
 
-    fn roll(&mut self, unix: i64) {
+    pub(super) fn roll(&mut self, unix: i64) {
         let meters = self.meters.values_mut().flatten();
         meters.for_each(|meter| meter.roll(unix));
     }
 
-    fn meter(&self, budget: &BudgetPolicy) -> Option<&Meter> {
+    pub(super) fn meter(&self, budget: &BudgetPolicy) -> Option<&Meter> {
         let meters = self.meters.get(&budget.scope)?;
         let mut meters = meters.iter();
         meters.find(|meter| meter.is(budget.period, &budget.zone.name))
     }
 
-    fn meter_of(&mut self, key: &MeterKey) -> Option<&mut Meter> {
+    pub(super) fn meter_of(&mut self, key: &MeterKey) -> Option<&mut Meter> {
         let meters = self.meters.get_mut(&key.scope)?;
         let mut meters = meters.iter_mut();
         meters.find(|meter| meter.is(key.period, &key.zone))
     }
 }
 
-fn applies(budget: &BudgetPolicy, payer: Payer<'_>, candidate: &CandidateCost) -> bool {
+pub(super) fn applies(budget: &BudgetPolicy, payer: Payer<'_>, candidate: &CandidateCost) -> bool {
     let is_of = match &budget.scope.owner {
         Spender::Whole => true,
         Spender::Client(name) => payer.client == Some(name),

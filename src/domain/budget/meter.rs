@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::claim::MeterClaim;
 use super::period::Period;
 use super::policy::{BudgetPolicy, BudgetScope};
 use crate::domain::money::Pico;
@@ -28,12 +29,15 @@ pub struct PersistedMeter {
     pub told: Vec<(Pico, u8)>,
 }
 
-/// Which windows.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct MeterKey {
-    pub(super) scope: BudgetScope,
-    pub(super) period: Period,
-    pub(super) zone: Arc<str>,
+/// Which windows: of whose spending, how long, and where days begin.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct MeterKey {
+    /// Of which requests.
+    pub scope: BudgetScope,
+    /// How long a window is.
+    pub period: Period,
+    /// The name of the zone.
+    pub zone: Arc<str>,
 }
 
 /// Windows of one length of one scope, and the present one.
@@ -47,6 +51,8 @@ pub(super) struct Meter {
     pub(super) reserved: Pico,
     pub(super) over_run: Pico,
     pub(super) told: Vec<(Pico, u8)>,
+    /// In a fleet: what this process has claimed of it.
+    pub(super) claim: Option<Box<MeterClaim>>,
 }
 
 impl Meter {
@@ -59,6 +65,7 @@ impl Meter {
             reserved: Pico::ZERO,
             over_run: Pico::ZERO,
             told: Vec::new(),
+            claim: None,
         }
     }
 
@@ -74,6 +81,9 @@ impl Meter {
             self.spent = Pico::ZERO;
             self.over_run = Pico::ZERO;
             self.told.clear();
+            if let Some(claim) = &mut self.claim {
+                claim.roll(number);
+            }
         }
     }
 

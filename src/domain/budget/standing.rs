@@ -24,7 +24,7 @@ impl BudgetStanding {
         Self {
             what: budget.described(),
             amount: budget.amount,
-            spent: meter.spent,
+            spent: meter.spent_by_all(),
             reserved: meter.reserved,
             ends: meter.ends(),
         }

@@ -130,7 +130,7 @@ fn a_refusal_says_when_there_is_room_again() {
             Refused::Exhausted {
                 until, too_large, ..
             } => Some((*until, *too_large)),
-            Refused::Unpriced { .. } => None,
+            Refused::Unpriced { .. } | Refused::Short { .. } => None,
         }
     };
     // The end of the month is later than the end of the day.

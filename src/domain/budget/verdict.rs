@@ -73,6 +73,13 @@ pub enum Refused {
         /// When there is room again at the earliest, in seconds since 1970; `None`: never.
         until: Option<i64>,
     },
+    /// There may be room, but the fleet has not given this process enough of it.
+    Short {
+        /// Which budget, in words.
+        what: String,
+        /// The fleet's store cannot be asked.
+        is_lost: bool,
+    },
     /// No upstream has a price that is known.
     Unpriced {
         /// Which budget refuses that, in words.

@@ -1,6 +1,8 @@
 //! What comes from the store to a process, and from the fleet to a key or a provider here.
 
 use super::fact::{FactKind, FleetFact, FleetSubject};
+use super::quota::GivenShares;
+use super::quotas::QuotaAnswers;
 use crate::domain::dialect::Operation;
 use crate::domain::ids::{FleetNode, ModelName};
 use crate::domain::time::Time;
@@ -28,6 +30,8 @@ pub enum FleetNews {
     Nodes(Vec<FleetNode>),
     /// Whether this process tries first when that ends.
     Claimed(FleetSubject, bool),
+    /// Shares of limits and budgets.
+    Shares(QuotaAnswers),
     /// The store runs no scripts, and what was said: facts are written without being merged there.
     Scriptless(String),
 }
@@ -46,4 +50,8 @@ pub enum FleetWord {
     Try(FactKind, Option<ModelName>),
     /// Say again what keeps it out.
     Tell,
+    /// Say how its limits are used.
+    Count,
+    /// Keep to these in place of its limits.
+    Share(GivenShares),
 }

@@ -22,6 +22,17 @@ pub fn rank(subject: &FleetSubject, node: &FleetNode, nodes: &[FleetNode]) -> u3
     u32::try_from(nodes.iter().filter(before).count()).unwrap_or(u32::MAX)
 }
 
+/// The place of `node` among `nodes` for what these bytes name, from 0, by the same weights.
+pub fn place(of: &[&[u8]], node: &FleetNode, nodes: &[FleetNode]) -> u32 {
+    let weight = |node: &FleetNode| {
+        let parts = [&of.concat()[..], node.as_str().as_bytes()].concat();
+        uniform(hash(&parts)).to_bits()
+    };
+    let own = weight(node);
+    let before = |other: &&FleetNode| *other != node && (weight(other), *other) > (own, node);
+    u32::try_from(nodes.iter().filter(before).count()).unwrap_or(u32::MAX)
+}
+
 /// How much later than the one whose claim it is a process of this place tries.
 pub fn delay(rank: u32) -> Duration {
     STEP * rank.clamp(1, MOST_STEPS)

@@ -1,34 +1,51 @@
-//! Shares of a limit: how much of it each process may use by itself, so that all together stay within it.
+//! Shares of a limit, as the store divides it: how much of it each process may use by itself, so that all together stay
+//! within it.
 //!
-//! A share is *leased*: it ends by itself, and nobody grows into it before it has ended or was given back. The upper bound holds
-//! before fairness does: a process that has just come waits until the others have shrunk.
+//! A share is *leased*: it ends by itself, and nobody grows into it before it has ended or was given back. What a process has used
+//! of a window goes on counting against the limit when its share has shrunk, until the window has passed. So the upper bound holds
+//! before fairness does: a process that has just come waits until the others have shrunk, and until what they had used is over.
+//! A smaller share counts only when its process says that it keeps to it: an answer may have been lost.
+//!
+//! The script `share.lua` of `store/fleet` is this, line by line; a test holds the one against the other.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::rank;
-use crate::domain::fleet::FleetSubject;
 use crate::domain::ids::FleetNode;
 use crate::domain::time::Time;
 
-/// How often a share is asked for while it is used, a fifth more or less.
-pub const ASK_EVERY: Duration = Duration::from_millis(500);
-/// A share ends by itself after this, unless it is asked for again.
-pub const SHARE_TTL: Duration = Duration::from_secs(2);
+/// A process that holds a limit which is too small for all gives it up after so long, when others want it.
+pub const HOLD: Duration = Duration::from_secs(15);
+/// And does not ask for it again for so long. Likewise, others want it when one was refused it within this.
+pub const REST: Duration = Duration::from_secs(2);
+/// A limit that the store knows nothing of may have been lost: for so long nobody gets more than a small part.
+pub const SETTLING: Duration = Duration::from_secs(2);
+/// That part.
+pub const FIRST_PART: u64 = 10;
 /// Ended shares that are dropped with one question.
-const MOST_DROPPED: usize = 16;
+pub const MOST_DROPPED: usize = 16;
 /// After so many questions the totals are counted anew, whatever was added and subtracted before.
-const RECOUNT: u32 = 100;
+pub const RECOUNT: u64 = 100;
 
-/// What one process has asked for, and has been given.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub struct ShareClaim {
+/// What a process says when it asks for its share.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ShareQuestion {
+    /// Grows with each question of a process: one that comes late or twice changes nothing.
+    pub seq: u64,
+    /// The whole limit.
+    pub limit: u64,
+    /// What it keeps to at present.
+    pub has: u64,
+    /// What counts of its use: in the last minute or day, or at this moment.
+    pub used: u64,
     /// What it wanted to use of late, refused requests included.
     pub demand: u64,
-    /// What it may use.
-    pub share: u64,
-    /// When that ends.
-    pub until: Time,
+    /// Less than this is of no use to it.
+    pub least: u64,
+    /// How long the share is to last.
+    pub ttl: Duration,
+    /// How long what it has used counts when it says nothing any more; zero: as long as the share.
+    pub span: Duration,
 }
 
 /// What a process is told.
@@ -36,226 +53,196 @@ pub struct ShareClaim {
 pub struct GivenShare {
     /// What it may use.
     pub share: u64,
-    /// For how long, from when it asked: what the answer took is lost to the one who asked, not to the others.
-    pub ttl: Duration,
     /// How many processes share the limit.
-    pub nodes: usize,
+    pub nodes: u64,
 }
 
-/// The share of one process by what all of them want: a quarter of an even share first, then its part of the rest by demand; at
-/// most what the others have not been given. So all shares fit, once everybody has asked with the others' demand known.
-pub fn fair_share(limit: u64, demand: u64, all_demand: u64, nodes: u64, others: u64) -> u64 {
-    let all_demand = u128::from(all_demand.max(demand).max(1));
-    let floor = limit / nodes.max(1).saturating_mul(4);
-    let rest = limit - floor.saturating_mul(nodes).min(limit);
-    let part = u128::from(rest) * u128::from(demand) / all_demand;
-    let part = u64::try_from(part).unwrap_or(rest);
-    // Alone nothing is left over by rounding.
-    let fair = if nodes <= 1 {
-        limit
-    } else {
-        floor.saturating_add(part)
-    };
-    fair.min(limit.saturating_sub(others))
+/// What one process has asked for, and has been given.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+struct ShareClaim {
+    seq: u64,
+    demand: u64,
+    /// What counts against the limit.
+    held: u64,
+    used: u64,
+    /// When that ends, or when what it has used ends, for a process that says nothing any more.
+    until: Time,
+    used_until: Time,
+    /// Since when it holds a limit that is too small for all.
+    since: Option<Time>,
+    /// It does not ask for such a limit until then.
+    rests: Time,
+    is_silent: bool,
 }
 
 /// One limit, as the store has it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Default, Debug)]
 pub struct SharedLimit {
-    limit: u64,
     claims: BTreeMap<FleetNode, ShareClaim>,
-    all_demand: u64,
-    all_shares: u64,
-    asked: u32,
+    born: Option<Time>,
+    /// Processes that have a share.
+    nodes: u64,
+    demand: u64,
+    held: u64,
+    asked: u64,
+    /// When somebody was last refused a limit that is too small for all.
+    wanted: Option<Time>,
+}
+
+/// A part of `limit` by demand: a quarter of an even share first (a sixteenth for one that wants nothing), then a part of the
+/// rest by what all want. Who is alone has all of it, and half while it wants nothing, so that one that comes need not wait.
+pub fn fair_share(limit: u64, demand: u64, all_demand: u64, nodes: u64) -> u64 {
+    let nodes = nodes.max(1);
+    if nodes == 1 && demand == 0 {
+        return limit - limit / 2;
+    }
+    if nodes == 1 {
+        return limit;
+    }
+    if demand == 0 {
+        return limit / nodes.saturating_mul(16);
+    }
+    let floor = limit / nodes.saturating_mul(4);
+    let rest = limit - floor.saturating_mul(nodes).min(limit);
+    let all = u128::from(all_demand.max(demand));
+    let part = u128::from(rest) * u128::from(demand) / all;
+    floor.saturating_add(u64::try_from(part).unwrap_or(rest))
 }
 
 impl SharedLimit {
-    /// A limit that nobody uses yet.
-    pub fn new(limit: u64) -> Self {
-        Self {
-            limit,
-            claims: BTreeMap::new(),
-            all_demand: 0,
-            all_shares: 0,
-            asked: 0,
-        }
-    }
-
-    /// What all processes may use together at `now`.
-    pub fn given(&self, now: Time) -> u64 {
-        let live = self.claims.values().filter(|claim| now < claim.until);
-        live.map(|claim| claim.share).sum()
-    }
-
-    /// The configuration says otherwise now. Shares that are out stay until they end.
-    pub fn configure(&mut self, limit: u64) {
-        self.limit = limit;
+    /// What counts of it at `now`.
+    pub fn held(&self, now: Time) -> u64 {
+        let claims = self.claims.values();
+        let held = claims.map(|claim| match now < claim.until {
+            true => claim.held,
+            false if now < claim.used_until => claim.used,
+            false => 0,
+        });
+        held.fold(0, u64::saturating_add)
     }
 
     /// A process asks, as it does while it uses the limit. Costs the same however many processes there are, but for each
-    /// hundredth question.
-    pub fn ask(&mut self, node: &FleetNode, demand: u64, now: Time) -> GivenShare {
+    /// hundredth question. `None`: it has asked something later already.
+    pub fn ask(&mut self, node: &FleetNode, asks: ShareQuestion, now: Time) -> Option<GivenShare> {
         self.asked += 1;
         self.drop_ended(now);
         if self.asked.is_multiple_of(RECOUNT) {
             self.recount();
         }
         let own = self.claims.get(node).copied().unwrap_or_default();
-        let all_demand = self
-            .all_demand
-            .saturating_sub(own.demand)
-            .saturating_add(demand);
-        let others = self.all_shares.saturating_sub(own.share);
-        let is_new = !self.claims.contains_key(node);
-        let nodes = self.claims.len() + usize::from(is_new);
-        let count = u64::try_from(nodes).unwrap_or(u64::MAX);
-        let share = fair_share(self.limit, demand, all_demand, count, others);
-        let claim = ShareClaim {
-            demand,
-            share,
-            until: now + SHARE_TTL,
+        if asks.seq <= own.seq {
+            return None;
+        }
+        let known = self.claims.contains_key(node) && !own.is_silent;
+        let born = *self.born.get_or_insert(now);
+        let nodes = if known { self.nodes } else { self.nodes + 1 };
+        let all_demand = self.demand - own.demand + asks.demand;
+        let others = self.held - own.held;
+        let room = asks.limit.saturating_sub(others);
+        let mut claim = ShareClaim {
+            since: own.since,
+            rests: own.rests,
+            ..ShareClaim::default()
         };
-        self.all_demand = all_demand;
-        self.all_shares = others.saturating_add(share);
+        let mut fair = fair_share(asks.limit, asks.demand, all_demand, nodes);
+        if fair < asks.least && asks.demand > 0 {
+            fair = self.exclusive(&asks, room, &mut claim, now);
+        } else {
+            claim.since = None;
+        }
+        if now < born + SETTLING {
+            fair = fair.min(asks.has.max((asks.limit / FIRST_PART).max(1)));
+        }
+        let share = if asks.has >= fair {
+            fair
+        } else {
+            fair.min(room.max(asks.has))
+        };
+        claim.seq = asks.seq;
+        claim.demand = asks.demand;
+        claim.held = share.max(asks.has).max(asks.used);
+        claim.used = asks.used;
+        claim.until = now + asks.ttl;
+        claim.used_until = now + asks.ttl.max(asks.span);
+        self.nodes = nodes;
+        self.demand = all_demand;
+        self.held = others.saturating_add(claim.held);
         self.claims.insert(node.clone(), claim);
-        GivenShare {
-            share,
-            ttl: SHARE_TTL,
-            nodes,
-        }
+        Some(GivenShare { share, nodes })
     }
 
-    /// A process needs nothing of it any more.
-    pub fn give_back(&mut self, node: &FleetNode) {
-        if let Some(claim) = self.claims.remove(node) {
-            self.subtract(claim);
+    /// A limit that is too small to be divided: as many hold it as that allows, each for a while.
+    fn exclusive(
+        &mut self,
+        asks: &ShareQuestion,
+        room: u64,
+        claim: &mut ShareClaim,
+        now: Time,
+    ) -> u64 {
+        let is_wanted = self.wanted.is_some_and(|at| now < at + REST);
+        let holds = asks.has >= asks.least && claim.since.is_some();
+        if holds && is_wanted && claim.since.is_some_and(|since| now >= since + HOLD) {
+            claim.since = None;
+            claim.rests = now + REST;
+            return 0;
         }
+        if holds {
+            return asks.least;
+        }
+        let may = now >= claim.rests || !is_wanted;
+        if may && room >= asks.least {
+            claim.since = Some(now);
+            return asks.least;
+        }
+        claim.since = None;
+        if may {
+            self.wanted = Some(now);
+        }
+        0
     }
 
+    /// The first that have ended, in the order of their ends.
     fn drop_ended(&mut self, now: Time) {
         let ended = self.claims.iter().filter(|(_, claim)| claim.until <= now);
-        let ended: Vec<_> = ended
-            .map(|(node, _)| node.clone())
-            .take(MOST_DROPPED)
-            .collect();
-        for node in ended {
-            self.give_back(&node);
+        let mut ended: Vec<(Time, FleetNode)> =
+            ended.map(|(node, it)| (it.until, node.clone())).collect();
+        ended.sort();
+        for (_, node) in ended.into_iter().take(MOST_DROPPED) {
+            let Some(claim) = self.claims.get_mut(&node) else {
+                continue;
+            };
+            self.demand -= claim.demand;
+            self.held -= claim.held;
+            if !claim.is_silent {
+                self.nodes -= 1;
+            }
+            if claim.used_until <= now || claim.used == 0 {
+                self.claims.remove(&node);
+                continue;
+            }
+            self.held += claim.used;
+            claim.held = claim.used;
+            claim.demand = 0;
+            claim.until = claim.used_until;
+            claim.is_silent = true;
         }
-    }
-
-    fn subtract(&mut self, claim: ShareClaim) {
-        self.all_demand = self.all_demand.saturating_sub(claim.demand);
-        self.all_shares = self.all_shares.saturating_sub(claim.share);
     }
 
     fn recount(&mut self) {
-        self.all_demand = self.claims.values().map(|claim| claim.demand).sum();
-        self.all_shares = self.claims.values().map(|claim| claim.share).sum();
+        let all = || self.claims.values();
+        self.demand = all().map(|claim| claim.demand).sum();
+        self.held = all().map(|claim| claim.held).sum();
+        let nodes = all().filter(|claim| !claim.is_silent).count();
+        self.nodes = u64::try_from(nodes).unwrap_or(u64::MAX);
     }
 }
 
-/// Who uses a limit that is too small to be divided among all: of a limit of which `least` is needed to be of any use, as many
-/// processes as that allows, the first by rank. The others use their other keys.
-pub fn is_holder(
-    subject: &FleetSubject,
-    node: &FleetNode,
-    nodes: &[FleetNode],
-    limit: u64,
-    least: u64,
-) -> bool {
-    let holders = (limit / least.max(1)).max(1);
-    u64::from(rank::rank(subject, node, nodes)) < holders
+/// An even part of a limit where nobody divides it, so that the parts of all make the whole: the first by rank get what is
+/// left over.
+pub fn even_share(limit: u64, nodes: u64, rank: u64) -> u64 {
+    let nodes = nodes.max(1);
+    limit / nodes + u64::from(rank < limit % nodes)
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::domain::fleet::FactKind;
-    use crate::domain::persisted::Fingerprint;
-
-    const MS: Duration = Duration::from_millis(1);
-
-    fn node(number: usize) -> FleetNode {
-        FleetNode::from(format!("n{number}.0"))
-    }
-
-    /// All ask in turn, so often.
-    fn settle(limit: &mut SharedLimit, demands: &[u64], rounds: u32, mut now: Time) -> Vec<u64> {
-        let mut shares = vec![0; demands.len()];
-        for _ in 0..rounds {
-            for (number, demand) in demands.iter().enumerate() {
-                now = now + MS;
-                shares[number] = limit.ask(&node(number), *demand, now).share;
-            }
-        }
-        shares
-    }
-
-    #[test]
-    fn shares_follow_demand_after_two_rounds_and_leave_a_floor() {
-        let mut limit = SharedLimit::new(1000);
-        assert_eq!(settle(&mut limit, &[10], 1, Time::ZERO), [1000]);
-        let shares = settle(&mut limit, &[10, 30], 3, Time::ZERO);
-        assert_eq!(shares, [312, 687]);
-        let shares = settle(&mut limit, &[100, 300, 0, 1], 3, Time::ZERO);
-        assert!(shares[2] >= 50 && shares[3] >= 50, "{shares:?}");
-        assert!(shares.iter().sum::<u64>() <= 1000, "{shares:?}");
-    }
-
-    #[test]
-    fn what_a_killed_process_had_comes_back_when_it_has_ended() {
-        let mut limit = SharedLimit::new(100);
-        let now = Time::from_millis(1);
-        settle(&mut limit, &[1, 1], 3, now);
-        let alone = limit.ask(&node(0), 1, now + SHARE_TTL + 10 * MS);
-        assert_eq!((alone.share, alone.nodes), (100, 1));
-    }
-
-    #[test]
-    fn a_small_limit_is_for_a_few() {
-        let nodes: Vec<FleetNode> = (0..200).map(node).collect();
-        let subject = FleetSubject {
-            owner: Fingerprint([7; 16]),
-            kind: FactKind::Cooling,
-            model: None,
-            operation: None,
-        };
-        let holders = |limit, least| {
-            let all = nodes.iter();
-            all.filter(|it| is_holder(&subject, it, &nodes, limit, least))
-                .count()
-        };
-        assert_eq!(holders(60, 12), 5);
-        assert_eq!(holders(1, 12), 1);
-        assert_eq!(holders(10_000, 12), 200);
-    }
-
-    proptest! {
-        /// Law F2: whoever asks when and for what, what all may use together is within the limit. Law F5: nothing that a
-        /// process had is missing after its end.
-        #[test]
-        fn f2_all_shares_together_are_within_the_limit(
-            limit in 0u64..10_000,
-            asks in prop::collection::vec((0usize..12, 0u64..5000, 0u32..900, any::<bool>()), 1..300),
-        ) {
-            let mut shared = SharedLimit::new(limit);
-            let mut now = Time::ZERO;
-            for (number, demand, step, leaves) in asks {
-                now = now + MS * step;
-                if leaves && demand % 7 == 0 {
-                    shared.give_back(&node(number));
-                } else {
-                    let given = shared.ask(&node(number), demand, now);
-                    prop_assert!(given.share <= limit);
-                }
-                prop_assert!(shared.given(now) <= limit);
-                prop_assert!(shared.all_shares >= shared.given(now));
-            }
-            let later = now + 2 * SHARE_TTL;
-            let alone = shared.ask(&node(99), 1, later);
-            prop_assert_eq!(alone.share, limit);
-        }
-    }
-}
+mod tests;

@@ -7,7 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::fact::{FactKind, FactReason, FleetFact, FleetSubject, SAME_END};
+use super::quota::LimitSubject;
+use super::quotas::BudgetQuestion;
 use super::rank;
+use super::share::ShareQuestion;
 use crate::domain::ids::FleetNode;
 use crate::domain::persisted::Fingerprint;
 use crate::domain::time::Time;
@@ -46,6 +49,8 @@ pub enum FleetOrder {
     Beat,
     /// Ask for leave to try first when this ends, for so long.
     Claim(FleetSubject, Duration),
+    /// Ask for shares of limits and parts of budgets, in this round.
+    Ask(u64, Vec<(LimitSubject, ShareQuestion)>, Vec<BudgetQuestion>),
 }
 
 /// What is to be done here.

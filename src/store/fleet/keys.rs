@@ -21,6 +21,12 @@ pub(super) struct FleetKeys {
     pub(super) nodes: String,
     /// What the names of claims begin with.
     pub(super) probe: String,
+    /// What the names of limits begin with: hashes of what each process has.
+    pub(super) limit: String,
+    /// And of when that ends: sorted sets.
+    pub(super) ends: String,
+    /// What the names of budgets in their windows begin with: hashes likewise.
+    pub(super) budget: String,
 }
 
 impl FleetKeys {
@@ -31,6 +37,9 @@ impl FleetKeys {
             log: name("log"),
             nodes: name("nodes"),
             probe: name("probe:"),
+            limit: name("limit:"),
+            ends: name("ends:"),
+            budget: name("budget:"),
         }
     }
 }

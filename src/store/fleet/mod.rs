@@ -1,11 +1,12 @@
 //! The store that a fleet shares, as the tasks see it that talk to it: [`FleetStore`] takes orders and tells news, and never
 //! makes anybody wait. `keys` are the names of what is in it and the scripts that change it, `orders` the task that
-//! carries orders out, `reader` the one that waits for what others tell.
+//! carries orders out, `shares` how it asks for parts of limits and budgets, `reader` the task that waits for what others tell.
 
 mod keys;
 mod orders;
 mod parts;
 mod reader;
+mod shares;
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -14,6 +15,7 @@ pub use self::parts::NewsSink;
 use self::parts::{ANSWER, StoreOrder, StoreParts};
 use super::valkey::link::{Link, LinkOptions, LinkPurpose};
 use crate::domain::fleet::FleetOrder;
+use crate::domain::fleet::quotas::BudgetQuestion;
 use crate::domain::ids::FleetNode;
 use crate::runtime::clock::Clock;
 use crate::runtime::task::{TaskGuard, guarded};
@@ -67,10 +69,10 @@ impl FleetOrders {
         }
     }
 
-    /// Says that this process ends; waits for that for a bounded time.
-    pub async fn leave(&self) {
+    /// Says that this process ends and what it has spent; waits for that for a bounded time.
+    pub async fn leave(&self, spent: Vec<BudgetQuestion>) {
         let (reply, done) = oneshot::channel();
-        if self.0.try_send(StoreOrder::Leave(reply)).is_ok() {
+        if self.0.try_send(StoreOrder::Leave(spent, reply)).is_ok() {
             // A store that does not answer sees it leave by itself.
             let _ = tokio::time::timeout(2 * ANSWER, done).await;
         }

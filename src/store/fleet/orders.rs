@@ -8,6 +8,8 @@ use tokio::sync::mpsc;
 
 use super::keys::{AWAY_MS, BEAT, FORGET_MS, FieldParts, LOG, MERGE, SWEEP, millis, parts, value};
 use super::parts::{ANSWER, StoreOrder, StoreParts};
+use super::shares::{self, Questions};
+use crate::domain::fleet::quotas::BudgetQuestion;
 use crate::domain::fleet::{FleetFact, FleetNews, FleetOrder, FleetSubject};
 use crate::domain::time::Time;
 use crate::store::valkey::link::{Link, LinkFault};
@@ -38,8 +40,8 @@ pub(super) async fn carry_out(
         tokio::select! {
             order = orders.recv() => match order {
                 Some(StoreOrder::Do(order)) => task.carry_out(order).await,
-                Some(StoreOrder::Leave(reply)) => {
-                    task.leave().await;
+                Some(StoreOrder::Leave(claims, reply)) => {
+                    task.leave(claims).await;
                     // The one who asked may have stopped waiting.
                     let _ = reply.send(());
                 }
@@ -108,6 +110,14 @@ impl OrderTask {
             FleetOrder::Sync => self.sync().await,
             FleetOrder::Beat => self.beat().await,
             FleetOrder::Claim(subject, ttl) => self.claim(subject, ttl).await,
+            FleetOrder::Ask(round, shares, claims) => {
+                self.ask(Questions {
+                    round,
+                    shares,
+                    claims,
+                })
+                .await;
+            }
         }
     }
 
@@ -343,7 +353,32 @@ impl OrderTask {
         }
     }
 
-    async fn leave(&self) {
+    /// Shares that are not told end by themselves.
+    async fn ask(&mut self, questions: Questions) {
+        if !self.scripts {
+            return;
+        }
+        let StoreParts {
+            keys, secret, node, ..
+        } = &self.store;
+        match shares::ask(&self.link, keys, secret, node, &questions).await {
+            Ok(answers) => self.store.tell(FleetNews::Shares(answers)),
+            Err(fault) => {
+                self.is_scriptless(&fault);
+            }
+        }
+    }
+
+    async fn leave(&mut self, claims: Vec<BudgetQuestion>) {
+        if !claims.is_empty() {
+            let shares = Vec::new();
+            self.ask(Questions {
+                round: 0,
+                shares,
+                claims,
+            })
+            .await;
+        }
         let member = self.store.secret.member(&self.store.node);
         let mut commands = redis::pipe();
         commands.cmd("ZREM").arg(&self.store.keys.nodes).arg(member);

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::keys::FleetKeys;
+use crate::domain::fleet::quotas::BudgetQuestion;
 use crate::domain::fleet::{FleetFact, FleetNews, FleetOrder, FleetSubject};
 use crate::domain::ids::FleetNode;
 use crate::domain::time::Time;
@@ -24,8 +25,8 @@ pub type NewsSink = Arc<dyn Fn(FleetNews) + Send + Sync>;
 pub(super) enum StoreOrder {
     /// From the fleet's actor.
     Do(FleetOrder),
-    /// This process ends: it is listed no longer.
-    Leave(oneshot::Sender<()>),
+    /// This process ends, and has spent that: it is listed no longer.
+    Leave(Vec<BudgetQuestion>, oneshot::Sender<()>),
 }
 
 /// What both tasks need.

@@ -75,7 +75,7 @@ impl LinkPurpose {
                 "its user needs +get +set +getrange +pttl +strlen +scan +unlink +ping on the keys of the prefix"
             }
             Self::Fleet | Self::FleetNews => {
-                "its user needs +eval +hset +hdel +hgetall +xadd +xread +xrevrange +zadd +zrem +zrange \
+                "its user needs +eval +hset +hget +hdel +hgetall +xadd +xread +xrevrange +zadd +zrem +zrange \
                  +zremrangebyscore +set +pexpire +time +ping on the keys {pm:NAME}:*"
             }
         }

@@ -149,6 +149,28 @@ fn fleet(meter: &Meter, observed: &Arc<Observed>) {
             }
         });
     }
+    add(meter, &specs::FLEET_SHARE, observed, |it, tell| {
+        let state = it.state.load();
+        for (of, name, limit, share) in state.fleet.iter().flat_map(|fleet| &fleet.shares) {
+            let labels = [
+                KeyValue::new("of", *of),
+                KeyValue::new("name", name.clone()),
+                KeyValue::new("limit", *limit),
+            ];
+            tell(*share, &labels);
+        }
+    });
+    add(meter, &specs::FLEET_CLAIM, observed, |it, tell| {
+        let state = it.state.load();
+        for (of, name, every, claim) in state.fleet.iter().flat_map(|fleet| &fleet.claims) {
+            let labels = [
+                KeyValue::new("of", *of),
+                KeyValue::new("name", name.clone()),
+                KeyValue::new("every", every.clone()),
+            ];
+            tell(*claim, &labels);
+        }
+    });
 }
 
 /// Counts never reach the numbers that an `f64` cannot represent.

@@ -258,6 +258,10 @@ specs! {
         "Facts of the fleet that are known";
     Gauge, ONE, FLEET_UNSENT = "pointsman.fleet.unsent_facts" "{fact}" []
         "Facts that the fleet's store has not got yet";
+    Gauge, Most::PerKey(8), FLEET_SHARE = "pointsman.fleet.share" "{unit}" ["of", "name", "limit"]
+        "What this process may use of a limit that a fleet shares";
+    Gauge, Most::PerKey(8), FLEET_CLAIM = "pointsman.fleet.claim" "{currency}" ["of", "name", "every"]
+        "What this process has claimed of a budget that a fleet shares, and not spent";
     // Upstreams.
     Gauge, Most::PerUpstream(1), BREAKER = "pointsman.breaker.state" "{state}" ["upstream", "state"]
         "1 for the state that an upstream's circuit breaker is in";

@@ -52,7 +52,7 @@ pub struct CacheGauges {
 }
 
 /// What a process knows of its fleet.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct FleetGauges {
     /// The store can be asked.
     pub is_up: bool,
@@ -64,6 +64,10 @@ pub struct FleetGauges {
     pub facts: usize,
     /// Facts that the store has not got yet.
     pub unsent: usize,
+    /// Shares of limits: `key` or `client`, its name, the limit's word, what may be used.
+    pub shares: Vec<(&'static str, String, &'static str, f64)>,
+    /// Parts of budgets: `all`, `client` or `provider`, its name, the window's word, what is claimed and not spent.
+    pub claims: Vec<(&'static str, String, String, f64)>,
 }
 
 /// How one budget stands.

@@ -5,11 +5,14 @@
 //! keyed hash shows nothing of it.
 
 use std::fmt;
+use std::sync::Arc;
 
 use aws_lc_rs::{constant_time, hmac};
 use data_encoding::HEXLOWER;
 
+use crate::domain::budget::MeterKey;
 use crate::domain::fleet::FleetSubject;
+use crate::domain::fleet::quota::{BudgetSubject, LimitSubject};
 use crate::domain::ids::FleetNode;
 use crate::domain::persisted::Fingerprint;
 use crate::domain::secret::{ApiKey, EncryptionKey};
@@ -21,11 +24,11 @@ pub const LONGEST_NODE: usize = 64;
 /// Between a process's name and its signature.
 const MARK: char = '~';
 
-/// Names and signs.
+/// Names and signs. Cheap to clone.
 #[derive(Clone)]
 pub struct FleetSecret {
-    naming: hmac::Key,
-    signing: hmac::Key,
+    naming: Arc<hmac::Key>,
+    signing: Arc<hmac::Key>,
 }
 
 impl FleetSecret {
@@ -34,7 +37,7 @@ impl FleetSecret {
         let root = hmac::Key::new(hmac::HMAC_SHA256, key.expose());
         let derive = |purpose: &[u8]| {
             let derived = hmac::sign(&root, purpose);
-            hmac::Key::new(hmac::HMAC_SHA256, derived.as_ref())
+            Arc::new(hmac::Key::new(hmac::HMAC_SHA256, derived.as_ref()))
         };
         Self {
             naming: derive(b"pointsman fleet: names"),
@@ -63,6 +66,50 @@ impl FleetSecret {
             subject.kind.word().as_bytes(),
             model.as_bytes(),
             path.as_bytes(),
+        ];
+        HEXLOWER.encode(&tagged(&self.naming, &parts))
+    }
+
+    /// What a client is known by: its name.
+    pub fn client(&self, name: &str) -> Fingerprint {
+        Fingerprint(tagged(&self.naming, &[b"client", name.as_bytes()]))
+    }
+
+    /// What a budget is known by: whose spending in which windows it is. The same in each configuration whatever its amount.
+    pub fn purse(&self, meter: &MeterKey) -> Fingerprint {
+        let MeterKey {
+            scope,
+            period,
+            zone,
+        } = meter;
+        let period = period.word();
+        let mut parts = vec![
+            &b"purse"[..],
+            scope.owner.kind().as_bytes(),
+            scope.owner.name().as_bytes(),
+            period.as_bytes(),
+            zone.as_bytes(),
+        ];
+        parts.extend(scope.targets.iter().map(|target| target.as_bytes()));
+        Fingerprint(tagged(&self.naming, &parts))
+    }
+
+    /// The end of a limit's names in the store, in hexadecimal digits.
+    pub fn limit(&self, subject: LimitSubject) -> String {
+        let parts = [
+            &b"limit"[..],
+            &subject.owner.0,
+            subject.kind.word().as_bytes(),
+        ];
+        HEXLOWER.encode(&tagged(&self.naming, &parts))
+    }
+
+    /// The end of a budget's name in the store, in one of its windows.
+    pub fn budget(&self, subject: BudgetSubject) -> String {
+        let parts = [
+            &b"budget"[..],
+            &subject.owner.0,
+            &subject.window.to_be_bytes(),
         ];
         HEXLOWER.encode(&tagged(&self.naming, &parts))
     }

@@ -193,6 +193,7 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
     (
         "arc_swap",
         &[
+            "access/shares.rs",
             "actors",
             "admin/state.rs",
             "api/state.rs",

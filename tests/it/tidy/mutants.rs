@@ -37,7 +37,9 @@ fn problems_of(patch: &str, read: impl Fn(&str) -> Option<String>) -> Vec<String
         Some((laws, scenario)) => scenario.ends_with('.').then_some(laws),
         None => laws.strip_suffix('.'),
     });
-    if !laws.is_some_and(|laws| laws.split(' ').all(|law| law.starts_with('L'))) {
+    // The laws of fleets are counted by themselves.
+    let is_law = |law: &str| law.starts_with(['L', 'F']);
+    if !laws.is_some_and(|laws| laws.split(' ').all(is_law)) {
         problems.push("its first line does not end like `Must break: L1 L2.`".to_owned());
     }
     let sections = patch.split("\n+++ b/").skip(1);

@@ -1,0 +1,142 @@
+//! One limit or budget that a process shares: how it is used here, and what is to be asked about it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::money::{ClaimQuestion, GivenClaim};
+use super::quota::{LimitHolder, LimitUse, OnLost, OwnShare, QuotaKind};
+use super::share::ShareQuestion;
+use crate::domain::budget::BudgetUse;
+use crate::domain::time::Time;
+
+/// A share lasts for so many questions.
+const TTL_QUESTIONS: u32 = 4;
+/// What is known of one, and was asked.
+#[derive(Clone, Debug)]
+pub(super) struct Quota {
+    pub(super) limit: u64,
+    pub(super) uses: BTreeMap<LimitHolder, (LimitUse, u64)>,
+    pub(super) counted: u64,
+    pub(super) demand: u64,
+    pub(super) largest: u64,
+    pub(super) own: OwnShare,
+    pub(super) nodes: u64,
+    /// The round in which it was last asked about, when, and with what.
+    pub(super) asked: Option<(u64, Time, ShareQuestion)>,
+}
+
+/// What is known of one, and was asked.
+#[derive(Clone, Debug)]
+pub(super) struct BudgetQuota {
+    pub(super) last: BudgetUse,
+    pub(super) counted: u64,
+    /// The round in which it was last asked about, when, and how it was used then.
+    pub(super) asked: Option<(u64, Time, BudgetUse)>,
+    pub(super) given: Option<GivenClaim>,
+}
+
+impl Quota {
+    pub(super) fn new(first: &LimitUse, lost: OnLost) -> Self {
+        Self {
+            limit: first.limit,
+            uses: BTreeMap::new(),
+            counted: 0,
+            demand: 0,
+            largest: 0,
+            own: OwnShare::first(first.limit, lost),
+            nodes: 1,
+            asked: None,
+        }
+    }
+
+    pub(super) fn used(&self) -> u64 {
+        let uses = self.uses.values();
+        uses.fold(0, |sum, (one, _)| sum.saturating_add(one.used))
+    }
+
+    /// Whether it is a holder that was not known.
+    pub(super) fn counted(&mut self, holder: &LimitHolder, one: LimitUse, round: u64) -> bool {
+        // What was wanted a while ago counts less and less: about ten seconds of it.
+        if self.counted < round {
+            self.demand -= self.demand.div_ceil(20);
+            self.largest -= self.largest.div_ceil(20);
+            self.counted = round;
+        }
+        self.limit = one.limit;
+        let limit = one.limit;
+        self.demand = match one.kind {
+            QuotaKind::Places => self.demand.max(one.demand),
+            _ => self.demand.saturating_add(one.demand),
+        };
+        self.demand = self.demand.min(limit);
+        self.largest = self.largest.max(one.largest.min(limit));
+        self.uses.insert(holder.clone(), (one, round)).is_none()
+    }
+
+    pub(super) fn question(
+        &mut self,
+        kind: QuotaKind,
+        round: u64,
+        (every, idle): (Duration, Duration),
+        now: Time,
+    ) -> Option<ShareQuestion> {
+        // A smaller share counts when those who count it have said something since.
+        let is_kept = self.counted + 1 >= round;
+        let before = self.asked.map_or(0, |(_, _, before)| before.has);
+        let has = self.own.amount(now).max(if is_kept { 0 } else { before });
+        let used = self.used();
+        let is_due = self.demand > 0
+            || self.asked.is_none_or(|(_, at, before)| {
+                let ends = at + before.ttl;
+                let is_late = now >= at + idle || now + every * 2 >= ends;
+                before.used != used || before.has != has || is_late
+            });
+        if !is_due {
+            return None;
+        }
+        let every = if self.demand > 0 { every } else { idle };
+        let asks = ShareQuestion {
+            seq: round,
+            limit: self.limit,
+            has,
+            used,
+            demand: self.demand,
+            least: kind.least(self.limit, self.largest),
+            ttl: every * TTL_QUESTIONS,
+            span: kind.span(),
+        };
+        self.asked = Some((round, now, asks));
+        Some(asks)
+    }
+}
+
+impl BudgetQuota {
+    pub(super) fn question(
+        &mut self,
+        round: u64,
+        nodes: u64,
+        idle: Duration,
+        now: Time,
+    ) -> Option<ClaimQuestion> {
+        let last = &self.last;
+        let is_due = last.want > 0
+            || self.asked.as_ref().is_none_or(|(_, at, before)| {
+                before.used != last.used || before.has != last.has || now >= *at + 2 * idle
+            });
+        if !is_due {
+            return None;
+        }
+        self.asked = Some((round, now, last.clone()));
+        let want = if last.amount.is_some() { last.want } else { 0 };
+        Some(ClaimQuestion {
+            seq: round,
+            amount: last.amount.unwrap_or(0),
+            has: last.has,
+            used: last.used,
+            want,
+            need: last.need.min(want),
+            heard: last.heard,
+            nodes,
+        })
+    }
+}

@@ -1,0 +1,152 @@
+//! Asks for shares of limits and parts of budgets: one script for all of each, whose work does not grow with the processes.
+
+use std::time::Duration;
+
+use super::keys::FleetKeys;
+use super::parts::ANSWER;
+use crate::domain::fleet::money::{self, GivenClaim};
+use crate::domain::fleet::quota::LimitSubject;
+use crate::domain::fleet::quotas::{BudgetQuestion, QuotaAnswers};
+use crate::domain::fleet::share::{self, GivenShare, ShareQuestion};
+use crate::domain::ids::FleetNode;
+use crate::store::valkey::link::{Link, LinkFault};
+use crate::wire::fleet::secret::FleetSecret;
+
+const SHARE: &str = include_str!("scripts/share.lua");
+const CLAIM: &str = include_str!("scripts/claim.lua");
+/// What counts in a limit is remembered for so long after the last question that could need it.
+const SPARE: Duration = Duration::from_secs(60);
+
+/// What is asked at once.
+#[derive(Clone, Debug)]
+pub(super) struct Questions {
+    pub(super) round: u64,
+    pub(super) shares: Vec<(LimitSubject, ShareQuestion)>,
+    pub(super) claims: Vec<BudgetQuestion>,
+}
+
+/// Asks, for this process.
+pub(super) async fn ask(
+    link: &Link,
+    keys: &FleetKeys,
+    secret: &FleetSecret,
+    node: &FleetNode,
+    questions: &Questions,
+) -> Result<QuotaAnswers, LinkFault> {
+    let mut commands = redis::pipe();
+    if !questions.shares.is_empty() {
+        share_command(&mut commands, keys, secret, node, &questions.shares);
+    }
+    if !questions.claims.is_empty() {
+        claim_command(&mut commands, keys, secret, node, &questions.claims);
+    }
+    let answers: Vec<Vec<i64>> = link.ask(&commands, ANSWER).await?;
+    let mut answers = answers.into_iter();
+    let mut told = QuotaAnswers {
+        round: questions.round,
+        ..QuotaAnswers::default()
+    };
+    let number = |number: i64| u64::try_from(number).ok();
+    if !questions.shares.is_empty() {
+        let answer = answers.next().unwrap_or_default();
+        let (pairs, _) = answer.as_chunks::<2>();
+        for ([share, nodes], (subject, _)) in pairs.iter().zip(&questions.shares) {
+            if let (Some(share), Some(nodes)) = (number(*share), number(*nodes)) {
+                told.shares.push((*subject, GivenShare { share, nodes }));
+            }
+        }
+    }
+    if !questions.claims.is_empty() {
+        let answer = answers.next().unwrap_or_default();
+        let (triples, _) = answer.as_chunks::<3>();
+        for ([claimed, spent, left], question) in triples.iter().zip(&questions.claims) {
+            if let (Some(claimed), Some(spent), Some(left)) =
+                (number(*claimed), number(*spent), number(*left))
+            {
+                let given = GivenClaim {
+                    claimed,
+                    spent,
+                    left,
+                };
+                told.claims.push((question.subject, given));
+            }
+        }
+    }
+    Ok(told)
+}
+
+fn share_command(
+    commands: &mut redis::Pipeline,
+    keys: &FleetKeys,
+    secret: &FleetSecret,
+    node: &FleetNode,
+    shares: &[(LimitSubject, ShareQuestion)],
+) {
+    let eval = commands.cmd("EVAL").arg(SHARE).arg(2 * shares.len());
+    for (subject, _) in shares {
+        let name = secret.limit(*subject);
+        eval.arg(format!("{}{name}", keys.limit));
+        eval.arg(format!("{}{name}", keys.ends));
+    }
+    eval.arg(node.as_str()).arg(whole(share::HOLD));
+    eval.arg(whole(share::REST)).arg(whole(share::SETTLING));
+    eval.arg(share::FIRST_PART).arg(share::MOST_DROPPED);
+    eval.arg(share::RECOUNT);
+    for (_, asks) in shares {
+        for number in [
+            asks.seq,
+            asks.limit,
+            asks.has,
+            asks.used,
+            asks.demand,
+            asks.least,
+        ] {
+            eval.arg(exact(number));
+        }
+        eval.arg(whole(asks.ttl)).arg(whole(asks.span));
+        eval.arg(whole(asks.ttl.max(asks.span) + SPARE));
+    }
+}
+
+fn claim_command(
+    commands: &mut redis::Pipeline,
+    keys: &FleetKeys,
+    secret: &FleetSecret,
+    node: &FleetNode,
+    claims: &[BudgetQuestion],
+) {
+    let eval = commands.cmd("EVAL").arg(CLAIM).arg(claims.len());
+    for question in claims {
+        eval.arg(format!(
+            "{}{}",
+            keys.budget,
+            secret.budget(question.subject)
+        ));
+    }
+    eval.arg(node.as_str()).arg(whole(money::SETTLING));
+    eval.arg(money::FIRST_PART);
+    for BudgetQuestion { asks, lasts, .. } in claims {
+        for number in [
+            asks.seq,
+            asks.amount,
+            asks.has,
+            asks.used,
+            asks.want,
+            asks.need,
+            asks.heard,
+            asks.nodes,
+        ] {
+            eval.arg(exact(number));
+        }
+        eval.arg(whole(*lasts));
+    }
+}
+
+/// What a script reckons with stays exact in a double.
+fn exact(number: u64) -> u64 {
+    number.min(1 << 52)
+}
+
+fn whole(span: Duration) -> u64 {
+    exact(u64::try_from(span.as_millis()).unwrap_or(u64::MAX))
+}
