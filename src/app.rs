@@ -479,8 +479,7 @@ async fn reload_now(
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
-    let before = app.config.log.clone();
-    let state_path = app.config.state_path.clone();
+    let (before, state_path) = (app.config.log.clone(), app.config.state_path.clone());
     let reloaded = app.reload(&config).await;
     let mut needs_restart = reloaded.map_err(|error| {
         let mistake = admin::mistake(&error);
