@@ -14,7 +14,7 @@ use std::time::Instant;
 
 use http::HeaderMap;
 use pointsman::domain::dialect::Operation;
-use pointsman::wire::cache_key::{self, KeyParts};
+use pointsman::wire::cache_key::{self, KeyParts, UpstreamPart};
 use pointsman::wire::cacheable;
 use pointsman::wire::request::RequestDoc;
 use serde_json::{Value, json};
@@ -37,6 +37,14 @@ fn conversation(messages: usize, tools: usize) -> Value {
         "max_tokens": 512, "stream": true})
 }
 
+fn upstream(provider: &str) -> UpstreamPart<'_> {
+    UpstreamPart {
+        provider,
+        model: "llama-3.3-70b",
+        settings: [1; 32],
+    }
+}
+
 #[expect(clippy::disallowed_methods, reason = "a benchmark")]
 fn measure(name: &str, body: &Value, rounds: u32) {
     let doc = RequestDoc::parse(body.to_string().into()).expect("a request");
@@ -45,7 +53,7 @@ fn measure(name: &str, body: &Value, rounds: u32) {
         scope: (0, "ci"),
         operation: Operation::Chat,
         target: "a",
-        upstreams: &[[1; 32], [2; 32]],
+        upstreams: &[upstream("a"), upstream("b")],
         unsupported: "",
         hints: "",
         headers: &headers,

@@ -23,6 +23,10 @@ use pointsman::domain::spill::TierKeys;
 use pointsman::domain::target::Inquiry;
 use pointsman::domain::unmet::Unmet;
 
+/// The program's own.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const UPSTREAMS: u32 = 8;
 const ROUNDS: u32 = 200_000;
 

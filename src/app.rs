@@ -9,6 +9,7 @@ mod assemble;
 mod caching;
 mod error;
 mod fleet;
+pub(crate) mod key_tests;
 mod listening;
 mod metrics;
 mod model_entries;
@@ -48,7 +49,7 @@ use crate::telemetry::{events, level, refusals};
 
 pub use error::{StartError, chain};
 pub(crate) use listening::try_tls;
-pub(crate) use refresher::current as current_lists;
+pub(crate) use refresher::{ListUpdate, current as current_lists, update as update_lists};
 
 /// How long requests that are aborted get to send an error to their callers.
 const ERROR_EVENT_GRACE: Duration = Duration::from_secs(2);

@@ -7,6 +7,7 @@
 //! - [`config`]: files and variables, read into one valid configuration.
 //! - [`access`]: clients, their tokens and their limits.
 //! - [`budgets`]: what is spent, and what may be.
+//! - [`eval`]: cases, and whether answers are as they should be.
 //! - [`affinity`]: which key holds what a provider keeps.
 //! - [`runtime`]: the clock, tasks and buffers.
 //! - [`store`]: the state file.
@@ -33,6 +34,7 @@ pub mod config;
 pub mod access;
 pub mod affinity;
 pub mod budgets;
+pub mod eval;
 pub mod import;
 pub mod runtime;
 pub mod store;

@@ -4,6 +4,7 @@
 mod fetch;
 mod jobs;
 
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -119,6 +120,62 @@ pub(crate) async fn current(config: &Config, fetch: bool) -> (Arc<FetchedLists>,
             .filter_map(|job| Some((job.key.clone(), job.list()?))),
     );
     (lists, failures)
+}
+
+/// What an update did with one list.
+#[derive(Clone, Debug)]
+pub(crate) struct ListUpdate {
+    /// What the list is called.
+    pub name: String,
+    /// Models that were kept of it before; `None`: it was not kept.
+    pub before: Option<usize>,
+    /// Models that are kept of it now.
+    pub now: Option<usize>,
+    /// Whether it was asked for.
+    pub is_fetched: bool,
+    /// Why it could not be had, or was not taken.
+    pub failure: Option<String>,
+}
+
+/// Fetches the lists of this configuration, with `all` also those whose time is not over, and keeps them in the file for the
+/// next process.
+///
+/// # Errors
+/// The file cannot be written.
+pub(crate) async fn update(
+    config: &Config,
+    path: PathBuf,
+    all: bool,
+) -> io::Result<Vec<ListUpdate>> {
+    let known = Refresher::restored(config).await;
+    let lists = known.lists();
+    let clock = Clock::start();
+    let saved = Arc::clone(&known.saved.borrow());
+    let mut jobs = jobs::jobs(config, &saved, &lists, clock);
+    let now = Instant::now();
+    let updating = jobs.iter_mut().map(|job| async move {
+        let is_fetched = all || job.due <= now;
+        let before = job.list().map(|list| list.entries.len());
+        let refreshed = match is_fetched {
+            true => Some(job.refresh(clock).await),
+            false => None,
+        };
+        ListUpdate {
+            name: job.name.clone(),
+            before,
+            now: job.list().map(|list| list.entries.len()),
+            is_fetched,
+            failure: refreshed.and_then(|refreshed| match refreshed {
+                Refreshed::New => None,
+                Refreshed::NotTaken(why) => Some(why),
+            }),
+        }
+    });
+    let updates = join_all(updating).await;
+    let saved: Vec<SavedList> = jobs.iter().filter_map(ListJob::saved).collect();
+    let written = tokio::task::spawn_blocking(move || kept_lists::write(&path, &saved)).await;
+    written.map_err(io::Error::other)??;
+    Ok(updates)
 }
 
 fn warn_of_old_files(config: &Config, clock: Clock) {

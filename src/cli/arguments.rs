@@ -1,9 +1,16 @@
 //! What the command line may say.
 
+mod tools;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+
+pub(super) use self::tools::{
+    BenchArguments, CatalogBuild, CatalogCommand, CatalogDiff, CatalogShow, CatalogUpdate,
+    EvalArguments, InitArguments, KeysCommand, KeysTest,
+};
 
 /// The dispatcher between programs and LLM providers.
 #[derive(Debug, Parser)]
@@ -17,6 +24,11 @@ pub(super) struct Cli {
 pub(super) enum CliCommand {
     /// Serve requests until stopped.
     Serve(Serve),
+    /// Write a configuration for the keys that are in the environment: which providers, which of their keys work, and a chain of
+    /// them.
+    ///
+    /// Exit code 1 when no key works, or a file is there already; 64 for a provider that is not known, 78 without any.
+    Init(InitArguments),
     /// Read the configuration, print what it means, and exit with 78 if it has mistakes.
     Check(Check),
     /// Ask a running process how it is: exit code 0 when it is well, 1 otherwise.
@@ -30,6 +42,22 @@ pub(super) enum CliCommand {
     ///
     /// Lists that the configuration names are fetched, unless its `catalog.state` has them. No running process is asked.
     Models(Models),
+    /// Test the keys of a configuration.
+    #[command(subcommand)]
+    Keys(KeysCommand),
+    /// Make an index of models that several providers have, and look after lists of models.
+    #[command(subcommand)]
+    Catalog(CatalogCommand),
+    /// Ask targets of a running process, and hold their answers against assertions.
+    ///
+    /// Exit code 1 when fewer cases passed than --threshold says, 65 when the file cannot be taken, 69 when the process cannot be
+    /// asked.
+    Eval(EvalArguments),
+    /// Measure how fast a running process answers: latencies, throughput, goodput, its own overhead, costs.
+    ///
+    /// One request is sent first, to see that it is answered and what it costs. Exit code 1 when not all requests were served,
+    /// or when they would cost more than may be spent; 69 when the process cannot be asked.
+    Bench(Box<BenchArguments>),
     /// Look at the answers that a running process keeps for equal requests, let go of them, or fill them in.
     #[command(subcommand)]
     Cache(CacheCommand),
@@ -74,6 +102,12 @@ pub(super) struct Check {
     /// Print JSON.
     #[arg(long)]
     pub(super) json: bool,
+    /// Mend mistakes that have one obvious mend: misspelt keys and words of a YAML or JSON file. Asks first; comments stay.
+    #[arg(long)]
+    pub(super) fix: bool,
+    /// With --fix: do not ask.
+    #[arg(long, requires = "fix")]
+    pub(super) yes: bool,
     /// Print the reference of all keys (Markdown) and read nothing.
     #[arg(long, hide = true, conflicts_with_all = ["config", "json", "schema"])]
     pub(super) reference: bool,

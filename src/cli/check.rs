@@ -4,10 +4,13 @@
 
 mod caching;
 mod clients;
+mod fix;
 mod members;
 mod policies;
 
 use std::fmt::Write;
+
+pub(super) use self::fix::{FixEnd, fix};
 
 use serde_json::{Value, json};
 

@@ -15,6 +15,8 @@ pub(super) const BAD_CONFIGURATION: u8 = 78;
 pub(super) const CANNOT_BIND: u8 = 69;
 /// Exit code of a command that ran, and whose answer is no.
 pub(super) const NO: u8 = 1;
+/// Exit code for a command line with mistakes (`EX_USAGE`).
+pub(super) const USAGE: u8 = 64;
 /// Exit code for an input file that cannot be taken (`EX_DATAERR`).
 pub(super) const BAD_INPUT: u8 = 65;
 /// Exit code for anything else that goes wrong at the start (`EX_SOFTWARE`).

@@ -3,16 +3,22 @@
 mod admin;
 mod arguments;
 mod ask;
+mod bench;
 mod cache;
+mod catalog;
 pub mod check;
 mod data_listener;
+mod eval;
 mod exit;
 mod explain;
 mod fleet;
 mod health;
 mod import;
+mod init;
+mod keys;
 mod manual;
 mod models;
+mod progress;
 mod serve;
 mod shown;
 mod top;
@@ -22,17 +28,23 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use self::arguments::{Check, Cli, CliCommand};
-use self::exit::{load, refuse, say, say_json};
-use crate::config::{self, ConfigErrors, Problem};
+use self::check::FixEnd;
+use self::exit::{BAD_CONFIGURATION, complain, load, refuse, say, say_json, surroundings, tell};
+use crate::config::{self, ConfigErrors, LoadRequest, Problem};
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
     match Cli::parse().command {
         CliCommand::Serve(arguments) => serve::run(arguments),
+        CliCommand::Init(arguments) => init::run(&arguments),
         CliCommand::Check(arguments) => check(&arguments),
         CliCommand::Health(arguments) => health::run(arguments),
         CliCommand::Explain(arguments) => explain::run(arguments),
         CliCommand::Models(arguments) => models::run(&arguments),
+        CliCommand::Bench(arguments) => bench::run(&arguments),
+        CliCommand::Catalog(command) => catalog::run(&command),
+        CliCommand::Eval(arguments) => eval::run(&arguments),
+        CliCommand::Keys(command) => keys::run(&command),
         CliCommand::Cache(command) => cache::run(command),
         CliCommand::Fleet(arguments) => fleet::run(arguments),
         CliCommand::Top(arguments) => top::run(arguments),
@@ -50,6 +62,9 @@ fn check(arguments: &Check) -> ExitCode {
             config::reference()
         });
         return ExitCode::SUCCESS;
+    }
+    if arguments.fix && !fixed(arguments) {
+        return ExitCode::from(BAD_CONFIGURATION);
     }
     let config = match load(arguments.config.clone(), arguments.json) {
         Ok(config) => config,
@@ -69,4 +84,33 @@ fn check(arguments: &Check) -> ExitCode {
         say(&check::render(&config));
     }
     ExitCode::SUCCESS
+}
+
+/// Mends what can be mended, and tells of it; whether the file is to be read now.
+fn fixed(arguments: &Check) -> bool {
+    let request = LoadRequest {
+        config_path: arguments.config.clone(),
+        ..surroundings()
+    };
+    match check::fix(&request, arguments.yes) {
+        FixEnd::Nothing => true,
+        FixEnd::Written(file, count) => {
+            let mends = if count == 1 { "mend" } else { "mends" };
+            tell(&format!("{count} {mends} in {}\n", file.display()), false);
+            true
+        }
+        FixEnd::NoMend(errors) => {
+            refuse(&errors, arguments.json);
+            false
+        }
+        FixEnd::Declined(errors) => {
+            refuse(&errors, arguments.json);
+            complain("nothing was written; --fix --yes writes without asking");
+            false
+        }
+        FixEnd::Unwritten(file, error) => {
+            complain(&format!("cannot write {}: {error}", file.display()));
+            false
+        }
+    }
 }

@@ -12,13 +12,11 @@ use tokio::runtime::Builder;
 
 use self::rows::ModelRow;
 use super::arguments::Models;
-use super::exit::{complain, load, say, say_json, start};
+use super::exit::{USAGE, complain, load, say, say_json, start};
 use crate::app;
 use crate::config::{Config, FetchedLists};
 use crate::domain::catalog::capability::Capability;
 
-/// Exit code for a command line with mistakes (`EX_USAGE` of sysexits.h).
-const USAGE: u8 = 64;
 /// So many models are shown where nothing else is said.
 const LIMIT: usize = 20;
 

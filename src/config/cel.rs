@@ -39,8 +39,10 @@ impl Describe for CelForm {
 }
 
 impl Describe for CelScoreForm {
+    /// A whole number is an expression, too.
     fn shape() -> Shape {
-        CelForm::shape()
+        let schema = json!({"type": ["string", "integer"], "pattern": r"\S"});
+        Shape::plain("expression", schema)
     }
 }
 
@@ -110,24 +112,33 @@ fn score(text: &str) -> Result<CelRead<Arc<dyn ScoreExpression>>, CelUnread> {
     })
 }
 
-#[cfg(not(feature = "cel"))]
-fn unavailable(suggestion: &'static str) -> CelUnread {
-    CelUnread {
-        message: "this program was built without the feature `cel`".to_owned(),
+#[cfg(any(test, not(feature = "cel")))]
+fn unavailable<T>(suggestion: &'static str) -> Result<CelRead<T>, CelUnread> {
+    Err(CelUnread {
+        message: "this program was built without the feature `cel`; build it with `cargo build --features cel`".to_owned(),
         suggestion,
-    }
+    })
 }
 
 #[cfg(not(feature = "cel"))]
 fn condition(_: &str) -> Result<CelRead<Arc<dyn Condition>>, CelUnread> {
-    Err(unavailable(
-        "build it with `cargo build --features cel`, or write the condition with the other keys of `when`",
-    ))
+    unavailable("write the condition with the other keys of `when`")
 }
 
 #[cfg(not(feature = "cel"))]
 fn score(_: &str) -> Result<CelRead<Arc<dyn ScoreExpression>>, CelUnread> {
-    Err(unavailable(
-        "build it with `cargo build --features cel`, or make the score of the other keys of `policy`",
-    ))
+    unavailable("make the score of the other keys of `policy`")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::unavailable;
+
+    #[test]
+    fn a_program_without_the_language_says_how_to_build_one_with_it() {
+        let unread = unavailable::<()>("write it otherwise").err();
+        let said = unread.map(|unread| unread.message).unwrap_or_default();
+        assert!(said.contains("without the feature `cel`"), "{said}");
+        assert!(said.contains("cargo build --features cel"), "{said}");
+    }
 }

@@ -15,7 +15,7 @@ pub use self::ranked::{
     AffinityStep, Chain, RankedChain, RankedMember, Ranking, RankingStep, TierLoad,
 };
 use super::asked::RequestShape;
-use super::hash_map::HashMap;
+use super::hash_map::SeenSet;
 use super::ids::Upstream;
 use super::policy::{Chance, Draw, MemberFacts, Needs, Policy, UpstreamFigures};
 use super::session_affinity::{self, AffinityPolicy, Seat};
@@ -120,16 +120,18 @@ impl Forest {
         root: usize,
         inquiry: &mut Inquiry<'_>,
     ) -> (Vec<Upstream>, Vec<(usize, Unmet)>) {
-        let mut upstreams = Vec::new();
-        let mut seen: HashMap<&Upstream, ()> = HashMap::default();
-        let mut entered: HashMap<usize, ()> = HashMap::default();
+        let count = self.targets.get(root).map_or(0, Target::upstream_count);
+        let mut upstreams = Vec::with_capacity(count);
+        let mut seen: SeenSet<&Upstream> = SeenSet::with_capacity(count);
+        let mut entered: SeenSet<usize> = SeenSet::with_capacity(1);
         let mut stack: Vec<&Member> = Vec::new();
         let mut out: Vec<(&Member, Unmet)> = Vec::new();
         let mut next = Some(root);
         loop {
-            let entering = next.take().filter(|at| entered.insert(*at, ()).is_none());
+            let entering = next.take().filter(|at| entered.insert(*at));
             if let Some((at, target)) = entering.and_then(|at| Some((at, self.targets.get(at)?))) {
                 let order = target.ranked(at, inquiry, &mut out);
+                stack.reserve(order.len());
                 let members = order.into_iter().rev();
                 stack.extend(members.filter_map(|place| target.members.get(place)));
             }
@@ -138,15 +140,17 @@ impl Forest {
             };
             next = member.ranked;
             if next.is_none() {
-                let all = member.chain.upstreams.iter();
-                let new = all.filter(|upstream| seen.insert(upstream, ()).is_none());
-                upstreams.extend(new.cloned());
+                for upstream in &member.chain.upstreams {
+                    if seen.insert(upstream) {
+                        upstreams.push(upstream.clone());
+                    }
+                }
             }
         }
         let mut ruled_out = Vec::new();
         for (member, unmet) in out {
             for upstream in &member.chain.upstreams {
-                if seen.insert(upstream, ()).is_none() {
+                if seen.insert(upstream) {
                     ruled_out.push((upstreams.len(), unmet));
                     upstreams.push(upstream.clone());
                 }
@@ -157,6 +161,12 @@ impl Forest {
 }
 
 impl Target {
+    /// How many upstreams its members have, those that occur twice counted twice.
+    fn upstream_count(&self) -> usize {
+        let counts = self.members.iter().map(|it| it.chain.upstreams.len());
+        counts.sum()
+    }
+
     /// The places of its members as ranked for one request; what is left out goes to `out`. `at` is its own place.
     fn ranked<'a>(
         &'a self,
@@ -167,27 +177,7 @@ impl Target {
         let facts = self.members.iter();
         let facts = facts.map(|member| member.facts(self.policy.needs(), inquiry));
         let facts: Vec<MemberFacts> = facts.collect();
-        let mut tiers: Vec<Vec<usize>> = Vec::with_capacity(1);
-        let mut left_out = Vec::new();
-        let mut last = None;
-        for (place, (member, facts)) in self.members.iter().zip(&facts).enumerate() {
-            let unmet = member
-                .unmet(inquiry)
-                .or_else(|| self.policy.excludes(facts));
-            match unmet {
-                Some(unmet) => left_out.push((place, unmet)),
-                None if last == Some(member.priority) => {
-                    tiers
-                        .last_mut()
-                        .into_iter()
-                        .for_each(|tier| tier.push(place));
-                }
-                None => {
-                    last = Some(member.priority);
-                    tiers.push(vec![place]);
-                }
-            }
-        }
+        let (mut tiers, left_out) = self.tiers(&facts, inquiry);
         let session = inquiry.asked.session.zip(self.affinity);
         let known_by =
             session.map(|(session, _)| session ^ session_affinity::hash(self.name.as_bytes()));
@@ -234,6 +224,38 @@ impl Target {
         let members = left_out.into_iter();
         out.extend(members.filter_map(|(place, unmet)| Some((self.members.get(place)?, unmet))));
         order
+    }
+
+    /// The places of its members by tier, and those that are not for the request.
+    fn tiers(
+        &self,
+        facts: &[MemberFacts],
+        inquiry: &Inquiry<'_>,
+    ) -> (Vec<Vec<usize>>, Vec<(usize, Unmet)>) {
+        let mut tiers: Vec<Vec<usize>> = Vec::with_capacity(1);
+        let mut left_out = Vec::new();
+        let mut last = None;
+        for (place, (member, facts)) in self.members.iter().zip(facts).enumerate() {
+            let unmet = member
+                .unmet(inquiry)
+                .or_else(|| self.policy.excludes(facts));
+            match unmet {
+                Some(unmet) => left_out.push((place, unmet)),
+                None if last == Some(member.priority) => {
+                    tiers
+                        .last_mut()
+                        .into_iter()
+                        .for_each(|tier| tier.push(place));
+                }
+                None => {
+                    last = Some(member.priority);
+                    let mut tier = Vec::with_capacity(self.members.len() - place);
+                    tier.push(place);
+                    tiers.push(tier);
+                }
+            }
+        }
+        (tiers, left_out)
     }
 
     /// Where a conversation belongs: the place of that member, and whether it has its share already.

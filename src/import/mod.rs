@@ -26,6 +26,14 @@ pub use field_report::{FieldKind, FieldReport};
 use self::importer::{Importer, References};
 use self::source::SourceNode;
 
+/// A file of YAML or JSON as JSON, within bounds.
+///
+/// # Errors
+/// Why it cannot be read, without a word of the file.
+pub fn read_json(text: &str) -> Result<serde_json::Value, String> {
+    source::json_of(text)
+}
+
 /// A format that can be imported.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ImportFormat {

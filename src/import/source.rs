@@ -113,6 +113,30 @@ pub(super) fn parse(text: &str) -> Result<SourceNode, String> {
     }
 }
 
+/// The same as JSON, for what goes into requests: numbers are those of JSON.
+///
+/// # Errors
+/// As above.
+pub(super) fn json_of(text: &str) -> Result<Value, String> {
+    parse(text).map(into_json)
+}
+
+fn into_json(node: SourceNode) -> Value {
+    match node {
+        SourceNode::Null => Value::Null,
+        SourceNode::Bool(said) => Value::Bool(said),
+        SourceNode::Number(digits) => {
+            serde_json::from_str(&digits).unwrap_or(Value::String(digits))
+        }
+        SourceNode::Text(text) => Value::String(text),
+        SourceNode::List(items) => items.into_iter().map(into_json).collect(),
+        SourceNode::Map(entries) => {
+            let entries = entries.into_iter();
+            entries.map(|(key, node)| (key, into_json(node))).collect()
+        }
+    }
+}
+
 fn from_json(value: Value) -> Result<SourceNode, String> {
     let mut left = MOST_VALUES;
     json(value, &mut left).ok_or_else(too_large)

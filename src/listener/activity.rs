@@ -182,6 +182,11 @@ impl Activity {
         self.deadline.store(micros.max(1), Relaxed);
     }
 
+    /// Whether requests are inside.
+    pub(super) fn is_inside(&self) -> bool {
+        self.inside.load(Relaxed) > 0
+    }
+
     /// Whether requests are inside, or bytes of answers on their way.
     pub(super) fn is_busy(&self) -> bool {
         self.inside.load(Relaxed) > 0 || self.stuck.load(Relaxed)

@@ -3,9 +3,12 @@
 //! `axum::serve` is not used: it never sets a timer, so a client that sends half a head is held without a bound,
 //! and its graceful shutdown waits for open streams without a bound.
 
+use std::future::poll_fn;
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -16,6 +19,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::bytes::{HangsUp, Watched};
 use super::drain::{DrainPhase, ShutdownHandle};
+use super::head_lines::HeadLines;
 use super::monitor::{ConnectionEnd, ConnectionMonitor};
 use super::room::{Leaves, Room};
 use super::service::{ConnectionService, Serves};
@@ -232,28 +236,50 @@ impl<S: Serves> ConnectionTask<S> {
     where
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let service = ConnectionService {
+        let activity = Arc::clone(&self.keeper.activity);
+        let mut stream = HeadLines::new(stream, Arc::clone(&activity));
+        let mut service = ConnectionService {
             service: self.service,
-            activity: Arc::clone(&self.keeper.activity),
+            activity: Arc::clone(&activity),
             pump: None,
         };
-        let mut serving = http1::Builder::new()
+        let mut builder = http1::Builder::new();
+        builder
             .header_read_timeout(None)
             .max_header_size(self.policy.max_head)
-            .max_headers(lines(self.policy.max_head))
-            .max_buf_size(self.policy.max_head.max(READ_BUFFER))
-            .serve_connection(TokioIo::new(stream), service);
-        let end = self.keeper.watch(Pin::new(&mut serving), |_, _| {}).await;
-        match end {
-            ConnectionEnd::Done(Ok(())) | ConnectionEnd::Gone => {}
-            ConnectionEnd::Done(Err(error)) => tracing::debug!(%error, "connection ended early"),
-            ConnectionEnd::Idle => {
-                let mut serving = Pin::new(&mut serving);
-                serving.as_mut().graceful_shutdown();
-                self.keeper.close(GOODBYE);
-                drop(self.keeper.watch(serving, |_, _| {}).await);
+            .max_buf_size(self.policy.max_head.max(READ_BUFFER));
+        loop {
+            let held = stream.held();
+            let mut serving = builder.serve_connection(TokioIo::new(stream), service);
+            let parsing = poll_fn(|cx| match Pin::new(&mut serving).poll(cx) {
+                Poll::Ready(end) => Poll::Ready(Some(end)),
+                // An answer that waits for its client is written first.
+                Poll::Pending if held.load(Relaxed) && !activity.is_busy() => Poll::Ready(None),
+                Poll::Pending => Poll::Pending,
+            });
+            match self.keeper.watch(pin!(parsing), |_, _| {}).await {
+                ConnectionEnd::Done(Some(Ok(()))) | ConnectionEnd::Gone => {}
+                ConnectionEnd::Done(Some(Err(error))) => {
+                    tracing::debug!(%error, "connection ended early");
+                }
+                ConnectionEnd::Done(None) => {
+                    let parts = serving.into_parts();
+                    (stream, service) = (parts.io.into_inner(), parts.service);
+                    stream.release(&parts.read_buf);
+                    builder.max_headers(lines(self.policy.max_head));
+                    continue;
+                }
+                ConnectionEnd::Idle => {
+                    let mut serving = Pin::new(&mut serving);
+                    serving.as_mut().graceful_shutdown();
+                    self.keeper.close(GOODBYE);
+                    drop(self.keeper.watch(serving, |_, _| {}).await);
+                }
+                ConnectionEnd::Slow => {
+                    close(serving.into_parts().io.into_inner().into_inner(), TIMED_OUT).await;
+                }
             }
-            ConnectionEnd::Slow => close(serving.into_parts().io.into_inner(), TIMED_OUT).await,
+            return;
         }
     }
 
@@ -307,8 +333,8 @@ impl<S: Serves> ConnectionTask<S> {
 }
 
 /// The number of lines that a head of `max_head` bytes may have: enough that usual heads are limited by their bytes.
-/// The HTTP library needs room for them before it parses, 64 bytes each, so a larger number makes every request slower;
-/// its default is 100.
+/// The HTTP library needs room for them before it parses, 64 bytes each, which only those connections take that need more
+/// than its default of 100.
 fn lines(max_head: usize) -> usize {
     (max_head / 64).clamp(100, 4 * 1024)
 }

@@ -5,6 +5,7 @@ mod activity;
 mod bytes;
 mod connection;
 mod drain;
+mod head_lines;
 mod monitor;
 mod passed;
 mod pump;

@@ -6,9 +6,10 @@ use http::{HeaderMap, HeaderName};
 
 use super::canonical::{self, NotCanonical};
 use crate::domain::dialect::Operation;
+use crate::domain::session_affinity;
 
 /// Changes with what is hashed: entries of another version are not found.
-const VERSION: &[u8] = b"pointsman-cache-1";
+const VERSION: &[u8] = b"pointsman-cache-2";
 /// Fields of a body on which no answer depends. The model is hashed as what it means.
 const NEUTRAL: [&[u8]; 10] = [
     b"model",
@@ -38,14 +39,25 @@ pub struct KeyParts<'a> {
     pub operation: Operation,
     /// The target, and what tells its upstreams and their settings from others.
     pub target: &'a str,
-    /// The hashes of the target's upstreams, in any order.
-    pub upstreams: &'a [[u8; 32]],
+    /// The target's upstreams, in any order.
+    pub upstreams: &'a [UpstreamPart<'a>],
     /// What is done where an upstream's dialect has no place for something.
     pub unsupported: &'a str,
     /// What the request said of its way and is no longer in its body.
     pub hints: &'a str,
     /// The caller's headers.
     pub headers: &'a HeaderMap,
+}
+
+/// What tells one upstream from others.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct UpstreamPart<'a> {
+    /// The name of its provider.
+    pub provider: &'a str,
+    /// Its model.
+    pub model: &'a str,
+    /// A hash of the provider's settings.
+    pub settings: [u8; 32],
 }
 
 /// What of a body counts, in one form for all bodies that mean the same.
@@ -58,11 +70,12 @@ pub fn counted(body: &[u8]) -> Result<Vec<u8>, NotCanonical> {
 
 /// The key of a request of whose body this is [`counted`].
 pub fn of(counted: &[u8], parts: KeyParts<'_>) -> [u8; 32] {
-    let mut hash = Context::new(&SHA256);
+    // Each call of the hash function costs as much as some hundred bytes: the small parts are one.
+    let mut head = Vec::with_capacity(512);
     let mut add = |part: &[u8]| {
         // With its length in front, no part runs into the next one.
-        hash.update(&(part.len() as u64).to_be_bytes());
-        hash.update(part);
+        head.extend_from_slice(&(part.len() as u64).to_be_bytes());
+        head.extend_from_slice(part);
     };
     add(VERSION);
     add(&[parts.scope.0]);
@@ -71,7 +84,12 @@ pub fn of(counted: &[u8], parts: KeyParts<'_>) -> [u8; 32] {
     add(parts.target.as_bytes());
     let mut upstreams = parts.upstreams.to_vec();
     upstreams.sort_unstable();
-    add(&upstreams.concat());
+    add(&(upstreams.len() as u64).to_be_bytes());
+    for upstream in upstreams {
+        add(upstream.provider.as_bytes());
+        add(upstream.model.as_bytes());
+        add(&upstream.settings);
+    }
     add(parts.unsupported.as_bytes());
     add(parts.hints.as_bytes());
     for name in &HEADERS {
@@ -79,15 +97,17 @@ pub fn of(counted: &[u8], parts: KeyParts<'_>) -> [u8; 32] {
         let values: Vec<&[u8]> = values.map(|value| value.as_bytes()).collect();
         add(&values.join(&b','));
     }
-    add(counted);
+    head.extend_from_slice(&(counted.len() as u64).to_be_bytes());
+    let mut hash = Context::new(&SHA256);
+    hash.update(&head);
+    hash.update(counted);
     finished(hash)
 }
 
-/// What of a key says whose answers they are, for those who sort by it: a hash of the scope's name.
+/// What of a key says whose answers they are, for those who sort by it: a hash of the scope's name. Nothing depends on its
+/// being hard to meet: the whole name is in the key as well.
 pub fn scope_hash(scope: &str) -> [u8; 8] {
-    let hash = hash_of(&[scope.as_bytes()]);
-    let (first, _) = hash.as_chunks::<8>();
-    first.first().copied().unwrap_or_default()
+    session_affinity::hash(scope.as_bytes()).to_be_bytes()
 }
 
 /// The hash of these parts, for what does not change from request to request.
@@ -130,6 +150,14 @@ mod tests {
             unsupported: "drop",
             hints: "",
             headers,
+        }
+    }
+
+    fn upstream(provider: &str, settings: u8) -> UpstreamPart<'_> {
+        UpstreamPart {
+            provider,
+            model: "m",
+            settings: [settings; 32],
         }
     }
 
@@ -214,7 +242,19 @@ mod tests {
                 ..plain
             },
             KeyParts {
-                upstreams: &[[1; 32]],
+                upstreams: &[upstream("a", 1)],
+                ..plain
+            },
+            KeyParts {
+                upstreams: &[upstream("a", 2)],
+                ..plain
+            },
+            KeyParts {
+                upstreams: &[upstream("b", 1)],
+                ..plain
+            },
+            KeyParts {
+                upstreams: &[upstream("a", 1), upstream("b", 1)],
                 ..plain
             },
             KeyParts {
@@ -237,7 +277,8 @@ mod tests {
         keys.dedup();
         assert_eq!(keys.len(), count);
         let order = |upstreams| of(b"{}", KeyParts { upstreams, ..plain });
-        assert_eq!(order(&[[1; 32], [2; 32]]), order(&[[2; 32], [1; 32]]));
+        let (a, b) = (upstream("a", 1), upstream("b", 2));
+        assert_eq!(order(&[a, b]), order(&[b, a]));
     }
 
     #[test]

@@ -42,10 +42,20 @@ const HELD: [&str; 6] = [
 ];
 /// How names of members end whose text is an address.
 const ADDRESSES: [&str; 2] = [r#"rl":""#, r#"ri":""#];
-/// What finds [`HELD`] and [`ADDRESSES`], made once: making it takes longer than looking through a short body.
-static FINDERS: LazyLock<(Vec<Finder<'static>>, Vec<Finder<'static>>)> = LazyLock::new(|| {
+/// What finds such marks, made once: making it takes longer than looking through a short text.
+struct Finders {
+    held: Vec<Finder<'static>>,
+    addresses: Vec<Finder<'static>>,
+    searching: Vec<Finder<'static>>,
+}
+
+static FINDERS: LazyLock<Finders> = LazyLock::new(|| {
     let finders = |marks: &[&'static str]| marks.iter().map(|mark| Finder::new(*mark)).collect();
-    (finders(&HELD), finders(&ADDRESSES))
+    Finders {
+        held: finders(&HELD),
+        addresses: finders(&ADDRESSES),
+        searching: finders(&SEARCHING),
+    }
 });
 /// Tools whose caller runs them, beside plain functions; with a date behind them in some dialects.
 const CALLERS_TOOLS: [&str; 8] = [
@@ -97,7 +107,8 @@ pub fn is_kept(operation: Operation) -> bool {
 /// Whether the model searches or runs tools of its own before it answers.
 pub fn searches(model: &str) -> bool {
     let model = model.to_ascii_lowercase();
-    SEARCHING.iter().any(|mark| model.contains(mark))
+    let mut marks = FINDERS.searching.iter();
+    marks.any(|mark| mark.find(model.as_bytes()).is_some())
 }
 
 /// Why an answer to this request depends on more than the request; `counted`: what of its body counts
@@ -118,11 +129,11 @@ pub fn obstacle(operation: Operation, doc: &RequestDoc, counted: &[u8]) -> Optio
     if doc.raw("tools").is_some_and(has_hosted_tool) {
         return Some("tools");
     }
-    let (held, addresses) = &*FINDERS;
-    if held.iter().any(|mark| mark.find(counted).is_some()) {
+    let finders = &*FINDERS;
+    if finders.held.iter().any(|mark| mark.find(counted).is_some()) {
         return Some("file_id");
     }
-    has_address(counted, addresses).then_some("url")
+    has_address(counted, &finders.addresses).then_some("url")
 }
 
 /// Whether a member that names an address has one that is not in the request itself. In a canonical body quotes within

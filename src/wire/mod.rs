@@ -1,5 +1,6 @@
 //! Floor 1: bytes ⇄ meaning, one dialect beside the other. Pure: no I/O, no clock, no logging.
 
+pub mod answer_reader;
 pub mod anthropic;
 pub mod auth;
 pub mod bedrock;
@@ -47,6 +48,7 @@ pub mod overlap;
 pub mod overlong;
 pub mod passing_usage;
 pub mod pieces;
+pub mod probe;
 pub mod progress;
 pub mod providers;
 pub mod ratelimit;

@@ -1,5 +1,7 @@
 //! Lists of models: fetched in the background, told to callers, kept for the next process.
 
+mod command;
+
 use serde_json::Value;
 
 use crate::support::gateway::{Place, filled, run};

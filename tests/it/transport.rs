@@ -196,6 +196,52 @@ async fn heads_of_requests_are_measured_in_bytes() {
     }
 }
 
+#[tokio::test]
+async fn one_connection_takes_heads_of_few_lines_and_of_many() {
+    let a = ScriptedUpstream::start().await;
+    let gateway = Gateway::start(TOUCHY, &[("a", &a)]).await;
+    let body = chat("a");
+    let request = |lines: usize, end: &str| {
+        let more: String = (0..lines)
+            .map(|n| format!("x-meta-{n}: value {n}\r\n"))
+            .collect();
+        format!(
+            "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\n{end}content-length: {}\r\n{more}\r\n{body}",
+            body.len()
+        )
+    };
+    let all = [
+        request(3, ""),
+        request(3, ""),
+        request(900, ""),
+        request(3, ""),
+        request(95, ""),
+        request(300, "connection: close\r\n"),
+    ];
+    // Each after the other's answer, all at once, and in small pieces.
+    let mut stream = gateway.connect().await;
+    let (last, first) = all.split_last().unwrap();
+    for request in first {
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let head = crate::support::raw::answer(&mut stream).await;
+        assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+    }
+    let answer = crate::support::raw::tell(&mut stream, last.as_bytes()).await;
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    let mut stream = gateway.connect().await;
+    let answers = crate::support::raw::tell(&mut stream, all.concat().as_bytes()).await;
+    assert_eq!(answers.matches("HTTP/1.1 200 ").count(), all.len());
+    let mut stream = gateway.connect().await;
+    for piece in last.as_bytes().chunks(700) {
+        stream.write_all(piece).await.unwrap();
+        stream.flush().await.unwrap();
+        // The other side reads it before the next one comes.
+        gateway.health("/in_flight").await;
+    }
+    let answer = crate::support::raw::tell(&mut stream, b"").await;
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+}
+
 /// Refuses after so many bytes of a request, and resets.
 async fn refuse(mut stream: TcpStream, after: usize) {
     let mut some = vec![0; 64 * 1024];

@@ -83,7 +83,7 @@ pub(super) enum Refreshed {
 /// One list and its state.
 pub(super) struct ListJob {
     pub key: ListKey,
-    name: String,
+    pub name: String,
     source: ListRequest,
     ttl: Duration,
     pub due: Instant,

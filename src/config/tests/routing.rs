@@ -299,16 +299,3 @@ fn tags_are_words_of_providers_models_and_members() {
     assert_eq!(members[0].tags.concat(), "x");
     assert!(members[1].tags.is_empty());
 }
-
-#[cfg(not(feature = "cel"))]
-#[test]
-fn an_expression_is_refused_by_a_program_without_the_language() {
-    let members = "upstreams: [{name: a, when: {cel: 'request.stream'}}, b]";
-    let said = yaml(&with(members), &[]).unwrap_err().to_string();
-    assert!(said.contains("upstreams[0].when.cel"), "{said}");
-    assert!(said.contains("without the feature `cel`"), "{said}");
-    let score = "policy: {kind: score, cel: '1'}, upstreams: [a, b]";
-    let said = yaml(&with(score), &[]).unwrap_err().to_string();
-    assert!(said.contains("policy.cel"), "{said}");
-    assert!(said.contains("without the feature `cel`"), "{said}");
-}

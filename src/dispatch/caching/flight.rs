@@ -2,11 +2,11 @@
 //! the call; whoever leaves changes nothing for the others.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use bytes::{Bytes, BytesMut};
-use tokio::sync::watch;
+use tokio::sync::{SetOnce, watch};
 
 use crate::dispatch::failed::Failed;
 use crate::domain::attempt_record::SavedByCache;
@@ -50,15 +50,37 @@ pub(super) enum FlightEnd {
         /// Whether all others are told that too.
         shared: bool,
     },
+    /// Its answer is its own request's alone, which went to another target: the others make calls of their own.
+    Apart,
     /// It was given up.
     Lost,
+}
+
+/// How often another of those who wait makes the call once more.
+const ELECTIONS: u8 = 2;
+
+/// How many calls have followed a failed one. All of them share it; only the task of the table of calls changes it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Elections(Arc<AtomicU8>);
+
+impl Elections {
+    /// Whether no other may follow.
+    pub(super) fn is_over(&self) -> bool {
+        self.0.load(Ordering::Relaxed) >= ELECTIONS
+    }
+
+    /// One more follows.
+    pub(super) fn next(self) -> Self {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        self
+    }
 }
 
 /// What became of the request that made the call while the call goes on.
 #[derive(Clone, Debug, Default)]
 pub(in crate::dispatch) struct StarterFate(
     Arc<AtomicU8>,
-    Arc<AtomicBool>,
+    Arc<SetOnce<()>>,
     Arc<OnceLock<SavedByCache>>,
 );
 
@@ -88,12 +110,18 @@ impl StarterFate {
 
     /// It goes to another target than the one that it asked for, because of its own client's budget.
     pub(in crate::dispatch) fn steered(&self) {
-        self.1.store(true, Ordering::Relaxed);
+        // Once is enough.
+        _ = self.1.set(());
     }
 
     /// Whether its answer is nobody else's.
     pub(super) fn is_steered(&self) -> bool {
-        self.1.load(Ordering::Relaxed)
+        self.1.initialized()
+    }
+
+    /// Completes when its answer is nobody else's.
+    pub(super) async fn goes_apart(&self) {
+        self.1.wait().await;
     }
 
     /// What its whole answer used.
@@ -131,8 +159,8 @@ pub(super) struct FlightReader {
     state: watch::Receiver<FlightState>,
     /// Pieces that it has.
     at: usize,
-    /// How many calls for equal requests failed before this one.
-    pub(super) elections: u8,
+    /// How many calls have followed a failed one up to this one.
+    pub(super) elections: Elections,
 }
 
 /// What a reader finds next.
@@ -205,7 +233,7 @@ impl FlightWriter {
 }
 
 impl FlightReader {
-    pub(super) fn new(state: watch::Receiver<FlightState>, elections: u8) -> Self {
+    pub(super) fn new(state: watch::Receiver<FlightState>, elections: Elections) -> Self {
         Self {
             state,
             at: 0,

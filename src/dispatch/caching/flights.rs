@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::flight::{FlightEnd, FlightReader, FlightState, FlightWriter};
+use super::flight::{Elections, FlightEnd, FlightReader, FlightState, FlightWriter};
 use crate::runtime::buffers::Buffers;
 use crate::runtime::task;
 use crate::store::responses::StoreKey;
@@ -24,8 +24,13 @@ pub struct Flights(mpsc::UnboundedSender<FlightAsk>);
 
 #[derive(Debug)]
 enum FlightAsk {
-    /// To join a call, or to make it where there is none, after so many that failed.
-    Join(FlightKey, u8, Buffers, oneshot::Sender<FlightSeat>),
+    /// To join a call, or to make it where there is none; after one that failed, with its elections.
+    Join(
+        FlightKey,
+        Option<Elections>,
+        Buffers,
+        oneshot::Sender<FlightSeat>,
+    ),
     /// Nobody can join that call any more.
     Close(FlightKey, u64),
     /// Whether nobody reads that call; then nobody can join it any more.
@@ -39,6 +44,8 @@ pub(super) enum FlightSeat {
     Makes(MadeFlight, FlightReader),
     /// It reads.
     Reads(FlightReader),
+    /// There is none, and as many as may follow a failed one have followed it.
+    Over,
 }
 
 /// A call for whoever makes it. Dropped without an end, it is lost, and its readers are told so.
@@ -67,11 +74,11 @@ impl Flights {
     pub(super) async fn join(
         &self,
         key: FlightKey,
-        elections: u8,
+        failed: Option<Elections>,
         buffers: &Buffers,
     ) -> Option<FlightSeat> {
         let (reply, seat) = oneshot::channel();
-        let ask = FlightAsk::Join(key, elections, buffers.clone(), reply);
+        let ask = FlightAsk::Join(key, failed, buffers.clone(), reply);
         self.0.send(ask).ok()?;
         seat.await.ok()
     }
@@ -87,15 +94,15 @@ struct FlightKeeper {
 struct OpenFlight {
     number: u64,
     state: watch::Sender<FlightState>,
-    elections: u8,
+    elections: Elections,
 }
 
 impl FlightKeeper {
     async fn run(mut self, mut asked: mpsc::UnboundedReceiver<FlightAsk>) {
         while let Some(ask) = asked.recv().await {
             match ask {
-                FlightAsk::Join(key, elections, buffers, reply) => {
-                    if let Some(seat) = self.seat(key, elections, buffers) {
+                FlightAsk::Join(key, failed, buffers, reply) => {
+                    if let Some(seat) = self.seat(key, failed, buffers) {
                         // Whoever asked may be gone: then the seat is dropped.
                         drop(reply.send(seat));
                     }
@@ -113,16 +120,27 @@ impl FlightKeeper {
         }
     }
 
-    fn seat(&mut self, key: FlightKey, elections: u8, buffers: Buffers) -> Option<FlightSeat> {
+    fn seat(
+        &mut self,
+        key: FlightKey,
+        failed: Option<Elections>,
+        buffers: Buffers,
+    ) -> Option<FlightSeat> {
         if let Some(open) = self.open.get(&key) {
-            let reader = FlightReader::new(open.state.subscribe(), open.elections);
+            let reader = FlightReader::new(open.state.subscribe(), open.elections.clone());
             return Some(FlightSeat::Reads(reader));
         }
+        // Counted here and not by those who ask: one that hears late of a failure may come after the last call that was allowed.
+        let elections = match failed {
+            Some(elections) if elections.is_over() => return Some(FlightSeat::Over),
+            Some(elections) => elections.next(),
+            None => Elections::default(),
+        };
         let asks = self.asks.upgrade()?;
         self.number += 1;
         let writer = FlightWriter::new(buffers);
         let state = writer.sender();
-        let reader = FlightReader::new(state.subscribe(), elections);
+        let reader = FlightReader::new(state.subscribe(), elections.clone());
         let open = OpenFlight {
             number: self.number,
             state,
@@ -182,5 +200,56 @@ impl MadeFlight {
 impl Drop for MadeFlight {
     fn drop(&mut self) {
         self.end(FlightEnd::Lost);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::error_code::ErrorCode;
+
+    const KEY: FlightKey = FlightKey {
+        key: StoreKey {
+            hash: [7; 32],
+            scope: [0; 8],
+        },
+        form: None,
+    };
+
+    fn reads(seat: Option<FlightSeat>) -> FlightReader {
+        match seat {
+            Some(FlightSeat::Reads(reader)) => reader,
+            other => panic!("{other:?} does not read"),
+        }
+    }
+
+    fn makes(seat: Option<FlightSeat>) -> MadeFlight {
+        match seat {
+            Some(FlightSeat::Makes(made, _)) => made,
+            other => panic!("{other:?} makes no call"),
+        }
+    }
+
+    #[tokio::test]
+    async fn three_calls_at_most_follow_one_another_however_late_a_reader_hears_of_it() {
+        let flights = Flights::start();
+        let buffers = Buffers::new(1 << 20);
+        let first = makes(flights.join(KEY, None, &buffers).await);
+        let mut readers = Vec::new();
+        for _ in 0..3 {
+            readers.push(reads(flights.join(KEY, None, &buffers).await));
+        }
+        let failed = || FlightEnd::Cut(ErrorCode::UpstreamsExhausted);
+        first.end(failed());
+        // Each of them has read the first call alone, and asks when the next one is over, too.
+        let again = |at: usize| flights.join(KEY, Some(readers[at].elections.clone()), &buffers);
+        for at in 0..2 {
+            makes(again(at).await).end(failed());
+        }
+        assert!(matches!(again(2).await, Some(FlightSeat::Over)));
+        // A request that has not waited makes a call, which all may join.
+        let fresh = makes(flights.join(KEY, None, &buffers).await);
+        assert!(matches!(again(2).await, Some(FlightSeat::Reads(_))));
+        fresh.end(failed());
     }
 }

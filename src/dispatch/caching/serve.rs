@@ -136,7 +136,8 @@ impl RequestRun {
 
 /// The headers of an answer that was there.
 pub(super) fn headers_of(kept: &KeptAnswer, mark: CacheResult) -> HeaderMap {
-    let mut headers = HeaderMap::new();
+    // With room for those that are added on the way: growing would hash all of them again.
+    let mut headers = HeaderMap::with_capacity(16);
     if let Ok(kind) = HeaderValue::try_from(&kept.content_type) {
         headers.insert(header::CONTENT_TYPE, kind);
     }

@@ -31,9 +31,6 @@ use crate::store::responses::KeptAnswer;
 use crate::wire::cache_key;
 use crate::wire::encoding::whole::readable;
 
-/// How often another of those who wait makes the call once more.
-const ELECTIONS: u8 = 2;
-
 /// A request that waits for a call, or makes one. Dropped before it is served, it is noted that its caller left.
 pub(in crate::dispatch) struct WaitingRequest {
     dispatch: Arc<Dispatch>,
@@ -109,52 +106,65 @@ impl Dispatch {
                 place,
             }),
         };
-        let mut elections = 0;
+        let mut failed: Option<(FlightReader, FlightNews)> = None;
         let until = self.clock.instant(deadline);
         loop {
             let seat = match &flights {
-                Some(flights) => flights.join(key, elections, &self.buffers).await,
+                Some(flights) => {
+                    let elections = failed.as_ref().map(|(reader, _)| reader.elections.clone());
+                    flights.join(key, elections, &self.buffers).await
+                }
                 None => None,
             };
-            let mut reader = match seat {
-                Some(FlightSeat::Makes(made, reader)) => {
+            let mut reader = match (seat, failed.take()) {
+                (Some(FlightSeat::Makes(made, reader)), _) => {
                     let Some(parts) = waiting.take() else {
                         return Err(self.gone(arrived));
                     };
                     return self.make(made, reader, parts).await;
                 }
-                Some(FlightSeat::Reads(reader)) => reader,
-                None => {
-                    let Some(parts) = waiting.take() else {
-                        return Err(self.gone(arrived));
-                    };
-                    let WaitingParts {
-                        request,
-                        admitted,
-                        complete,
-                        place,
-                    } = parts;
-                    return self
-                        .serve(request, admitted, complete, Some(place), None)
-                        .await;
+                (Some(FlightSeat::Reads(reader)), _) => reader,
+                (Some(FlightSeat::Over), Some((reader, news))) => {
+                    return self.joined(waiting, reader, Some(news));
                 }
+                (Some(FlightSeat::Over) | None, _) => return self.alone(waiting).await,
             };
             let news = tokio::select! {
                 biased;
                 news = tokio::time::timeout_at(until, reader.first()) => news,
                 () = async { self.abort.waiting().await } => return Err(self.gone(arrived)),
             };
-            let again = match &news {
-                Ok(FlightNews::End(FlightEnd::Lost) | FlightNews::Behind) => true,
-                Ok(FlightNews::End(FlightEnd::Failed { shared, .. })) => !shared,
-                _ => false,
-            };
-            if again && reader.elections < ELECTIONS {
-                elections = reader.elections + 1;
-                continue;
+            match news {
+                // Nothing failed: it is only not there for this one.
+                Ok(FlightNews::End(FlightEnd::Apart) | FlightNews::Behind) => {
+                    return self.alone(waiting).await;
+                }
+                Ok(
+                    news @ FlightNews::End(
+                        FlightEnd::Lost | FlightEnd::Failed { shared: false, .. },
+                    ),
+                ) if !reader.elections.is_over() => failed = Some((reader, news)),
+                news => return self.joined(waiting, reader, news.ok()),
             }
-            return self.joined(waiting, reader, news.ok());
         }
+    }
+
+    /// Serves a request by a call of its own that nobody joins.
+    async fn alone(
+        self: &Arc<Self>,
+        mut waiting: WaitingRequest,
+    ) -> Result<ProxyResponse, Box<Failed>> {
+        let Some(parts) = waiting.take() else {
+            return Err(self.gone(self.clock.now()));
+        };
+        let WaitingParts {
+            request,
+            admitted,
+            complete,
+            place,
+        } = parts;
+        self.serve(request, admitted, complete, Some(place), None)
+            .await
     }
 
     fn gone(&self, arrived: Time) -> Box<Failed> {
@@ -242,9 +252,17 @@ impl Dispatch {
         let (starter, own) = oneshot::channel();
         let dispatch = Arc::clone(self);
         task::detach(async move {
+            let flight = fate.clone();
+            let apart = async {
+                flight.goes_apart().await;
+                // At once: those who wait lose no time by it.
+                made.end(FlightEnd::Apart);
+                std::future::pending::<()>().await;
+            };
             tokio::select! {
                 biased;
                 () = dispatch.fly(&made, parts, begins_by, fate, starter) => {}
+                () = apart => {}
                 // Nobody waits any more: the call is cancelled.
                 () = made.given_up() => {}
             }
@@ -365,7 +383,11 @@ impl Dispatch {
                 // have looked for such an answer themselves.
                 let answer = ProxyResponse { body, ..answer };
                 drop(starter.send(Ok(OwnAnswer::Whole(answer))));
-                made.end(FlightEnd::Lost);
+                made.end(if fate.is_steered() {
+                    FlightEnd::Apart
+                } else {
+                    FlightEnd::Lost
+                });
             }
         }
     }

@@ -12,7 +12,7 @@ use crate::domain::chain::Chain;
 use crate::domain::hash_map::HashMap;
 use crate::domain::ids::ProviderName;
 use crate::store::responses::ResponseStore;
-use crate::wire::cache_key;
+use crate::wire::cache_key::{self, UpstreamPart};
 
 /// Where answers are kept, and for which requests.
 pub struct Caching {
@@ -88,16 +88,15 @@ impl Caching {
         }
     }
 
-    /// The hashes of a chain's upstreams.
-    pub(super) fn upstreams(&self, chain: &Chain) -> Vec<[u8; 32]> {
+    /// What tells a chain's upstreams from others.
+    pub(super) fn upstreams<'a>(&self, chain: &'a Chain) -> Vec<UpstreamPart<'a>> {
         let upstreams = chain.upstreams.iter().map(|upstream| {
             let mark = self.providers.get(&upstream.provider);
-            let hash = mark.map_or([0; 32], |mark| mark.hash);
-            cache_key::hash_of(&[
-                upstream.provider.as_str().as_bytes(),
-                upstream.model.as_str().as_bytes(),
-                &hash,
-            ])
+            UpstreamPart {
+                provider: upstream.provider.as_str(),
+                model: upstream.model.as_str(),
+                settings: mark.map_or([0; 32], |mark| mark.hash),
+            }
         });
         upstreams.collect()
     }

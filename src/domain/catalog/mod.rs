@@ -7,8 +7,10 @@
 
 pub mod capability;
 pub mod coverage;
+pub mod diff;
 pub mod entry;
 pub mod facts;
+pub mod index;
 pub mod lists;
 pub mod names;
 pub mod notes;
