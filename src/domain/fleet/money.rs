@@ -133,6 +133,11 @@ impl SharedBudget {
             let first = left / asks.nodes.max(1).saturating_mul(FIRST_PART);
             more = more.min(first.saturating_sub(claimed - used));
         }
+        // What is too little for it is left every other time, so that others that come meanwhile put it to theirs: of
+        // several that take back at once what they have given up, none would ever have enough.
+        if left < asks.need && asks.seq % 2 == 1 {
+            more = 0;
+        }
         claimed += more;
         self.claimed += more;
         let claim = BudgetClaim {

@@ -52,6 +52,7 @@ for place = 1, #KEYS do
     if settles then
       more = math.min(more, math.max(math.floor(left / (nodes * FIRST)) - (claimed - used), 0))
     end
+    if left < need and seq % 2 == 1 then more = 0 end
     claimed = claimed + more
     t[2] = t[2] + more
     redis.call('HSET', hash, 'n:' .. process, written({seq, claimed, used}), 't', written(t))
