@@ -39,9 +39,9 @@ fn hold(setups: impl Iterator<Item = Setup>) -> Tally {
 
 #[test]
 fn the_laws_hold_for_fixed_seeds() {
-    let total = hold((1..=60).map(setup));
-    assert!(total.requests > 15_000, "{}", report::figures(&total));
-    assert!(total.faults.len() > 60, "{}", report::figures(&total));
+    let total = hold((1..=30).map(setup));
+    assert!(total.requests > 7_500, "{}", report::figures(&total));
+    assert!(total.faults.len() > 40, "{}", report::figures(&total));
     assert_eq!(total.crashes.len(), 4, "{}", report::figures(&total));
 }
 
@@ -62,7 +62,7 @@ fn a_seed_gives_the_same_run_twice() {
         let keeping = World::draw(setup(*seed)).keeping;
         keeping.is_none_or(|keeping| !keeping.may_coalesce())
     };
-    for seed in (1..=20).filter(is_alone) {
+    for seed in (1..=8).filter(is_alone) {
         let (first, second) = (run(setup(seed)), run(setup(seed)));
         assert_eq!(first.tally.hash, second.tally.hash, "seed {seed}");
         assert_ne!(first.tally.hash, run(setup(seed + 1)).tally.hash);
@@ -173,11 +173,11 @@ fn kept_and_shared_answers_are_those_of_equal_requests() {
         scenario: Scenario::Kept,
         ..setup(seed)
     };
-    let seeds = (1..=25).chain([81, 109, 114, 116, 124, 141, 166, 179, 193, 270]);
+    let seeds = (1..=12).chain([81, 109, 114, 116, 124, 141, 166, 179, 193, 270]);
     let total = hold(seeds.map(named));
     let figures = report::figures(&total);
-    assert!(total.hits > 1000 && total.stale > 30, "{figures}");
-    assert!(total.joined > 200 && total.kept > 1000, "{figures}");
+    assert!(total.hits > 500 && total.stale > 10, "{figures}");
+    assert!(total.joined > 100 && total.kept > 500, "{figures}");
 }
 
 #[test]
@@ -194,7 +194,7 @@ fn a_key_in_the_log_would_be_heard() {
 fn the_laws_of_fleets_hold_for_fixed_seeds() {
     use fleet_sim::world::{FleetSetup, FleetTally, run};
     let mut total = FleetTally::default();
-    for seed in 1..=40 {
+    for seed in 1..=16 {
         let nodes = [2, 3, 5, 16][usize::try_from(seed % 4).unwrap()];
         let setup = FleetSetup {
             seed,
@@ -205,8 +205,8 @@ fn the_laws_of_fleets_hold_for_fixed_seeds() {
         total.add(&run(setup));
     }
     assert_eq!(total.violation, None);
-    assert!(total.requests > 100_000, "{total:?}");
-    assert!(total.faults > 300 && total.kills > 30, "{total:?}");
+    assert!(total.requests > 30_000, "{total:?}");
+    assert!(total.faults > 100 && total.kills > 8, "{total:?}");
 }
 
 #[test]
@@ -214,7 +214,7 @@ fn the_laws_of_shared_limits_and_budgets_hold_for_fixed_seeds() {
     use fleet_sim::parts::run;
     use fleet_sim::world::{FleetSetup, FleetTally};
     let mut total = FleetTally::default();
-    for seed in 1..=60 {
+    for seed in 1..=24 {
         let nodes = [2, 3, 5, 16][usize::try_from(seed % 4).unwrap()];
         total.add(&run(FleetSetup {
             seed,
@@ -224,8 +224,8 @@ fn the_laws_of_shared_limits_and_budgets_hold_for_fixed_seeds() {
         }));
     }
     assert_eq!(total.violation, None);
-    assert!(total.served > 10_000, "{total:?}");
-    assert!(total.faults > 500 && total.kills > 100, "{total:?}");
+    assert!(total.served > 3_000, "{total:?}");
+    assert!(total.faults > 150 && total.kills > 30, "{total:?}");
 }
 
 /// A limit that sixteen processes share is exceeded no more often than by one: a tenth more at most.
