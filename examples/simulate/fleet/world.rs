@@ -97,6 +97,9 @@ struct UpstreamKey {
     tried: BTreeMap<u32, BTreeSet<usize>>,
 }
 
+/// For how long an order to the store, and what was refused then, may be under way.
+const UNDER_WAY: Duration = Duration::from_secs(20);
+
 const WINDOW: Duration = Duration::from_secs(10);
 
 struct World {
@@ -111,6 +114,8 @@ struct World {
     store: ModelStore,
     snapshot: ModelStore,
     snapshot_at: Duration,
+    /// When the store's clock was set back, and by how much.
+    set_back: Vec<(Duration, Duration)>,
     is_up: bool,
     is_frozen: bool,
     healing: bool,
@@ -133,6 +138,7 @@ pub fn run(setup: FleetSetup) -> FleetTally {
         upstream: vec![UpstreamKey::default(); keys],
         snapshot: store.clone(),
         snapshot_at: BEGIN,
+        set_back: Vec::new(),
         store,
         is_up: true,
         is_frozen: false,
@@ -269,7 +275,8 @@ impl World {
         let (first, now) = (self.random.usize(..), self.now);
         let Some((key, lease)) = self.nodes[node].lease(first, now) else {
             // Law F1: nothing but what an upstream said keeps a request waiting.
-            let excused = self.upstream.iter().all(|it| it.told + SLACK >= now);
+            let slack = SLACK + self.set_back();
+            let excused = self.upstream.iter().all(|it| it.told + slack >= now);
             if !excused {
                 self.broken("F1: a request is refused, though no upstream said so");
             }
@@ -307,6 +314,12 @@ impl World {
             self.nodes[node].release(key, now);
             self.turn(node);
         }
+    }
+
+    /// How much younger what was under way may seem than it is, because the store's clock was set back.
+    fn set_back(&self) -> Duration {
+        let recent = |(at, _): &&(Duration, Duration)| *at + UNDER_WAY >= self.now;
+        self.set_back.iter().filter(recent).map(|(_, by)| *by).sum()
     }
 
     /// A process asks with this key. Law F6: when a shared cooldown has ended one does, until it was served; then one more for each
@@ -522,9 +535,12 @@ impl World {
             }
             2 => {
                 // Another one takes over that has not got the last second, and whose clock differs.
-                let ahead = self.store.ahead + self.millis(0, 3000);
+                let before = self.store.ahead;
+                let ahead = before + self.millis(0, 3000);
                 self.store = self.snapshot.clone();
                 self.store.ahead = ahead.saturating_sub(self.millis(0, 3000));
+                let back = before.saturating_sub(self.store.ahead);
+                self.set_back.push((self.now, back));
                 self.all_lose();
             }
             3 => {

@@ -209,7 +209,8 @@ impl State {
         let place = (standing.store, standing.key.clone());
         let kept = self.shelves.kept.get(&place)?;
         let is_looked = standing.looked && standing.policy.enabled;
-        let age = asked.arrived.since(kept.at);
+        // The moment is kept in whole milliseconds: the entry may seem that much older.
+        let age = asked.arrived.since(kept.at) + Duration::from_millis(1);
         let serves = is_looked && kept.at < asked.arrived && standing.takes(age, kept.ttl);
         serves.then(|| {
             format!(
