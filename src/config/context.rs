@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use super::additions::LoadedAdditions;
 use super::catalog;
 use super::keys;
 use super::read::Report;
@@ -22,6 +23,8 @@ pub(super) struct Context<'a> {
     pub bare: bool,
     /// Whether providers' own lists of models are fetched where they do not say it themselves.
     pub discover: bool,
+    /// What was added while the process runs.
+    pub added: &'a LoadedAdditions,
 }
 
 impl Context<'_> {

@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::added;
+use super::addition_rules;
 use super::admin;
 use super::budgets;
 use super::caching;
@@ -54,6 +56,8 @@ pub(super) fn resolve(
     let (cache, cache_server) = caching::usual(raw.cache, typed.coalesce, context, &mut report);
     let fleet = fleet::resolve(raw.fleet, context, &mut report);
     let timeout = llm.timeout.map(|raw::AwaitTimeout(Span(span))| span);
+    let addition_rules =
+        addition_rules::rules(raw.additions, !server.admin.tokens.is_empty(), &mut report);
     let dispatch = dispatch::resolve(typed, timeout, &mut report);
     let log = log(raw.log.unwrap_or_default(), &mut report);
     let telemetry = telemetry_policy(raw.telemetry, context, &mut report);
@@ -80,6 +84,11 @@ pub(super) fn resolve(
     let chains = virtuals::resolve(&virtuals, &known, &context.dir, &mut report);
     let default_model = default_model
         .and_then(|name| virtuals::default_model(&name, &virtuals, &known, &mut report));
+    check_any(&placed, &mut report);
+    // What chains name is known by now: additions are asked for by their own names.
+    let only = added::usual(&placed);
+    let additions = added::place(&mut placed, &virtuals, &cooldowns, context, &mut report);
+    let default_model = default_model.or(only.filter(|_| !additions.is_empty()));
     settle(&mut placed, llm.proxy, &mut report);
 
     // The graph of targets; what is wrong in it is reported with everything else.
@@ -99,6 +108,8 @@ pub(super) fn resolve(
         server,
         clients,
         log,
+        addition_rules,
+        additions,
         state_path: state::path(raw.state, context),
         telemetry,
         dispatch,
@@ -133,7 +144,6 @@ fn locals(
 
 /// What holds for all providers, once they are known.
 fn settle(placed: &mut [Placed], proxy: Option<outbound::ProxyForm>, report: &mut Report) {
-    check_any(placed, report);
     warn_of_notes(placed, report);
     outbound::settle(placed, proxy, report);
 }

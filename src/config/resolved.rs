@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use super::additions::{AdditionRules, PlacedAddition};
 use super::cache_server::CacheServer;
 use super::fleet_config::FleetConfig;
 use super::known_lists::{CatalogConfig, Discovery, Offering};
@@ -48,6 +49,10 @@ pub struct Config {
     pub log: LogConfig,
     /// The file that keeps the state of keys for the next process; `None`: it is not kept.
     pub state_path: Option<PathBuf>,
+    /// What may be added while the process runs.
+    pub addition_rules: AdditionRules,
+    /// What was added, and what has become of each.
+    pub additions: Vec<PlacedAddition>,
     /// Metrics, traces and the records of recent requests.
     pub telemetry: TelemetryPolicy,
     /// The clients; empty: no caller needs a token.
