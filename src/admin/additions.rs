@@ -1,4 +1,4 @@
-//! Providers and keys that are added while the process runs, and taken away again (`docs/adding-keys.md`).
+//! Providers and keys that are added while the process runs, and taken away again (`docs/additions.md`).
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use super::body::BodyFields;
 use super::changes::{AdditionChange, ChangeDone, ChangeRefusal, OfferedKey};
 use super::snapshot::mistakes;
 use super::state::AdminState;
-use crate::config::{KeyOrigin, SecretReference, printed_keys};
+use crate::config::{KeyOrigin, SecretReference, masked, printed_keys};
 use crate::domain::ids::ProviderName;
 use crate::domain::secret::ApiKey;
 use crate::runtime::program;
@@ -195,8 +195,12 @@ async fn ordered(admin: &AdminState, change: AdditionChange) -> Result<ChangeDon
     let done = admin.change(change).await;
     let done = done.map_err(|_| AdminRefusal::ending())?;
     done.map_err(|refusal| match refusal {
-        ChangeRefusal::Missing(why) => AdminRefusal::new(StatusCode::NOT_FOUND, "not_found", why),
-        ChangeRefusal::Conflict(why) => AdminRefusal::new(StatusCode::CONFLICT, "conflict", why),
+        ChangeRefusal::Missing(why) => {
+            AdminRefusal::new(StatusCode::NOT_FOUND, "not_found", masked(&why))
+        }
+        ChangeRefusal::Conflict(why) => {
+            AdminRefusal::new(StatusCode::CONFLICT, "conflict", masked(&why))
+        }
         ChangeRefusal::Invalid(wrong) => AdminRefusal {
             mistakes: Some(mistakes(&wrong)),
             ..AdminRefusal::new(

@@ -65,9 +65,10 @@ impl<S: Send + Sync> FromRequest<S> for BodyFields {
         }
         match serde_json::from_slice(&bytes) {
             Ok(fields) => Ok(Self(fields)),
-            Err(error) => Err(AdminRefusal::invalid(format!(
+            // Parsers quote what they found, which may be a key.
+            Err(error) => Err(AdminRefusal::invalid(config::masked(&format!(
                 "the body is no JSON object: {error}"
-            ))),
+            )))),
         }
     }
 }
@@ -230,7 +231,8 @@ impl BodyFields {
             None => Ok(()),
             Some(name) => {
                 let name: String = name.chars().take(100).collect();
-                Err(AdminRefusal::invalid(format!("unknown field `{name}`")))
+                let message = config::masked(&format!("unknown field `{name}`"));
+                Err(AdminRefusal::invalid(message))
             }
         }
     }

@@ -28,7 +28,7 @@ pub(super) async fn at_start(
     if added.additions.is_empty() {
         return (added, None);
     }
-    let rules = &config.addition_rules;
+    let rules = &config.server.additions;
     added.printed = programs::all(&added.additions, rules, &added.printed).await;
     // The file may have changed since it was read, and have mistakes now.
     let read = read(&added).ok();
@@ -59,7 +59,11 @@ pub(super) async fn change(
     let mut next = app.added.clone();
     let told = described(&change, &app.added.additions);
     let edited = edit(&mut next, &app.config, change)?;
-    if edited.is_new {
+    // What is there already but of no use is tried again.
+    let unused = |(provider, number): &(ProviderName, Option<u64>)| {
+        judge(&app.config, provider, *number).is_err()
+    };
+    if edited.is_new || edited.wanted.iter().any(unused) {
         let read = reload::read_watched(app, read, files, &next).await;
         let config = read.map_err(|errors| ChangeRefusal::Invalid(admin::mistakes(&errors)))?;
         for (provider, number) in &edited.wanted {
@@ -175,7 +179,7 @@ fn add_key(
     key: OfferedKey,
 ) -> Result<(u64, bool), AdditionConflict> {
     let (number, is_new) = next.additions.add_key(provider.clone(), key.origin)?;
-    if let Some(printed) = key.printed.filter(|_| is_new) {
+    if let Some(printed) = key.printed {
         next.printed.insert(number, Ok(printed));
     }
     Ok((number, is_new))

@@ -264,7 +264,7 @@ pub(super) fn now(config: &Config, dispatch: &Dispatch) -> CurrentConfig {
             .into_iter()
             .chain(config.server.pages.hosts.iter().cloned())
             .collect(),
-        rules: config.addition_rules.clone(),
+        rules: config.server.additions.clone(),
         additions: Additions::default(),
         placed: config.additions.clone(),
         keeps: config.state_path.is_some(),

@@ -26,7 +26,7 @@ pub(super) async fn run_again(added: &LoadedAdditions, read: &ConfigReader) -> L
     let Ok(config) = read(added) else {
         return added.clone();
     };
-    let printed = all(&added.additions, &config.addition_rules, &added.printed).await;
+    let printed = all(&added.additions, &config.server.additions, &added.printed).await;
     LoadedAdditions {
         additions: added.additions.clone(),
         printed,

@@ -1,5 +1,5 @@
 //! What an operator adds while the process runs: providers and keys, beside what the configuration says
-//! (`docs/adding-keys.md`). Of keys there are references; material that was given as it is stays in this process.
+//! (`docs/additions.md`). Of keys there are references; material that was given as it is stays in this process.
 
 mod reference;
 mod status;
@@ -212,6 +212,15 @@ impl Additions {
         kept.keys
             .retain(|key| matches!(key.origin, KeyOrigin::Reference(_)));
         kept
+    }
+
+    /// None of it is used, for this reason.
+    pub(super) fn unusable(&self, why: &str) -> Vec<PlacedAddition> {
+        let providers = self.providers.iter().map(|it| (&it.name, None));
+        let keys = self.keys.iter().map(|it| (&it.provider, Some(it.number)));
+        let all = providers.chain(keys);
+        all.map(|(name, number)| PlacedAddition::unusable(name, number, why))
+            .collect()
     }
 
     fn room(&self) -> Result<(), AdditionConflict> {

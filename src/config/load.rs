@@ -34,7 +34,16 @@ pub fn load(request: &LoadRequest) -> Result<Config, ConfigErrors> {
 /// # Errors
 /// The same as those of [`load`].
 pub fn load_with(request: &LoadRequest, added: &LoadedAdditions) -> Result<Config, ConfigErrors> {
-    load_from(request, added, |env| lookup::find(request, env))
+    let loaded = load_from(request, added, |env| lookup::find(request, env));
+    match loaded {
+        Err(errors) if !added.additions.is_empty() => {
+            // Alone it may have no mistakes: then it is the additions that do not fit, whichever it is.
+            let mut alone = load(request)?;
+            alone.additions = added.additions.unusable(&errors.to_string());
+            Ok(alone)
+        }
+        loaded => loaded,
+    }
 }
 
 /// The same with `text` as the content: `name` gives the format by its extension, and is named in messages.

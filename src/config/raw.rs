@@ -62,7 +62,7 @@ section! {
         log: LogSection,
         /// Whether the state of keys is kept in a file, for the next process.
         state: State,
-        /// What may be added while the process runs (`docs/adding-keys.md`).
+        /// What may be added while the process runs (`docs/additions.md`).
         additions: AdditionsSection,
         /// Metrics and traces, in addition to the log.
         telemetry: Telemetry,

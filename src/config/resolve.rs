@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::added;
-use super::addition_rules;
+use super::addition_rules::{self, AdditionsSection};
+use super::additions::PlacedAddition;
 use super::admin;
 use super::budgets;
 use super::caching;
@@ -49,15 +50,14 @@ pub(super) fn resolve(
     let llm = raw.llm.unwrap_or_default();
     let clients = clients::resolve(raw.clients.unwrap_or_default(), context, &mut report);
     let named = !clients.is_empty();
-    let server = server(raw.server.unwrap_or_default(), context, named, &mut report);
+    let typed = (raw.server.unwrap_or_default(), raw.additions);
+    let server = server(typed, context, named, &mut report);
     let mut typed = raw.dispatch.unwrap_or_default();
     let (whole, assume_output) = typed.budgets(&mut report);
     let (profile, said) = profile(&typed);
     let (cache, cache_server) = caching::usual(raw.cache, typed.coalesce, context, &mut report);
     let fleet = fleet::resolve(raw.fleet, context, &mut report);
     let timeout = llm.timeout.map(|raw::AwaitTimeout(Span(span))| span);
-    let addition_rules =
-        addition_rules::rules(raw.additions, !server.admin.tokens.is_empty(), &mut report);
     let dispatch = dispatch::resolve(typed, timeout, &mut report);
     let log = log(raw.log.unwrap_or_default(), &mut report);
     let telemetry = telemetry_policy(raw.telemetry, context, &mut report);
@@ -77,18 +77,15 @@ pub(super) fn resolve(
     // among all.
     let cache = caching::settled(cache, virtuals::caches(&mut virtuals), caches, &mut report);
     let default_model = usual_model(llm.default_model, &placed, report.lenient);
-    for local in locals(&placed, &virtuals, default_model.as_deref()) {
-        placed.push(built_in(local, &cooldowns, context, &mut report));
-    }
+    let local = locals(&placed, &virtuals, default_model.as_deref()).into_iter();
+    placed.extend(local.map(|local| built_in(local, &cooldowns, context, &mut report)));
     let known = NameTable::of(&placed);
     let chains = virtuals::resolve(&virtuals, &known, &context.dir, &mut report);
     let default_model = default_model
         .and_then(|name| virtuals::default_model(&name, &virtuals, &known, &mut report));
-    check_any(&placed, &mut report);
     // What chains name is known by now: additions are asked for by their own names.
-    let only = added::usual(&placed);
-    let additions = added::place(&mut placed, &virtuals, &cooldowns, context, &mut report);
-    let default_model = default_model.or(only.filter(|_| !additions.is_empty()));
+    let usual = (&cooldowns[..], default_model);
+    let (additions, default_model) = beside(&mut placed, &virtuals, usual, context, &mut report);
     settle(&mut placed, llm.proxy, &mut report);
 
     // The graph of targets; what is wrong in it is reported with everything else.
@@ -108,7 +105,6 @@ pub(super) fn resolve(
         server,
         clients,
         log,
-        addition_rules,
         additions,
         state_path: state::path(raw.state, context),
         telemetry,
@@ -131,6 +127,22 @@ pub(super) fn resolve(
         sources,
         files: report.files,
     })
+}
+
+/// Puts what was added beside the providers of the configuration, of which there must be one. Returns what has become of
+/// it, and what is asked for by default, which is as it was.
+fn beside(
+    placed: &mut Vec<Placed>,
+    virtuals: &[raw::Virtual],
+    (cooldowns, default_model): (&[(String, Span, String)], Option<String>),
+    context: &Context<'_>,
+    report: &mut Report,
+) -> (Vec<PlacedAddition>, Option<String>) {
+    check_any(placed, report);
+    let only = added::usual(placed);
+    let additions = added::place(placed, virtuals, cooldowns, context, report);
+    let default_model = default_model.or(only.filter(|_| !additions.is_empty()));
+    (additions, default_model)
 }
 
 /// The built-in providers that are added because something names them.
@@ -363,7 +375,7 @@ fn add_from_environment(
 
 /// `clients`: callers need a token.
 fn server(
-    raw: raw::ServerSection,
+    (raw, additions): (raw::ServerSection, Option<AdditionsSection>),
     context: &Context<'_>,
     clients: bool,
     report: &mut Report,
@@ -387,6 +399,7 @@ fn server(
     };
     let insecure = raw.insecure_open == Some(true);
     let admin = admin::resolve(raw.admin_listen, &typed, insecure, context, report);
+    let additions = addition_rules::rules(additions, !admin.tokens.is_empty(), report);
     let pages = pages::resolve(raw.allowed_hosts, raw.allowed_origins, !clients, report);
     let drain = raw.drain.unwrap_or_default();
     let listen = raw
@@ -397,6 +410,7 @@ fn server(
     let server = ServerConfig {
         listen: listen.unwrap_or(usual.listen),
         admin,
+        additions,
         max_body: raw.max_body.map_or(usual.max_body, |size| size.0),
         max_answer: raw.max_answer.map_or(usual.max_answer, |size| size.0),
         max_event: raw.max_event.map_or(usual.max_event, |size| size.0),

@@ -49,8 +49,6 @@ pub struct Config {
     pub log: LogConfig,
     /// The file that keeps the state of keys for the next process; `None`: it is not kept.
     pub state_path: Option<PathBuf>,
-    /// What may be added while the process runs.
-    pub addition_rules: AdditionRules,
     /// What was added, and what has become of each.
     pub additions: Vec<PlacedAddition>,
     /// Metrics, traces and the records of recent requests.
@@ -102,6 +100,8 @@ pub struct ServerConfig {
     pub listen: Vec<Listen>,
     /// The admin listener.
     pub admin: AdminConfig,
+    /// What may be added by way of it.
+    pub additions: AdditionRules,
     /// Bytes; larger requests are refused.
     pub max_body: usize,
     /// Bytes; a larger whole answer of an upstream is malformed.
@@ -139,6 +139,7 @@ impl Default for ServerConfig {
         Self {
             listen: vec![Listen::Tcp("127.0.0.1:8080".to_owned())],
             admin: AdminConfig::default(),
+            additions: AdditionRules::default(),
             max_body: 32 * 1024 * 1024,
             max_answer: 64 * 1024 * 1024,
             max_event: crate::wire::sse::MAX_EVENT,

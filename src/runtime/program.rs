@@ -97,12 +97,8 @@ mod tests {
 
     #[tokio::test]
     async fn what_fails_prints_nothing() {
-        let failed = printed(&words(&[
-            "/bin/sh",
-            "-c",
-            "echo secret; echo secret >&2; exit 3",
-        ]));
-        let error = failed.await.unwrap_err();
+        let failing = words(&["/bin/sh", "-c", "echo secret; echo secret >&2; exit 3"]);
+        let error = printed(&failing).await.unwrap_err();
         assert!(matches!(error, ProgramError::Failed(_)));
         assert!(!error.to_string().contains("secret") && error.to_string().contains('3'));
         let missing = printed(&words(&["/no/such/program"])).await.unwrap_err();

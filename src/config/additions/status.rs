@@ -51,6 +51,22 @@ impl PlacedAddition {
         self.used != AdditionUse::Active
     }
 
+    /// A provider, or the key of one, with which something is wrong.
+    pub(super) fn unusable(provider: &ProviderName, number: Option<u64>, why: &str) -> Self {
+        let problems = vec![Problem {
+            place: String::new(),
+            message: why.to_owned(),
+            suggestion: None,
+        }];
+        Self {
+            provider: provider.clone(),
+            number,
+            used: AdditionUse::Unusable,
+            problems,
+            keys: Vec::new(),
+        }
+    }
+
     /// A provider, or the key of one, that is not used because something else comes first.
     pub(in crate::config) fn shadowed(
         provider: &ProviderName,

@@ -205,7 +205,8 @@ fn whoever_has_no_token_to_show_adds_nothing_unless_it_is_allowed() {
     let rules = |text: &str| {
         yaml(&format!("{text}\n{FILE}"), &[])
             .unwrap()
-            .addition_rules
+            .server
+            .additions
     };
     assert!(!rules("").allow);
     assert!(rules("server: {admin_token: a-token-that-is-long}").allow);

@@ -441,7 +441,7 @@ async fn a_program_is_asked_again_with_each_reload_and_at_the_start() {
     let room = Room::new().await;
     let side = room.start().await;
     let reference = format!("exec:{} one", room.at("key-of"));
-    add(&side, KEYS, &json!({"key": reference})).await;
+    add(&side, KEYS, &json!({"key": &reference})).await;
     assert_eq!(room.keys_of(&side, "a", 4).await, ["k1", "printed-one"]);
     room.program("turned");
     assert_eq!(side.post("/admin/v1/reload", "").send().await.status, 200);
@@ -458,6 +458,15 @@ async fn a_program_is_asked_again_with_each_reload_and_at_the_start() {
         ["k1"],
         "the process starts without it"
     );
+    // The same once more is another try.
+    room.program("again");
+    let body = json!({"key": reference}).to_string();
+    let again = side.post(KEYS, &body).send().await;
+    assert_eq!(
+        (again.status, &again.json()["key"]["state"]),
+        (200, &json!("active"))
+    );
+    assert_eq!(room.keys_of(&side, "a", 4).await, ["again-one", "k1"]);
     room.program("back");
     assert_eq!(side.post("/admin/v1/reload", "").send().await.status, 200);
     assert_eq!(room.keys_of(&side, "a", 4).await, ["back-one", "k1"]);
