@@ -20,7 +20,7 @@ use super::raw;
 use super::read::{ConfigNode, FromNode, Report};
 use super::resolved::ProviderConfig;
 use super::values::Span;
-use crate::domain::ids::ProviderName;
+use crate::domain::ids::{ModelName, ProviderName};
 use crate::domain::secret::ApiKey;
 
 /// Puts what was added beside the providers of the configuration. `virtuals`: names that are taken as well.
@@ -36,7 +36,6 @@ pub(super) fn place(
         return Vec::new();
     }
     let aside = Aside::begin(report);
-    let taken = taken(placed, virtuals);
     let configured = placed.len();
     let mut told = Vec::new();
     for provider in additions.providers() {
@@ -45,7 +44,8 @@ pub(super) fn place(
             .filter(|key| key.of_added && key.provider == provider.name)
             .collect();
         let found = materials(&own, context, report);
-        if taken.contains(&provider.name.as_str().to_owned()) {
+        let own_names = placed.get(..configured).unwrap_or_default();
+        if is_taken(provider.name.as_str(), own_names, virtuals) {
             told.push(PlacedAddition::shadowed(
                 &provider.name,
                 None,
@@ -72,6 +72,7 @@ pub(super) fn place(
             provider,
             // What a request without a model means is for the configuration to say.
             builtin: true,
+            added: true,
         }));
     }
     for key in additions.keys().iter().filter(|key| !key.of_added) {
@@ -122,12 +123,25 @@ impl Aside {
     }
 }
 
-/// The names that mean something in the configuration.
-fn taken(placed: &[Placed], virtuals: &[raw::Virtual]) -> Vec<String> {
-    let providers = placed.iter().map(|it| it.provider.name.to_string());
-    let others = other_names(placed).into_iter().map(|(name, _)| name);
-    let virtuals = virtuals.iter().filter_map(|it| it.name.clone());
-    providers.chain(others).chain(virtuals).collect()
+/// Whether a name means something in the configuration: a provider, a virtual provider, another name of one, a model, or the
+/// beginning of a model's name.
+fn is_taken(name: &str, placed: &[Placed], virtuals: &[raw::Virtual]) -> bool {
+    let provider = |it: &Placed| it.provider.name.as_str() == name;
+    let is_virtual = |it: &raw::Virtual| it.name.as_deref().is_some_and(|it| it.trim() == name);
+    let model = |model: &ModelName| {
+        let rest = model.as_str().strip_prefix(name);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
+    };
+    placed.iter().any(|it| {
+        provider(it)
+            || it
+                .provider
+                .model
+                .iter()
+                .chain(&it.provider.models)
+                .any(model)
+    }) || virtuals.iter().any(is_virtual)
+        || other_names(placed).iter().any(|(other, _)| other == name)
 }
 
 fn of_provider(name: &ProviderName, made: bool, problems: Vec<Problem>) -> PlacedAddition {
@@ -185,6 +199,8 @@ fn added_provider(
     else {
         return None;
     };
+    // Its list would give names a second meaning.
+    provider.discover = None;
     for key in &mut provider.keys {
         let same = |(material, _): &&(ApiKey, String)| Some(material) == key.material.as_ref();
         if let Some((_, source)) = known.iter().find(same) {

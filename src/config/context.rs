@@ -8,6 +8,7 @@ use super::catalog;
 use super::keys;
 use super::read::Report;
 use super::resolved::{KeyConfig, ProviderConfig};
+use crate::domain::chain::ProviderEntry;
 use crate::domain::ids::ProviderName;
 
 /// What resolving needs besides the file's content.
@@ -39,6 +40,21 @@ pub(super) struct Placed {
     pub provider: ProviderConfig,
     /// It was not named in the file.
     pub builtin: bool,
+    /// It was added while the process runs.
+    pub added: bool,
+}
+
+impl Placed {
+    /// The provider as far as targets are concerned.
+    pub fn entry(&self) -> ProviderEntry {
+        ProviderEntry {
+            name: self.provider.name.clone(),
+            model: self.provider.model.clone(),
+            models: self.provider.models.clone(),
+            builtin: self.builtin,
+            added: self.added,
+        }
+    }
 }
 
 /// The names that resolve to a provider besides its own: its built-in id and the aliases of that.

@@ -34,16 +34,16 @@ pub fn load(request: &LoadRequest) -> Result<Config, ConfigErrors> {
 /// # Errors
 /// The same as those of [`load`].
 pub fn load_with(request: &LoadRequest, added: &LoadedAdditions) -> Result<Config, ConfigErrors> {
-    let loaded = load_from(request, added, |env| lookup::find(request, env));
-    match loaded {
-        Err(errors) if !added.additions.is_empty() => {
-            // Alone it may have no mistakes: then it is the additions that do not fit, whichever it is.
-            let mut alone = load(request)?;
-            alone.additions = added.additions.unusable(&errors.to_string());
-            Ok(alone)
-        }
-        loaded => loaded,
+    let find = |env: &BTreeMap<String, String>| lookup::find(request, env);
+    let mut alone = load_from(request, &LoadedAdditions::default(), find)?;
+    if added.additions.is_empty() {
+        return Ok(alone);
     }
+    // It has no mistakes alone; then it is the additions that do not fit, whichever of them it is.
+    load_from(request, added, find).or_else(|errors| {
+        alone.additions = added.additions.unusable(&errors.to_string());
+        Ok(alone)
+    })
 }
 
 /// The same with `text` as the content: `name` gives the format by its extension, and is named in messages.

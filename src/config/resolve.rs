@@ -89,7 +89,7 @@ pub(super) fn resolve(
     settle(&mut placed, llm.proxy, &mut report);
 
     // The graph of targets; what is wrong in it is reported with everything else.
-    let entries = placed.iter().map(entry).collect();
+    let entries = placed.iter().map(Placed::entry).collect();
     let providers = discovering(placed, context);
     let usual = (default_model.as_deref(), llm.r#match);
     let offering = offering_of(entries, &chains, &known, usual);
@@ -129,8 +129,7 @@ pub(super) fn resolve(
     })
 }
 
-/// Puts what was added beside the providers of the configuration, of which there must be one. Returns what has become of
-/// it, and what is asked for by default, which is as it was.
+/// Puts what was added beside the providers. Returns what became of it, and the usual model, which is as it was.
 fn beside(
     placed: &mut Vec<Placed>,
     virtuals: &[raw::Virtual],
@@ -179,7 +178,7 @@ fn offering_of(
 /// The providers, those that the file does not name with what holds for all.
 fn discovering(placed: Vec<Placed>, context: &Context<'_>) -> Vec<ProviderConfig> {
     let providers = placed.into_iter().map(|mut placed| {
-        if placed.builtin && context.discover {
+        if placed.builtin && !placed.added && context.discover {
             placed.provider.discover = Some(Discovery::default());
         }
         placed.provider
@@ -246,6 +245,7 @@ fn built_in(
             cooldowns,
         ),
         builtin: true,
+        added: false,
     }
 }
 
@@ -271,6 +271,7 @@ fn providers(
                 placed.push(Placed {
                     provider: *provider,
                     builtin: false,
+                    added: false,
                 });
             }
             provider::Outcome::Keyless(entry) => keyless.push(entry),
@@ -321,15 +322,6 @@ fn warn_of_notes(placed: &[Placed], report: &mut Report) {
     }
 }
 
-fn entry(placed: &Placed) -> ProviderEntry {
-    ProviderEntry {
-        name: placed.provider.name.clone(),
-        model: placed.provider.model.clone(),
-        models: placed.provider.models.clone(),
-        builtin: placed.builtin,
-    }
-}
-
 /// Built-in providers whose keys are in the environment, unless the file has them under any name.
 fn add_from_environment(
     placed: &mut Vec<Placed>,
@@ -368,6 +360,7 @@ fn add_from_environment(
             placed.push(Placed {
                 provider: provider::from_catalogue(entry, base_url, cloud, keys, cooldowns),
                 builtin: true,
+                added: false,
             });
         }
     }

@@ -85,6 +85,17 @@ fn an_added_provider_is_asked_for_by_its_name_and_changes_nothing_else() {
     assert_eq!(keys(&config, "more"), ["k"]);
     assert!(config.targets.resolve(Some("more")).is_ok());
     let alone = with(FILE, &LoadedAdditions::default(), &[]);
+    // A model's name alone means what it meant before.
+    let settings = serde_json::json!({"base_url": "https://more.example/v1", "model": "m"});
+    let same = additions(&[("more", settings)], &[("more", "env:MORE")]);
+    let same = with(FILE, &same, &[("MORE", "k")]);
+    let meant = |config: &Config, name: &str| {
+        let chain = config.targets.resolve(Some(name));
+        chain.map(|it| it.upstreams[0].to_string())
+    };
+    assert_eq!(meant(&same, "m").as_deref(), Ok("home:m"));
+    assert_eq!(meant(&same, "more:m").as_deref(), Ok("more:m"));
+    assert!(meant(&config, "big").is_err());
     let default = |config: &Config| config.targets.default_chain().map(|it| it.target.clone());
     assert_eq!(default(&config), default(&alone));
     let built_in = serde_json::json!({});
@@ -97,7 +108,7 @@ fn an_added_provider_is_asked_for_by_its_name_and_changes_nothing_else() {
 #[test]
 fn what_the_file_says_comes_first_and_no_key_goes_to_a_namesake() {
     let settings = serde_json::json!({"base_url": "https://elsewhere.example/v1", "model": "big"});
-    let names = ["home", "smart"];
+    let names = ["home", "smart", "m"];
     for name in names {
         let added = additions(&[(name, settings.clone())], &[(name, "env:MORE")]);
         let config = with(FILE, &added, &[("MORE", "k")]);
