@@ -60,7 +60,7 @@ mod verdict;
 pub use affinity_choice::AffinityChoice;
 pub use answer::{AnswerBody, ProxyResponse};
 pub use budgeting::CostLook;
-pub use caching::{Caching, Flights, ProviderMark, ToldStream};
+pub use caching::{Caching, FlightCounts, Flights, ProviderMark, ToldStream};
 pub use cost_watch::CostWatch;
 pub use counting::Counted;
 pub use explain::NoAnswer;

@@ -23,8 +23,6 @@ pub(super) struct FleetKeys {
     pub(super) probe: String,
     /// What the names of limits begin with: hashes of what each process has.
     pub(super) limit: String,
-    /// And of when that ends: sorted sets.
-    pub(super) ends: String,
     /// What the names of budgets in their windows begin with: hashes likewise.
     pub(super) budget: String,
 }
@@ -38,7 +36,6 @@ impl FleetKeys {
             nodes: name("nodes"),
             probe: name("probe:"),
             limit: name("limit:"),
-            ends: name("ends:"),
             budget: name("budget:"),
         }
     }

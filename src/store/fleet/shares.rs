@@ -82,29 +82,25 @@ fn share_command(
     node: &FleetNode,
     shares: &[(LimitSubject, ShareQuestion)],
 ) {
-    let eval = commands.cmd("EVAL").arg(SHARE).arg(2 * shares.len());
+    let eval = commands.cmd("EVAL").arg(SHARE).arg(shares.len());
     for (subject, _) in shares {
-        let name = secret.limit(*subject);
-        eval.arg(format!("{}{name}", keys.limit));
-        eval.arg(format!("{}{name}", keys.ends));
+        eval.arg(format!("{}{}", keys.limit, secret.limit(*subject)));
     }
     eval.arg(node.as_str()).arg(whole(share::HOLD));
     eval.arg(whole(share::REST)).arg(whole(share::SETTLING));
-    eval.arg(share::FIRST_PART).arg(share::MOST_DROPPED);
-    eval.arg(share::RECOUNT);
+    eval.arg(share::FIRST_PART);
     for (_, asks) in shares {
-        for number in [
+        eval.arg(doubles([
             asks.seq,
             asks.limit,
             asks.has,
             asks.used,
             asks.demand,
             asks.least,
-        ] {
-            eval.arg(exact(number));
-        }
-        eval.arg(whole(asks.ttl)).arg(whole(asks.span));
-        eval.arg(whole(asks.ttl.max(asks.span) + SPARE));
+            whole(asks.ttl),
+            whole(asks.span),
+            whole(asks.ttl.max(asks.span) + SPARE),
+        ]));
     }
 }
 
@@ -126,7 +122,7 @@ fn claim_command(
     eval.arg(node.as_str()).arg(whole(money::SETTLING));
     eval.arg(money::FIRST_PART);
     for BudgetQuestion { asks, lasts, .. } in claims {
-        for number in [
+        eval.arg(doubles([
             asks.seq,
             asks.amount,
             asks.has,
@@ -135,11 +131,16 @@ fn claim_command(
             asks.need,
             asks.heard,
             asks.nodes,
-        ] {
-            eval.arg(exact(number));
-        }
-        eval.arg(whole(*lasts));
+            whole(*lasts),
+        ]));
     }
+}
+
+/// The numbers of a question, as scripts read them: doubles, the lowest byte first.
+fn doubles(numbers: [u64; 9]) -> Vec<u8> {
+    #[expect(clippy::cast_precision_loss, reason = "they are exact")]
+    let bytes = numbers.map(|number| (exact(number) as f64).to_le_bytes());
+    bytes.concat()
 }
 
 /// What a script reckons with stays exact in a double.
