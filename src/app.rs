@@ -16,6 +16,7 @@ mod metrics;
 mod model_entries;
 mod notify;
 mod programs;
+mod reader;
 mod refresher;
 mod reload;
 mod running;
@@ -43,8 +44,8 @@ use crate::telemetry::{events, refusals};
 
 pub use error::{StartError, chain};
 pub(crate) use listening::try_tls;
+pub use reader::ConfigReader;
 pub(crate) use refresher::{ListUpdate, current as current_lists, update as update_lists};
-pub use reload::ConfigReader;
 pub use running::App;
 
 /// How long requests that are aborted get to send an error to their callers.

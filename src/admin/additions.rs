@@ -21,7 +21,7 @@ use crate::domain::secret::ApiKey;
 use crate::runtime::program;
 
 type AddedResult = Result<Response, AdminRefusal>;
-type Named<T> = Result<Path<T>, PathRejection>;
+type PathOf<T> = Result<Path<T>, PathRejection>;
 
 /// Longer names are refused, in bytes.
 const LONGEST_NAME: usize = 200;
@@ -58,7 +58,7 @@ pub(super) async fn add_provider(
 /// Adds a key to a provider.
 pub(super) async fn add_key(
     State(admin): State<Arc<AdminState>>,
-    provider: Named<String>,
+    provider: PathOf<String>,
     mut fields: BodyFields,
 ) -> AddedResult {
     may_change(&admin)?;
@@ -86,7 +86,7 @@ pub(super) async fn add_key(
 /// Takes an added provider away.
 pub(super) async fn remove_provider(
     State(admin): State<Arc<AdminState>>,
-    provider: Named<String>,
+    provider: PathOf<String>,
     fields: BodyFields,
 ) -> AddedResult {
     may_change(&admin)?;
@@ -101,7 +101,7 @@ pub(super) async fn remove_provider(
 /// Takes an added key away.
 pub(super) async fn remove_key(
     State(admin): State<Arc<AdminState>>,
-    path: Named<(String, String)>,
+    path: PathOf<(String, String)>,
     fields: BodyFields,
 ) -> AddedResult {
     may_change(&admin)?;

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 use tokio::sync::oneshot;
 
-use super::state::Mistake;
+use super::mistake::Mistake;
 use crate::config::KeyOrigin;
 use crate::domain::ids::ProviderName;
 use crate::domain::secret::ApiKey;

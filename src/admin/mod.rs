@@ -14,6 +14,7 @@ mod guard;
 mod health;
 mod history;
 mod keys;
+mod mistake;
 mod page;
 mod process;
 mod ranking;
@@ -28,7 +29,6 @@ mod upstreams;
 
 pub use changes::{AdditionChange, ChangeDone, ChangeRefusal, OfferedKey, OrderedChange};
 pub use guard::AdminConnectionInfo;
+pub use mistake::Mistake;
 pub use service::AdminService;
-pub use state::{
-    AdminParts, AdminState, CurrentConfig, LastReload, Mistake, ProcessCommand, Reloaded,
-};
+pub use state::{AdminParts, AdminState, CurrentConfig, LastReload, ProcessCommand, Reloaded};

@@ -8,6 +8,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use super::changes::{AdditionChange, ChangeDone, ChangeRefusal, OrderedChange};
+use super::mistake::Mistake;
 use crate::access::Client;
 use crate::actors::command_sender::CommandSender;
 use crate::actors::tree::TreeClient;
@@ -84,17 +85,6 @@ pub struct Reloaded {
     pub generation: u64,
     /// What has changed and takes a restart, or the mistakes for which nothing has changed.
     pub result: Result<Vec<String>, Vec<Mistake>>,
-}
-
-/// One mistake in a configuration.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Mistake {
-    /// Where, if that is known.
-    pub place: String,
-    /// The mistake, in one sentence.
-    pub message: String,
-    /// What to write instead.
-    pub suggestion: Option<String>,
 }
 
 /// The last reload of the configuration.

@@ -3,7 +3,8 @@
 
 use super::admin;
 use super::programs;
-use super::reload::{self, ConfigReader};
+use super::reader::ConfigReader;
+use super::reload;
 use super::running::App;
 use super::watch::Watch;
 use crate::admin::{AdditionChange, ChangeDone, ChangeRefusal, Mistake, OfferedKey};

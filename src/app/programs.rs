@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use futures_util::future::join_all;
 
-use super::reload::ConfigReader;
+use super::reader::ConfigReader;
 use crate::config::{
     AdditionRules, Additions, KeyOrigin, LoadedAdditions, SecretReference, printed_keys,
 };

@@ -3,14 +3,12 @@
 use super::admin;
 use super::notify;
 use super::programs;
+use super::reader::ConfigReader;
 use super::running::App;
 use super::watch::{self, Watch};
 use crate::admin::{Mistake, Reloaded};
 use crate::config::{Config, ConfigErrors, LoadedAdditions};
 use crate::telemetry::{events, level};
-
-/// Reads the configuration again, with what was added beside it.
-pub type ConfigReader = Box<dyn Fn(&LoadedAdditions) -> Result<Config, ConfigErrors> + Send + Sync>;
 
 /// What takes a restart; or why nothing has changed, as one text and one by one.
 pub(super) type TakenOver = Result<Vec<String>, (String, Vec<Mistake>)>;
