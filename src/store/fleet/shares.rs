@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::keys::FleetKeys;
 use super::parts::ANSWER;
 use crate::domain::fleet::money::{self, GivenClaim};
-use crate::domain::fleet::quota::LimitSubject;
+use crate::domain::fleet::quota::{LimitSubject, QuotaKind};
 use crate::domain::fleet::quotas::{BudgetQuestion, QuotaAnswers};
 use crate::domain::fleet::share::{self, GivenShare, ShareQuestion};
 use crate::domain::ids::FleetNode;
@@ -14,8 +14,9 @@ use crate::wire::fleet::secret::FleetSecret;
 
 const SHARE: &str = include_str!("scripts/share.lua");
 const CLAIM: &str = include_str!("scripts/claim.lua");
-/// What counts in a limit is remembered for so long after the last question that could need it.
-const SPARE: Duration = Duration::from_secs(60);
+/// What counts in limits is remembered for so long after the last question that could need it, longer than any share lasts:
+/// only a question that counts all claims anew says how long.
+const SPARE: Duration = Duration::from_secs(300);
 
 /// What is asked at once.
 #[derive(Clone, Debug)]
@@ -82,25 +83,34 @@ fn share_command(
     node: &FleetNode,
     shares: &[(LimitSubject, ShareQuestion)],
 ) {
-    let eval = commands.cmd("EVAL").arg(SHARE).arg(shares.len());
-    for (subject, _) in shares {
-        eval.arg(format!("{}{}", keys.limit, secret.limit(*subject)));
+    // What one owner's limits are asked about goes over together.
+    let owners = || shares.chunk_by(|(one, _), (next, _)| one.owner == next.owner);
+    let eval = commands.cmd("EVAL").arg(SHARE).arg(owners().count());
+    for owned in owners() {
+        if let Some((subject, _)) = owned.first() {
+            eval.arg(format!("{}{}", keys.limits, secret.limits(&subject.owner)));
+        }
     }
     eval.arg(node.as_str()).arg(whole(share::HOLD));
     eval.arg(whole(share::REST)).arg(whole(share::SETTLING));
-    eval.arg(share::FIRST_PART);
-    for (_, asks) in shares {
-        eval.arg(doubles([
-            asks.seq,
-            asks.limit,
-            asks.has,
-            asks.used,
-            asks.demand,
-            asks.least,
-            whole(asks.ttl),
-            whole(asks.span),
-            whole(asks.ttl.max(asks.span) + SPARE),
-        ]));
+    // As long as what counts longest: who asks for one kind alone must not have another one forgotten.
+    eval.arg(share::FIRST_PART)
+        .arg(whole(QuotaKind::Day.span() + SPARE));
+    for owned in owners() {
+        let questions = owned.iter().map(|(subject, asks)| {
+            doubles([
+                subject.kind.number(),
+                asks.seq,
+                asks.limit,
+                asks.has,
+                asks.used,
+                asks.demand,
+                asks.least,
+                whole(asks.ttl),
+                whole(asks.span),
+            ])
+        });
+        eval.arg(questions.collect::<Vec<_>>().concat());
     }
 }
 
