@@ -33,7 +33,6 @@ use tokio::sync::mpsc;
 use self::notify::tell;
 use self::refresher::Refresher;
 use self::reload::reload;
-use self::state_writer::Opening;
 use self::watch::Watch;
 use crate::admin::{OrderedChange, ProcessCommand};
 use crate::config::{Config, ServerConfig};
@@ -71,8 +70,7 @@ pub async fn run(
     let clock = Clock::start();
     let opened = state_writer::open(config, clock).await?;
     // What was added to the process before is there from the first request on.
-    let before = opened.as_ref().map(Opening::additions);
-    let (added, with_added) = additions::at_start(config, before, &read).await;
+    let (added, with_added) = additions::at_start(config, opened.as_ref(), &read).await;
     let config = with_added.as_ref().unwrap_or(config);
     let mut files = Watch::new(config.files.clone()).await;
     let mut refresher = Refresher::restored(config).await;

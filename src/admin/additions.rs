@@ -39,7 +39,7 @@ pub(super) async fn add_provider(
     mut fields: BodyFields,
 ) -> AddedResult {
     may_change(&admin)?;
-    let name = named(fields.text("name")?)?;
+    let name = named(&fields.text("name")?)?;
     let mut keys = Vec::new();
     for reference in fields.list("keys")? {
         keys.push(referred(&admin, &reference).await?);
@@ -63,7 +63,7 @@ pub(super) async fn add_key(
 ) -> AddedResult {
     may_change(&admin)?;
     let Path(provider) = provider.map_err(|error| AdminRefusal::invalid(error.to_string()))?;
-    let provider = named(provider)?;
+    let provider = named(&provider)?;
     let (reference, secret) = (fields.text_if_any("key")?, fields.text_if_any("secret")?);
     fields.finish()?;
     let key = match (reference, secret) {
@@ -92,7 +92,7 @@ pub(super) async fn remove_provider(
     may_change(&admin)?;
     let Path(name) = provider.map_err(|error| AdminRefusal::invalid(error.to_string()))?;
     fields.finish()?;
-    let change = AdditionChange::RemoveProvider(named(name.clone())?);
+    let change = AdditionChange::RemoveProvider(named(&name)?);
     let done = ordered(&admin, change).await?;
     let shown = added_json::with_end(json!({"removed": name}), &done);
     Ok(Json(shown).into_response())
@@ -108,7 +108,7 @@ pub(super) async fn remove_key(
     let Path((provider, id)) = path.map_err(|error| AdminRefusal::invalid(error.to_string()))?;
     fields.finish()?;
     let change = AdditionChange::RemoveKey {
-        provider: named(provider)?,
+        provider: named(&provider)?,
         id: id.clone(),
     };
     let done = ordered(&admin, change).await?;
@@ -142,7 +142,7 @@ fn may_change(admin: &AdminState) -> Result<(), AdminRefusal> {
 }
 
 /// What comes here by mistake may be a key: it is not shown.
-fn named(name: String) -> Result<ProviderName, AdminRefusal> {
+fn named(name: &str) -> Result<ProviderName, AdminRefusal> {
     let name = name.trim();
     if name.is_empty() || name.len() > LONGEST_NAME || name.chars().any(char::is_control) {
         return Err(AdminRefusal::invalid("the name of the provider is no name"));

@@ -6,6 +6,7 @@ use super::programs;
 use super::reader::ConfigReader;
 use super::reload;
 use super::running::App;
+use super::state_writer::Opening;
 use super::watch::Watch;
 use crate::admin::{AdditionChange, ChangeDone, ChangeRefusal, Mistake, OfferedKey};
 use crate::config::{
@@ -18,10 +19,10 @@ use crate::telemetry::events;
 /// What the process before had, and the configuration with it; `None`: there is nothing, or it cannot be read any more.
 pub(super) async fn at_start(
     config: &Config,
-    before: Option<Additions>,
+    opened: Option<&Opening>,
     read: &ConfigReader,
 ) -> (LoadedAdditions, Option<Config>) {
-    let additions = before.unwrap_or_default();
+    let additions = opened.map(Opening::additions).unwrap_or_default();
     let mut added = LoadedAdditions {
         additions,
         ..LoadedAdditions::default()

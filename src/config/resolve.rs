@@ -33,7 +33,7 @@ use super::values::Span;
 use super::virtuals::{self, NameTable};
 use super::{fleet, state, telemetry};
 use crate::domain::caching::CacheRules;
-use crate::domain::chain::{ChainError, NameMatch, ProviderEntry, Targets, VirtualEntry};
+use crate::domain::chain::{ChainError, NameMatch, Targets, VirtualEntry};
 use crate::domain::ids::ProviderName;
 use crate::domain::profile::{ExplicitSettings, Profile};
 
@@ -49,9 +49,12 @@ pub(super) fn resolve(
 ) -> Result<Config, ConfigErrors> {
     let llm = raw.llm.unwrap_or_default();
     let clients = clients::resolve(raw.clients.unwrap_or_default(), context, &mut report);
-    let named = !clients.is_empty();
-    let typed = (raw.server.unwrap_or_default(), raw.additions);
-    let server = server(typed, context, named, &mut report);
+    let server = server(
+        (raw.server, raw.additions),
+        context,
+        !clients.is_empty(),
+        &mut report,
+    );
     let mut typed = raw.dispatch.unwrap_or_default();
     let (whole, assume_output) = typed.budgets(&mut report);
     let (profile, said) = profile(&typed);
@@ -89,10 +92,9 @@ pub(super) fn resolve(
     settle(&mut placed, llm.proxy, &mut report);
 
     // The graph of targets; what is wrong in it is reported with everything else.
-    let entries = placed.iter().map(Placed::entry).collect();
-    let providers = discovering(placed, context);
     let usual = (default_model.as_deref(), llm.r#match);
-    let offering = offering_of(entries, &chains, &known, usual);
+    let offering = offering_of(&placed, &chains, &known, usual);
+    let providers = discovering(placed, context);
     let offered = offering.at_first(&providers, &catalog);
     let targets = built(offered.targets, &offered.warnings, &virtuals, &mut report);
     let payers = (&whole[..], &clients[..], &providers[..]);
@@ -161,13 +163,13 @@ fn settle(placed: &mut [Placed], proxy: Option<outbound::ProxyForm>, report: &mu
 
 /// What the targets are made of.
 fn offering_of(
-    entries: Vec<ProviderEntry>,
+    placed: &[Placed],
     chains: &[VirtualEntry],
     known: &NameTable,
     (default_model, matching): (Option<&str>, Option<NameMatch>),
 ) -> Offering {
     Offering {
-        entries,
+        entries: placed.iter().map(Placed::entry).collect(),
         chains: chains.to_vec(),
         aliases: known.aliases(),
         default_model: default_model.map(str::to_owned),
@@ -368,12 +370,12 @@ fn add_from_environment(
 
 /// `clients`: callers need a token.
 fn server(
-    (raw, additions): (raw::ServerSection, Option<AdditionsSection>),
+    (raw, additions): (Option<raw::ServerSection>, Option<AdditionsSection>),
     context: &Context<'_>,
     clients: bool,
     report: &mut Report,
 ) -> ServerConfig {
-    let usual = ServerConfig::default();
+    let (raw, usual) = (raw.unwrap_or_default(), ServerConfig::default());
     let typed = listeners::ListenerKeys {
         max_connections: raw.max_connections,
         max_head: raw.max_head,
