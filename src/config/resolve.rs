@@ -49,12 +49,8 @@ pub(super) fn resolve(
 ) -> Result<Config, ConfigErrors> {
     let llm = raw.llm.unwrap_or_default();
     let clients = clients::resolve(raw.clients.unwrap_or_default(), context, &mut report);
-    let server = server(
-        (raw.server, raw.additions),
-        context,
-        !clients.is_empty(),
-        &mut report,
-    );
+    let named = !clients.is_empty();
+    let server = server((raw.server, raw.additions), context, named, &mut report);
     let mut typed = raw.dispatch.unwrap_or_default();
     let (whole, assume_output) = typed.budgets(&mut report);
     let (profile, said) = profile(&typed);
@@ -84,10 +80,8 @@ pub(super) fn resolve(
     placed.extend(local.map(|local| built_in(local, &cooldowns, context, &mut report)));
     let known = NameTable::of(&placed);
     let chains = virtuals::resolve(&virtuals, &known, &context.dir, &mut report);
-    let default_model = default_model
-        .and_then(|name| virtuals::default_model(&name, &virtuals, &known, &mut report));
-    // What chains name is known by now: additions are asked for by their own names.
-    let usual = (&cooldowns[..], default_model);
+    let usual = usual_target(default_model, &virtuals, &known, &mut report);
+    let usual = (&cooldowns[..], usual);
     let (additions, default_model) = beside(&mut placed, &virtuals, usual, context, &mut report);
     settle(&mut placed, llm.proxy, &mut report);
 
@@ -129,6 +123,16 @@ pub(super) fn resolve(
         sources,
         files: report.files,
     })
+}
+
+/// What is asked for by default, where that may be asked for.
+fn usual_target(
+    named: Option<String>,
+    virtuals: &[raw::Virtual],
+    known: &NameTable,
+    report: &mut Report,
+) -> Option<String> {
+    virtuals::default_model(&named?, virtuals, known, report)
 }
 
 /// Puts what was added beside the providers. Returns what became of it, and the usual model, which is as it was.
