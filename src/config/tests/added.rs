@@ -147,7 +147,7 @@ fn a_bad_addition_is_left_out_with_the_reason_and_is_no_mistake_of_the_file() {
             "exec:/bin/echo k",
             "run by the process that serves",
         ),
-        (url.clone(), "env:ODD", "a header can't carry"),
+        (url, "env:ODD", "a header can't carry"),
         (
             serde_json::json!({"base_url": "no url"}),
             "env:GOOD",
