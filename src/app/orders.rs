@@ -1,0 +1,81 @@
+//! Who tells a process what to do, and who hears how it is: its service manager by signals, or the program that it is a part
+//! of.
+
+use sd_notify::NotifyState;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
+
+use super::error::StartError;
+
+/// What a process is told.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Order {
+    /// Read the configuration again.
+    Reload,
+    /// End.
+    End,
+}
+
+/// Where orders come from.
+pub(super) enum Orders {
+    /// From outside, as a process of its own.
+    Signals {
+        terminate: Signal,
+        interrupt: Signal,
+        hangup: Signal,
+    },
+    /// From the program around it: it is to end at the first message, or when nobody could send one any more.
+    Program(mpsc::Receiver<()>),
+}
+
+impl Orders {
+    /// From signals.
+    ///
+    /// # Errors
+    /// The system gives no signals.
+    pub(super) fn signals() -> Result<Self, StartError> {
+        let on = |kind| signal(kind).map_err(StartError::Signals);
+        Ok(Self::Signals {
+            terminate: on(SignalKind::terminate())?,
+            interrupt: on(SignalKind::interrupt())?,
+            hangup: on(SignalKind::hangup())?,
+        })
+    }
+
+    /// The next one. Cancel-safe.
+    pub(super) async fn next(&mut self) -> Order {
+        match self {
+            Self::Signals {
+                terminate,
+                interrupt,
+                hangup,
+            } => tokio::select! {
+                _ = terminate.recv() => Order::End,
+                _ = interrupt.recv() => Order::End,
+                _ = hangup.recv() => Order::Reload,
+            },
+            Self::Program(end) => {
+                end.recv().await;
+                Order::End
+            }
+        }
+    }
+
+    /// Completes when it is told to end once more, which a program does not do.
+    pub(super) async fn again(&mut self) {
+        match self {
+            Self::Signals { .. } => while self.next().await != Order::End {},
+            Self::Program(_) => std::future::pending().await,
+        }
+    }
+
+    /// Tells the service manager how the process is, if there is one (`NOTIFY_SOCKET`). A program around it tells of itself.
+    pub(super) fn tell(&self, state: &[NotifyState<'_>]) {
+        if let Self::Program(_) = self {
+            return;
+        }
+        if let Err(error) = sd_notify::notify(state) {
+            tracing::debug!(%error, "the service manager could not be notified");
+        }
+    }
+}
