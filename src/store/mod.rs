@@ -16,6 +16,6 @@ pub mod snapshot;
 mod spending;
 pub mod valkey;
 
-pub use file::{OpenError, Opened, Store, StoreFault};
+pub use file::{OpenError, Opened, Store};
 pub use fingerprint::Fingerprinter;
 pub use snapshot::{SnapshotKey, SnapshotProvider, SnapshotSpending, StateSnapshot};
