@@ -97,4 +97,11 @@ pub use units::{duration, show as show_duration};
 pub use zone::moment;
 
 #[cfg(test)]
+use listeners::UnixFileMode;
+#[cfg(test)]
+use resolved::Mock;
+#[cfg(test)]
+use traces::TracesPolicy;
+
+#[cfg(test)]
 mod tests;

@@ -60,6 +60,8 @@ mod verdict;
 pub use affinity_choice::AffinityChoice;
 pub use answer::{AnswerBody, ProxyResponse};
 pub use budgeting::CostLook;
+#[cfg(feature = "internals")]
+pub use caching::told::ToldStream;
 pub use caching::{Caching, Flights, ProviderMark};
 pub use counting::Counted;
 pub use explanation::{
@@ -72,6 +74,8 @@ pub use hedge_controller::HedgeController;
 pub use native::NativeOperations;
 pub use output_limits::OutputLimits;
 pub use payload::{FormPayload, PassedBody, PassedCall, Payload};
+#[cfg(feature = "internals")]
+pub use relay::Relay;
 pub use request::{Continuation, Endpoint, Request};
 pub use routing_state::RoutingState;
 pub use shared::Dispatch;

@@ -54,6 +54,17 @@ pub enum ImportFormat {
 type ImportReader = fn(&SourceNode, &mut Importer<'_>) -> Result<(), ImportError>;
 
 impl ImportFormat {
+    /// All formats.
+    #[cfg(feature = "internals")]
+    pub const ALL: [Self; 6] = [
+        Self::LiteLlm,
+        Self::Portkey,
+        Self::LlmRouter,
+        Self::LlmGateway,
+        Self::OpenRouter,
+        Self::ClaudeCodeRouter,
+    ];
+
     /// Its name on the command line.
     pub const fn as_str(self) -> &'static str {
         match self {

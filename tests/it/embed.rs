@@ -6,7 +6,7 @@ use pointsman::{AskError, Configuration, Pointsman, Question};
 use serde_json::{Value, json};
 
 use crate::support::wait::bounded;
-use crate::support::{Behaviour, Gate, Match, ScriptedUpstream, until};
+use crate::support::{At, Behaviour, Gate, Match, ScriptedUpstream, until};
 
 const TWO: &str = "
 llm:

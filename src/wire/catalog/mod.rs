@@ -97,6 +97,13 @@ impl CatalogFormat {
         let found = SOURCES.iter().find(|source| source.format == self);
         found.map_or("", |source| source.name)
     }
+
+    /// The format of that name.
+    #[cfg(feature = "internals")]
+    pub fn named(name: &str) -> Option<Self> {
+        let found = SOURCES.iter().find(|source| source.name == name);
+        found.map(|source| source.format)
+    }
 }
 
 /// Reads a list of the operator's; `None` asks for its format to be recognised by its shape.

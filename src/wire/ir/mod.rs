@@ -37,6 +37,8 @@ pub use answer::{
 };
 pub use assembly::Assembly;
 pub use logprobs::TokenLogprob;
+#[cfg(test)]
+pub use loss::lose_all;
 pub use loss::{Extra, Loss, Losses};
 pub(in crate::wire) use part::telling_field;
 pub use part::{

@@ -19,6 +19,12 @@ use crate::wire::readable::looks_like_events;
 use crate::wire::sse::EventSplitter;
 use crate::wire::usage;
 
+/// Looks at the body of a 2xx.
+#[cfg(test)]
+fn inspect(operation: Operation, headers: &HeaderMap, body: &Bytes) -> Inspection {
+    inspect_closer(operation, headers, body, None)
+}
+
 /// What an answer says that only counts the tokens of a prompt.
 pub fn counted(body: &[u8]) -> Option<u64> {
     #[derive(Deserialize)]
