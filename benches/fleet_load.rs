@@ -266,7 +266,11 @@ fn main() {
         .expect("a runtime");
     runtime.block_on(async {
         let lasts = Duration::from_secs(20);
+        println!("all that they have is wanted:");
         load(&url, 50, 100, Duration::from_millis(500), lasts).await;
+        println!("half of it:");
+        load(&url, 50, 100, Duration::from_secs(1), lasts).await;
+        println!("nothing:");
         load(&url, 500, 0, Duration::from_secs(5), lasts).await;
         facts(&url, 50, 300).await;
     });

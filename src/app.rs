@@ -53,7 +53,7 @@ pub(crate) use surroundings::surroundings;
 /// Commands of the admin listener that may wait at once.
 const COMMANDS: usize = 16;
 
-/// A process that serves in the background until it is stopped. Tests start one of their own.
+/// A process that serves in the background until it is stopped.
 pub struct App {
     api: Arc<Api>,
     listening: RunningListeners,

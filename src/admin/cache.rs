@@ -13,6 +13,7 @@ use serde_json::{Map, Value, json};
 use super::answer::AdminRefusal;
 use super::body::BodyFields;
 use super::state::AdminState;
+use crate::dispatch::FlightCounts;
 use crate::store::responses::PurgeFilter;
 use crate::store::responses::report::ServerReport;
 use crate::telemetry::cache_totals::CacheTotals;
@@ -35,9 +36,17 @@ pub(super) async fn stats(
 ) -> Result<Json<Value>, AdminRefusal> {
     let Query(asked) = asked.map_err(|error| AdminRefusal::invalid(error.body_text()))?;
     let dispatch = admin.dispatch();
-    let Some(store) = dispatch.cache.as_ref().and_then(|cache| cache.store()) else {
+    let caching = dispatch.cache.as_ref();
+    let shared_calls = match caching.and_then(|cache| cache.flights()) {
+        Some(flights) => {
+            let FlightCounts { calls, requests } = flights.counts().await;
+            json!({"calls": calls, "requests": requests})
+        }
+        None => Value::Null,
+    };
+    let Some(store) = caching.and_then(|cache| cache.store()) else {
         return Ok(Json(
-            json!({"store": "none", "lookups": null, "memory": null, "server": null}),
+            json!({"store": "none", "lookups": null, "memory": null, "server": null, "shared_calls": shared_calls}),
         ));
     };
     let held = store.stats();
@@ -47,7 +56,7 @@ pub(super) async fn stats(
     let server = report.as_ref().map(server);
     let lookups = lookups(admin.recorder.cache());
     Ok(Json(
-        json!({"store": kind, "lookups": lookups, "memory": memory, "server": server}),
+        json!({"store": kind, "lookups": lookups, "memory": memory, "server": server, "shared_calls": shared_calls}),
     ))
 }
 

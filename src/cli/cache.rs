@@ -86,6 +86,11 @@ fn table(stats: &Value) -> String {
         size(&memory["bytes"]),
         size(&memory["max_bytes"]),
     );
+    let calls = &stats["shared_calls"];
+    if !calls.is_null() {
+        let (open, requests) = (counted(&calls["calls"], "calls"), &calls["requests"]);
+        let _ = writeln!(out, "shared   {open} under way for {requests} requests");
+    }
     let server = &stats["server"];
     if server.is_null() {
         return out;
@@ -152,11 +157,13 @@ mod tests {
                 "found": 7, "missed": 3, "unanswered": 1, "broken": 0, "foreign": 0, "written": 4, "unwritten": 2,
                 "connections": 1, "timeouts": 5, "failures": 6,
             },
+            "shared_calls": {"calls": 2, "requests": 9},
         });
         let expected = "\
 requests 5 hit, 0 stale, 2 coalesced, 9 miss, 1 bypass
 saved    70 tokens, 0.01
 memory   1 entry, 1.5 KiB of 256.0 MiB
+shared   2 calls under way for 9 requests
 server   redis://cache:6379/0, encrypted, up
          12 entries or more, 500 B
 looks    7 found, 3 missed, 1 unanswered, 0 broken, 0 foreign
@@ -168,6 +175,6 @@ link     1 connections, 5 timeouts, 6 failures
         stats["server"]["trouble"] = json!("it refuses: WRONGPASS");
         assert!(table(&stats).contains("encrypted, away: it refuses: WRONGPASS\n"));
         stats["server"] = Value::Null;
-        assert!(table(&stats).ends_with("memory   1 entry, 1.5 KiB of 256.0 MiB\n"));
+        assert!(table(&stats).ends_with("shared   2 calls under way for 9 requests\n"));
     }
 }

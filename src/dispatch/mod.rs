@@ -62,7 +62,7 @@ pub use answer::{AnswerBody, ProxyResponse};
 pub use budgeting::CostLook;
 #[cfg(feature = "internals")]
 pub use caching::told::ToldStream;
-pub use caching::{Caching, Flights, ProviderMark};
+pub use caching::{Caching, FlightCounts, Flights, ProviderMark};
 pub use counting::Counted;
 pub use explanation::{
     CandidateStanding, Explanation, Fate, KeyExplanation, KeyTurn, Question, UpstreamExplanation,

@@ -13,7 +13,7 @@ use crate::domain::dialect::Operation;
 use crate::wire::dialect::EventDecoder;
 use crate::wire::dialects::{self, Dialect};
 use crate::wire::ir::{ContentDelta, PartBody, StreamItem};
-use crate::wire::sse::{EventSplitter, MAX_EVENT};
+use crate::wire::sse::{EventSplitter, MAX_EVENT, RawEvent};
 
 /// A whole answer.
 #[derive(Clone, Debug)]
@@ -76,6 +76,7 @@ pub struct AnswerStream {
     headers: HeaderMap,
     body: DirectBody,
     splitter: EventSplitter,
+    operation: Option<Operation>,
     decoder: Option<Box<dyn EventDecoder>>,
     is_over: bool,
 }
@@ -108,6 +109,10 @@ impl AnswerStream {
             match self.splitter.next_event() {
                 Ok(Some(event)) if event.is_empty() => {}
                 Ok(Some(event)) => {
+                    if let Some(error) = self.error_in(&event) {
+                        self.is_over = true;
+                        return Some(Err(error));
+                    }
                     let fields = event.read();
                     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
                     let mut read = AnswerEvent {
@@ -117,16 +122,12 @@ impl AnswerStream {
                     };
                     let items = self.decoder.as_mut().map(|decoder| decoder.event(&event));
                     for item in items.unwrap_or_default() {
-                        match item {
-                            StreamItem::Delta {
-                                candidate: 0,
-                                delta: ContentDelta::Text(more),
-                            } => read.text.push_str(&more),
-                            StreamItem::Error(error) => {
-                                self.is_over = true;
-                                return Some(Err(AskError::BrokenOff(error.message)));
-                            }
-                            _ => {}
+                        if let StreamItem::Delta {
+                            candidate: 0,
+                            delta: ContentDelta::Text(more),
+                        } = item
+                        {
+                            read.text.push_str(&more);
                         }
                     }
                     return Some(Ok(read));
@@ -148,6 +149,19 @@ impl AnswerStream {
         None
     }
 
+    /// The error that an event tells in place of the rest of the answer.
+    fn error_in(&self, event: &RawEvent) -> Option<AskError> {
+        let (operation, dialect) = self.operation.zip(reader(self.operation))?;
+        let error = dialect.event(operation, event).error?;
+        let read: Value = serde_json::from_slice(&error.body).unwrap_or_default();
+        let places = ["/error/message", "/response/error/message", "/message"];
+        let told = places
+            .into_iter()
+            .find_map(|place| read.pointer(place)?.as_str());
+        let words = told.map_or_else(|| String::from_utf8_lossy(&error.body), Into::into);
+        Some(AskError::BrokenOff(words.into_owned()))
+    }
+
     pub(super) async fn read(answer: DirectAnswer) -> Result<Self, AskError> {
         if !answer.status.is_success() {
             let bytes = whole(answer.body).await?;
@@ -157,6 +171,7 @@ impl AnswerStream {
             headers: answer.headers,
             body: answer.body,
             splitter: EventSplitter::new(MAX_EVENT),
+            operation: answer.operation,
             decoder: reader(answer.operation).map(|dialect| dialect.event_decoder()),
             is_over: false,
         })

@@ -8,12 +8,12 @@ use serde_json::{Value, json};
 
 use crate::admin::side::Side;
 use crate::support::client::{Answer, Call};
-use crate::support::{Behaviour, Gateway, Match, ScriptedUpstream, until};
+use crate::support::{Behaviour, Match, ScriptedUpstream, until};
 
 /// A gateway that keeps answers, with these settings of `cache`, and more configuration.
 pub struct Scene {
     pub upstream: ScriptedUpstream,
-    pub gateway: Gateway,
+    pub side: Side,
 }
 
 impl Scene {
@@ -34,13 +34,13 @@ llm:
     - {{name: both, upstreams: ['a:m', 'private:m']}}
 {more}"
         );
-        let gateway = Gateway::start(&yaml, &[("a", &upstream)]).await;
-        Self { upstream, gateway }
+        let side = Side::start(&yaml, &[("a", &upstream)]).await;
+        Self { upstream, side }
     }
 
     /// A deterministic question, changed by `with`.
     pub fn ask(&self, with: &Value) -> Call<'_> {
-        self.gateway.post_chat(question(with).to_string())
+        self.side.gateway.post_chat(question(with).to_string())
     }
 
     pub async fn asked(&self, with: &Value) -> Answer {
@@ -102,7 +102,7 @@ async fn an_equal_question_is_answered_without_its_upstream() {
     assert_ne!(hit.header("x-request-id"), miss.header("x-request-id"));
     assert!(hit.header("content-type").starts_with("application/json"));
     assert_eq!(scene.upstream.count(), 1);
-    let line = scene.gateway.logged("\"lookup\":\"hit\"").await;
+    let line = scene.side.gateway.logged("\"lookup\":\"hit\"").await;
     assert!(line.contains("\"outcome\":\"answered\""), "{line}");
 }
 
@@ -120,7 +120,7 @@ async fn questions_that_mean_the_same_are_equal_and_no_others() {
     }
     let reordered =
         r#"{"messages":[{"content":"hi","role":"user"}],"temperature":0e0,"model":"a:m"}"#;
-    let answer = scene.gateway.post_chat(reordered).send().await;
+    let answer = scene.side.gateway.post_chat(reordered).send().await;
     assert_eq!(result(&answer), "hit");
     assert_eq!(scene.upstream.count(), 1);
     for other in [

@@ -48,7 +48,7 @@ async fn a_program_is_answered_by_the_next_upstream_and_sees_what_became_of_the_
     assert_eq!(answer.body()["usage"]["total_tokens"], 5);
     assert_eq!(b.requests()[0].json()["temperature"], 0.5);
     let state = pointsman.state();
-    let cooling = keys(&state, "a")[0]["cooldowns"].clone();
+    let cooling = keys(&state, "a")[0]["cooling"].clone();
     assert_eq!(cooling.as_array().map(Vec::len), Some(1), "{state:#}");
     assert!(!state.to_string().contains("k1"), "{state:#}");
     pointsman.shut_down().await;
@@ -59,7 +59,8 @@ async fn text_is_read_in_every_dialect() {
     let a = ScriptedUpstream::start().await;
     let b = ScriptedUpstream::start().await;
     a.on(Match::any(), [Behaviour::says("word")]);
-    let pointsman = started(TWO, &[("a", &a), ("b", &b)]).await;
+    let yaml = TWO.replace("api_key: k1", "api_key: k1, responses: translate");
+    let pointsman = started(&yaml, &[("a", &a), ("b", &b)]).await;
     let chat = json!({"messages": [{"role": "user", "content": "hi"}], "max_tokens": 10});
     let google = json!({"contents": [{"role": "user", "parts": [{"text": "hi"}]}]});
     for (path, body) in [

@@ -33,8 +33,19 @@ enum FlightAsk {
     ),
     /// Nobody can join that call any more.
     Close(FlightKey, u64),
+    /// How many there are.
+    Count(oneshot::Sender<FlightCounts>),
     /// Whether nobody reads that call; then nobody can join it any more.
     GiveUp(FlightKey, u64, oneshot::Sender<bool>),
+}
+
+/// The calls that can be joined at a moment.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub struct FlightCounts {
+    /// Calls that are not over.
+    pub calls: usize,
+    /// Requests that wait for them or read them, those that made them among them.
+    pub requests: usize,
 }
 
 /// A request's part in a call.
@@ -82,6 +93,14 @@ impl Flights {
         self.0.send(ask).ok()?;
         seat.await.ok()
     }
+
+    /// What is under way.
+    pub async fn counts(&self) -> FlightCounts {
+        let (reply, counts) = oneshot::channel();
+        // Without the task there are none.
+        drop(self.0.send(FlightAsk::Count(reply)));
+        counts.await.unwrap_or_default()
+    }
 }
 
 struct FlightKeeper {
@@ -108,6 +127,7 @@ impl FlightKeeper {
                     }
                 }
                 FlightAsk::Close(key, number) => self.close(key, number),
+                FlightAsk::Count(reply) => drop(reply.send(self.counts())),
                 FlightAsk::GiveUp(key, number, reply) => {
                     let open = self.open.get(&key).filter(|open| open.number == number);
                     let deserted = open.is_none_or(|open| open.state.receiver_count() == 0);
@@ -117,6 +137,14 @@ impl FlightKeeper {
                     _ = reply.send(deserted);
                 }
             }
+        }
+    }
+
+    fn counts(&self) -> FlightCounts {
+        let open = self.open.values();
+        FlightCounts {
+            calls: self.open.len(),
+            requests: open.map(|open| open.state.receiver_count()).sum(),
         }
     }
 

@@ -15,5 +15,5 @@ mod share;
 mod state;
 pub(super) mod told;
 
-pub use flights::Flights;
+pub use flights::{FlightCounts, Flights};
 pub use state::{Caching, ProviderMark};

@@ -11,6 +11,9 @@ use crate::domain::time::Time;
 
 /// A share lasts for so many questions.
 const TTL_QUESTIONS: u32 = 4;
+/// A process that has twice what it needs asks in every second round.
+const AMPLE_ROUNDS: u64 = 2;
+
 /// What is known of one, and was asked.
 #[derive(Clone, Debug)]
 pub(super) struct Quota {
@@ -85,16 +88,22 @@ impl Quota {
         let before = self.asked.map_or(0, |(_, _, before)| before.has);
         let has = self.own.amount(now).max(if is_kept { 0 } else { before });
         let used = self.used();
-        let is_due = self.demand > 0
-            || self.asked.is_none_or(|(_, at, before)| {
-                let ends = at + before.ttl;
-                let is_late = now >= at + idle || now + every * 2 >= ends;
-                before.used != used || before.has != has || is_late
-            });
+        let is_ample = self.is_ample(kind, has, used);
+        let is_due = self.asked.is_none_or(|(asked, at, before)| {
+            let is_late = now >= at + idle || now + every * 2 >= at + before.ttl;
+            match self.demand {
+                0 => before.used != used || before.has != has || is_late,
+                _ => !is_ample || round >= asked + AMPLE_ROUNDS,
+            }
+        });
         if !is_due {
             return None;
         }
-        let every = if self.demand > 0 { every } else { idle };
+        let every = match self.demand {
+            0 => idle,
+            _ if is_ample => every * 2,
+            _ => every,
+        };
         let asks = ShareQuestion {
             seq: round,
             limit: self.limit,
@@ -107,6 +116,18 @@ impl Quota {
         };
         self.asked = Some((round, now, asks));
         Some(asks)
+    }
+}
+
+impl Quota {
+    /// Whether it has twice what it uses and wants: then it asks half as often, as nothing is soon wanted of it. Demand is
+    /// that of about ten seconds.
+    fn is_ample(&self, kind: QuotaKind, has: u64, used: u64) -> bool {
+        let wants = match kind {
+            QuotaKind::Requests | QuotaKind::Tokens => self.demand.saturating_mul(6),
+            QuotaKind::Day | QuotaKind::Places => self.demand,
+        };
+        has / 2 >= used.max(wants) && self.asked.is_some_and(|(_, _, before)| before.has == has)
     }
 }
 

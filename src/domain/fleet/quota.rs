@@ -41,6 +41,16 @@ impl QuotaKind {
         }
     }
 
+    /// Its number in the store. None is ever used for another kind.
+    pub const fn number(self) -> u64 {
+        match self {
+            Self::Requests => 0,
+            Self::Tokens => 1,
+            Self::Day => 2,
+            Self::Places => 3,
+        }
+    }
+
     /// How long what was used counts when its process says nothing any more: as long as the windows of
     /// a key's state with their last slot. Places are free with their share.
     pub const fn span(self) -> Duration {

@@ -25,10 +25,6 @@ pub const REST: Duration = Duration::from_secs(2);
 pub const SETTLING: Duration = Duration::from_secs(2);
 /// That part.
 pub const FIRST_PART: u64 = 10;
-/// Ended shares that are dropped with one question.
-pub const MOST_DROPPED: usize = 16;
-/// After so many questions the totals are counted anew, whatever was added and subtracted before.
-pub const RECOUNT: u64 = 100;
 
 /// What a process says when it asks for its share.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -89,7 +85,8 @@ pub struct SharedLimit {
     nodes: u64,
     demand: u64,
     held: u64,
-    asked: u64,
+    /// No claim ends before.
+    first_end: Time,
     /// When somebody was last refused a limit that is too small for all.
     wanted: Option<Time>,
 }
@@ -128,13 +125,11 @@ impl SharedLimit {
         held.fold(0, u64::saturating_add)
     }
 
-    /// A process asks, as it does while it uses the limit. Costs the same however many processes there are, but for each
-    /// hundredth question. `None`: it has asked something later already.
+    /// A process asks, as it does while it uses the limit. Costs the same however many processes there are, but for once in
+    /// the time that the shortest share lasts. `None`: it has asked something later already.
     pub fn ask(&mut self, node: &FleetNode, asks: ShareQuestion, now: Time) -> Option<GivenShare> {
-        self.asked += 1;
-        self.drop_ended(now);
-        if self.asked.is_multiple_of(RECOUNT) {
-            self.recount();
+        if now >= self.first_end {
+            self.count(now);
         }
         let own = self.claims.get(node).copied().unwrap_or_default();
         if asks.seq <= own.seq {
@@ -174,6 +169,7 @@ impl SharedLimit {
         self.nodes = nodes;
         self.demand = all_demand;
         self.held = others.saturating_add(claim.held);
+        self.first_end = self.first_end.min(claim.until);
         self.claims.insert(node.clone(), claim);
         Some(GivenShare { share, nodes })
     }
@@ -208,39 +204,24 @@ impl SharedLimit {
         0
     }
 
-    /// The first that have ended, in the order of their ends.
-    fn drop_ended(&mut self, now: Time) {
-        let ended = self.claims.iter().filter(|(_, claim)| claim.until <= now);
-        let mut ended: Vec<(Time, FleetNode)> =
-            ended.map(|(node, it)| (it.until, node.clone())).collect();
-        ended.sort();
-        for (_, node) in ended.into_iter().take(MOST_DROPPED) {
-            let Some(claim) = self.claims.get_mut(&node) else {
-                continue;
-            };
-            self.demand -= claim.demand;
-            self.held -= claim.held;
-            if !claim.is_silent {
-                self.nodes -= 1;
+    /// Drops claims that have ended, and counts the others anew.
+    fn count(&mut self, now: Time) {
+        (self.nodes, self.demand, self.held) = (0, 0, 0);
+        self.first_end = Time::NEVER;
+        self.claims.retain(|_, claim| {
+            if claim.until <= now && (claim.used_until <= now || claim.used == 0) {
+                return false;
             }
-            if claim.used_until <= now || claim.used == 0 {
-                self.claims.remove(&node);
-                continue;
+            if claim.until <= now {
+                (claim.demand, claim.held) = (0, claim.used);
+                (claim.until, claim.is_silent) = (claim.used_until, true);
             }
-            self.held += claim.used;
-            claim.held = claim.used;
-            claim.demand = 0;
-            claim.until = claim.used_until;
-            claim.is_silent = true;
-        }
-    }
-
-    fn recount(&mut self) {
-        let all = || self.claims.values();
-        self.demand = all().map(|claim| claim.demand).sum();
-        self.held = all().map(|claim| claim.held).sum();
-        let nodes = all().filter(|claim| !claim.is_silent).count();
-        self.nodes = u64::try_from(nodes).unwrap_or(u64::MAX);
+            self.nodes += u64::from(!claim.is_silent);
+            self.demand += claim.demand;
+            self.held += claim.held;
+            self.first_end = self.first_end.min(claim.until);
+            true
+        });
     }
 }
 

@@ -21,10 +21,8 @@ pub(super) struct FleetKeys {
     pub(super) nodes: String,
     /// What the names of claims begin with.
     pub(super) probe: String,
-    /// What the names of limits begin with: hashes of what each process has.
-    pub(super) limit: String,
-    /// And of when that ends: sorted sets.
-    pub(super) ends: String,
+    /// What the names of owners of limits begin with: hashes of what each process has.
+    pub(super) limits: String,
     /// What the names of budgets in their windows begin with: hashes likewise.
     pub(super) budget: String,
 }
@@ -37,8 +35,7 @@ impl FleetKeys {
             log: name("log"),
             nodes: name("nodes"),
             probe: name("probe:"),
-            limit: name("limit:"),
-            ends: name("ends:"),
+            limits: name("limits:"),
             budget: name("budget:"),
         }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::keys::FleetKeys;
 use super::parts::ANSWER;
 use crate::domain::fleet::money::{self, GivenClaim};
-use crate::domain::fleet::quota::LimitSubject;
+use crate::domain::fleet::quota::{LimitSubject, QuotaKind};
 use crate::domain::fleet::quotas::{BudgetQuestion, QuotaAnswers};
 use crate::domain::fleet::share::{self, GivenShare, ShareQuestion};
 use crate::domain::ids::FleetNode;
@@ -14,8 +14,9 @@ use crate::wire::fleet::secret::FleetSecret;
 
 const SHARE: &str = include_str!("scripts/share.lua");
 const CLAIM: &str = include_str!("scripts/claim.lua");
-/// What counts in a limit is remembered for so long after the last question that could need it.
-const SPARE: Duration = Duration::from_secs(60);
+/// What counts in limits is remembered for so long after the last question that could need it, longer than any share lasts:
+/// only a question that counts all claims anew says how long.
+const SPARE: Duration = Duration::from_secs(300);
 
 /// What is asked at once.
 #[derive(Clone, Debug)]
@@ -82,29 +83,34 @@ fn share_command(
     node: &FleetNode,
     shares: &[(LimitSubject, ShareQuestion)],
 ) {
-    let eval = commands.cmd("EVAL").arg(SHARE).arg(2 * shares.len());
-    for (subject, _) in shares {
-        let name = secret.limit(*subject);
-        eval.arg(format!("{}{name}", keys.limit));
-        eval.arg(format!("{}{name}", keys.ends));
+    // What one owner's limits are asked about goes over together.
+    let owners = || shares.chunk_by(|(one, _), (next, _)| one.owner == next.owner);
+    let eval = commands.cmd("EVAL").arg(SHARE).arg(owners().count());
+    for owned in owners() {
+        if let Some((subject, _)) = owned.first() {
+            eval.arg(format!("{}{}", keys.limits, secret.limits(&subject.owner)));
+        }
     }
     eval.arg(node.as_str()).arg(whole(share::HOLD));
     eval.arg(whole(share::REST)).arg(whole(share::SETTLING));
-    eval.arg(share::FIRST_PART).arg(share::MOST_DROPPED);
-    eval.arg(share::RECOUNT);
-    for (_, asks) in shares {
-        for number in [
-            asks.seq,
-            asks.limit,
-            asks.has,
-            asks.used,
-            asks.demand,
-            asks.least,
-        ] {
-            eval.arg(exact(number));
-        }
-        eval.arg(whole(asks.ttl)).arg(whole(asks.span));
-        eval.arg(whole(asks.ttl.max(asks.span) + SPARE));
+    // As long as what counts longest: who asks for one kind alone must not have another one forgotten.
+    eval.arg(share::FIRST_PART)
+        .arg(whole(QuotaKind::Day.span() + SPARE));
+    for owned in owners() {
+        let questions = owned.iter().map(|(subject, asks)| {
+            doubles([
+                subject.kind.number(),
+                asks.seq,
+                asks.limit,
+                asks.has,
+                asks.used,
+                asks.demand,
+                asks.least,
+                whole(asks.ttl),
+                whole(asks.span),
+            ])
+        });
+        eval.arg(questions.collect::<Vec<_>>().concat());
     }
 }
 
@@ -126,7 +132,7 @@ fn claim_command(
     eval.arg(node.as_str()).arg(whole(money::SETTLING));
     eval.arg(money::FIRST_PART);
     for BudgetQuestion { asks, lasts, .. } in claims {
-        for number in [
+        eval.arg(doubles([
             asks.seq,
             asks.amount,
             asks.has,
@@ -135,11 +141,16 @@ fn claim_command(
             asks.need,
             asks.heard,
             asks.nodes,
-        ] {
-            eval.arg(exact(number));
-        }
-        eval.arg(whole(*lasts));
+            whole(*lasts),
+        ]));
     }
+}
+
+/// The numbers of a question, as scripts read them: doubles, the lowest byte first.
+fn doubles(numbers: [u64; 9]) -> Vec<u8> {
+    #[expect(clippy::cast_precision_loss, reason = "they are exact")]
+    let bytes = numbers.map(|number| (exact(number) as f64).to_le_bytes());
+    bytes.concat()
 }
 
 /// What a script reckons with stays exact in a double.

@@ -12,7 +12,7 @@ use data_encoding::HEXLOWER;
 
 use crate::domain::budget::MeterKey;
 use crate::domain::fleet::FleetSubject;
-use crate::domain::fleet::quota::{BudgetSubject, LimitSubject};
+use crate::domain::fleet::quota::BudgetSubject;
 use crate::domain::ids::FleetNode;
 use crate::domain::persisted::Fingerprint;
 use crate::domain::secret::{ApiKey, EncryptionKey};
@@ -94,14 +94,9 @@ impl FleetSecret {
         Fingerprint(tagged(&self.naming, &parts))
     }
 
-    /// The end of a limit's names in the store, in hexadecimal digits.
-    pub fn limit(&self, subject: LimitSubject) -> String {
-        let parts = [
-            &b"limit"[..],
-            &subject.owner.0,
-            subject.kind.word().as_bytes(),
-        ];
-        HEXLOWER.encode(&tagged(&self.naming, &parts))
+    /// The end of the name in the store of one whose limits are shared, in hexadecimal digits.
+    pub fn limits(&self, owner: &Fingerprint) -> String {
+        HEXLOWER.encode(&tagged(&self.naming, &[b"limits", &owner.0]))
     }
 
     /// The end of a budget's name in the store, in one of its windows.

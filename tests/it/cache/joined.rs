@@ -8,7 +8,7 @@ use super::{Scene, question, result};
 use crate::admin::side::Side;
 use crate::support::behaviour::{DONE, chunk, event, finish, role};
 use crate::support::client::{Answer, spoken};
-use crate::support::{At, Behaviour, Gate, Gateway, Match, ScriptedUpstream, until};
+use crate::support::{At, Behaviour, Gate, Match, ScriptedUpstream, until};
 
 const ONLY_JOINED: &str = "dispatch: {coalesce: true}";
 
@@ -27,14 +27,11 @@ fn tally(answers: &[Answer]) -> BTreeMap<(u16, &str), usize> {
 /// All of them, the gate being opened once they are under way.
 async fn all(scene: &Scene, ask: &Value, count: usize, gate: &Gate) -> Vec<Answer> {
     let calls: Vec<_> = (0..count).map(|_| scene.ask(ask).spawn()).collect();
-    until("all to be under way", async || {
-        scene.gateway.health("/in_flight").await == i64::try_from(count).unwrap()
+    until("all to wait for one call", async || {
+        let stats = scene.side.get("/admin/v1/cache").send().await.json();
+        stats["shared_calls"]["requests"] == json!(count)
     })
     .await;
-    // They are counted a moment before they are looked up.
-    for _ in 0..20 {
-        scene.gateway.health("/in_flight").await;
-    }
     gate.open();
     let mut answers = Vec::new();
     for call in calls {
@@ -76,12 +73,12 @@ async fn the_first_one_leaving_changes_nothing_and_the_last_one_cancels() {
     scene.upstream.wait_for(1).await;
     let others: Vec<_> = (0..3).map(|_| scene.ask(&json!({})).spawn()).collect();
     until("all to wait", async || {
-        scene.gateway.health("/in_flight").await == 4
+        scene.side.gateway.health("/in_flight").await == 4
     })
     .await;
     first.abort();
     until("it to be gone", async || {
-        scene.gateway.health("/in_flight").await == 3
+        scene.side.gateway.health("/in_flight").await == 3
     })
     .await;
     gate.open();
@@ -93,7 +90,7 @@ async fn the_first_one_leaving_changes_nothing_and_the_last_one_cancels() {
         );
     }
     assert_eq!(scene.upstream.count(), 1);
-    scene.gateway.logged("caller_left").await;
+    scene.side.gateway.logged("caller_left").await;
 
     scene.plays([Behaviour::says("x").hang(At::BeforeHead)]);
     let calls: Vec<_> = (0..3)
@@ -101,7 +98,7 @@ async fn the_first_one_leaving_changes_nothing_and_the_last_one_cancels() {
         .collect();
     scene.upstream.wait_for(2).await;
     until("all to wait", async || {
-        scene.gateway.health("/in_flight").await == 3
+        scene.side.gateway.health("/in_flight").await == 3
     })
     .await;
     calls.iter().for_each(tokio::task::JoinHandle::abort);
@@ -211,6 +208,7 @@ async fn who_comes_late_to_a_stream_gets_what_was_said_and_goes_on_live() {
         .gate(At::AfterPart(3), &last)]);
     let ask = || {
         scene
+            .side
             .gateway
             .post_chat(question(&json!({"stream": true})).to_string())
     };
@@ -255,10 +253,7 @@ llm: {providers: [{name: a, base_url: <a>, api_key: k, price: {input: 1, output:
         };
         upstream.on(Match::any(), [answer.gate(At::BeforeHead, &gate)]);
         let side = Side::start(yaml, &[("a", &upstream)]).await;
-        let scene = Scene {
-            upstream,
-            gateway: side.gateway,
-        };
+        let scene = Scene { upstream, side };
         let options = json!({"include_usage": true});
         let ask = match streams {
             false => json!({}),
@@ -266,7 +261,7 @@ llm: {providers: [{name: a, base_url: <a>, api_key: k, price: {input: 1, output:
         };
         let answers = all(&scene, &ask, 3, &gate).await;
         assert!(answers.iter().all(|answer| answer.status == 200));
-        let metrics = format!("http://{}/metrics", side.address);
+        let metrics = format!("http://{}/metrics", scene.side.address);
         for line in [
             "pointsman_cache_lookups_total{result=\"coalesced\"} 2",
             "pointsman_cache_saved_tokens_total 10",
@@ -297,8 +292,8 @@ llm:
         Match::model("f"),
         [Behaviour::says("free").gate(At::BeforeHead, &gate)],
     );
-    let gateway = Gateway::start(yaml, &[("a", &upstream)]).await;
-    let scene = Scene { upstream, gateway };
+    let side = Side::start(yaml, &[("a", &upstream)]).await;
+    let scene = Scene { upstream, side };
     assert_eq!(scene.asked(&json!({})).await.says(), "dear");
     // More of them than calls that may follow a failed one: nothing has failed. The gate opens once each has made its call, so
     // that nobody waits for another one's.
@@ -322,11 +317,11 @@ async fn those_who_wait_are_served_while_the_process_ends() {
     scene.plays([Behaviour::says("x").gate(At::BeforeHead, &gate)]);
     let calls: Vec<_> = (0..3).map(|_| scene.ask(&json!({})).spawn()).collect();
     until("all to be under way", async || {
-        scene.gateway.health("/in_flight").await == 3
+        scene.side.gateway.health("/in_flight").await == 3
     })
     .await;
-    scene.gateway.signal("TERM");
-    scene.gateway.logged("draining").await;
+    scene.side.gateway.signal("TERM");
+    scene.side.gateway.logged("draining").await;
     gate.open();
     for call in calls {
         assert_eq!(call.await.unwrap().says(), "x");

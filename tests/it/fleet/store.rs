@@ -41,7 +41,7 @@ async fn nothing_in_the_server_names_a_key_a_prompt_or_a_client() {
     })
     .await;
     let names = world.valkey.names().await;
-    for kind in ["facts", "log", "nodes", "limit:", "ends:", "budget:"] {
+    for kind in ["facts", "log", "nodes", "limits:", "budget:"] {
         let start = format!("{{pm:test}}:{kind}");
         assert!(names.iter().any(|name| name.starts_with(&start)), "{kind}");
     }

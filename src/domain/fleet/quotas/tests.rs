@@ -82,6 +82,31 @@ fn a_limit_in_use_is_asked_about_each_round_and_an_idle_one_now_and_then() {
 }
 
 #[test]
+fn who_has_twice_what_it_needs_asks_half_as_often_until_it_needs_more() {
+    let (mut quotas, mut now) = (quotas(LostPolicy::default()), NOW);
+    quotas.up(now);
+    let mut rounds = |demand: u64, count: u64| {
+        let asks = (0..count).filter_map(|_| {
+            let of = asked(&round(&mut quotas, demand, &mut now))?;
+            quotas.answered(answer(of, 100), now);
+            Some(of.2)
+        });
+        asks.collect::<Vec<_>>()
+    };
+    let ample = rounds(1, 20);
+    assert!((9..=12).contains(&ample.len()), "{ample:?}");
+    assert_eq!(
+        ample.last().unwrap().ttl,
+        4000 * MS,
+        "as many questions fit in"
+    );
+    rounds(5, 10);
+    let busy = rounds(5, 10);
+    assert_eq!(busy.len(), 10);
+    assert_eq!(busy[9].ttl, 2000 * MS);
+}
+
+#[test]
 fn an_answer_to_an_earlier_question_changes_nothing() {
     let (mut quotas, mut now) = (quotas(LostPolicy::default()), NOW);
     quotas.up(now);
