@@ -8,7 +8,7 @@
 use std::error::Error;
 use std::time::Duration;
 
-use pointsman::{AskError, Configuration, Pointsman, Question};
+use pointsman::{AskError, Configuration, Pointsman, Query};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -22,8 +22,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let pointsman = Pointsman::start(&configuration).await?;
 
     // A whole answer.
-    let question = Question::new(&target, &text).deadline(Duration::from_secs(30));
-    match pointsman.ask(question).await {
+    let query = Query::new(&target, &text).deadline(Duration::from_secs(30));
+    match pointsman.ask(query).await {
         Ok(answer) => {
             let upstream = answer.upstream().unwrap_or("nobody");
             println!("{upstream}: {}", answer.text());
@@ -33,7 +33,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     }
 
     // The same, piece by piece.
-    let mut stream = pointsman.stream(Question::new(&target, &text)).await?;
+    let mut stream = pointsman.stream(Query::new(&target, &text)).await?;
     while let Some(event) = stream.next().await {
         print!("{}", event?.text);
     }

@@ -1,7 +1,7 @@
 //! Pointsman: the dispatcher between programs and LLM providers, as a part of a program.
 //!
 //! The binary serves programs over HTTP; this library is the same dispatcher without the way over a socket: a
-//! [`Configuration`] makes a [`Pointsman`], which is asked a [`Question`]. `docs/embedding.md` is the guide, `examples/embed.rs` a
+//! [`Configuration`] makes a [`Pointsman`], which is asked a [`Query`]. `docs/embedding.md` is the guide, `examples/embed.rs` a
 //! program.
 //!
 //! That is all of the API. The modules below are public only for the tests and benchmarks of the repository (the feature
@@ -114,7 +114,7 @@ mod wire;
 
 pub use embed::{
     Answer, AnswerEvent, AnswerStream, AskError, Configuration, ConfigurationError, Pointsman,
-    Question, StartError,
+    Query, StartFailure,
 };
 
 /// What the binary runs: the command line of this process.

@@ -217,7 +217,7 @@ def main():
             print(f"left out: {kind}: there is no {' and no '.join(missing[kind])}")
             continue
         for file in BUILDERS[kind][0](about, stripped, given.platform):
-            print(f"{file}  {file.stat().st_size / 1e6:.1f} MB", flush=True)
+            print(f"{file}  {file.stat().st_size / 1e6:.2f} MB", flush=True)
 
 
 if __name__ == "__main__":

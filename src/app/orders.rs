@@ -9,7 +9,7 @@ use super::error::StartError;
 
 /// What a process is told.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Order {
+pub(super) enum ProcessOrder {
     /// Read the configuration again.
     Reload,
     /// End.
@@ -43,20 +43,20 @@ impl Orders {
     }
 
     /// The next one. Cancel-safe.
-    pub(super) async fn next(&mut self) -> Order {
+    pub(super) async fn next(&mut self) -> ProcessOrder {
         match self {
             Self::Signals {
                 terminate,
                 interrupt,
                 hangup,
             } => tokio::select! {
-                _ = terminate.recv() => Order::End,
-                _ = interrupt.recv() => Order::End,
-                _ = hangup.recv() => Order::Reload,
+                _ = terminate.recv() => ProcessOrder::End,
+                _ = interrupt.recv() => ProcessOrder::End,
+                _ = hangup.recv() => ProcessOrder::Reload,
             },
             Self::Program(end) => {
                 end.recv().await;
-                Order::End
+                ProcessOrder::End
             }
         }
     }
@@ -64,7 +64,7 @@ impl Orders {
     /// Completes when it is told to end once more, which a program does not do.
     pub(super) async fn again(&mut self) {
         match self {
-            Self::Signals { .. } => while self.next().await != Order::End {},
+            Self::Signals { .. } => while self.next().await != ProcessOrder::End {},
             Self::Program(_) => std::future::pending().await,
         }
     }

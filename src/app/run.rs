@@ -6,10 +6,11 @@ use sd_notify::NotifyState;
 use tokio::sync::mpsc;
 
 use super::error::StartError;
-use super::orders::{Order, Orders};
+use super::orders::{Orders, ProcessOrder};
+use super::process::App;
 use super::refresher::Refresher;
 use super::watch::{self, Watch};
-use super::{App, admin, listening};
+use super::{admin, listening};
 use crate::admin::{Mistake, ProcessCommand, Reloaded};
 use crate::config::{Config, ConfigErrors, ServerConfig};
 use crate::listener::Passed;
@@ -80,8 +81,8 @@ pub(super) async fn served(started: Started, mut orders: Orders, read: &ConfigRe
         refresher.start(&app.config, app.clock);
         tokio::select! {
             order = orders.next() => match order {
-                Order::End => break,
-                Order::Reload => {
+                ProcessOrder::End => break,
+                ProcessOrder::Reload => {
                     files.look().await;
                     let reloaded = reload(&mut app, read, &mut files, &orders, "signal").await;
                     earlier |= reloaded.result.is_ok();

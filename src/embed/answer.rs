@@ -29,7 +29,7 @@ impl Answer {
         &self.text
     }
 
-    /// The whole body, in the dialect of the question's route.
+    /// The whole body, in the dialect of the query's route.
     pub fn body(&self) -> &Value {
         &self.body
     }

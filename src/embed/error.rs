@@ -14,13 +14,13 @@ pub struct ConfigurationError(String);
 /// Why the dispatcher cannot start: what failed, and why. Shows no keys.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub struct StartError(String);
+pub struct StartFailure(String);
 
 /// Why there is no answer, or no more of it.
 #[derive(Clone, PartialEq, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AskError {
-    /// The question was refused, or every upstream that could be tried has failed. `docs/usage.md` has the codes.
+    /// The query was refused, or every upstream that could be tried has failed. `docs/usage.md` has the codes.
     #[error("{status} {code}: {message}")]
     Refused {
         /// As over HTTP: 400 to 599.
@@ -51,7 +51,7 @@ impl From<ConfigErrors> for ConfigurationError {
     }
 }
 
-impl From<app::StartError> for StartError {
+impl From<app::StartError> for StartFailure {
     fn from(error: app::StartError) -> Self {
         Self(masked(&chain(&error)))
     }

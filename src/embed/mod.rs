@@ -5,10 +5,10 @@ mod answer;
 mod configuration;
 mod error;
 mod pointsman;
-mod question;
+mod query;
 
 pub use answer::{Answer, AnswerEvent, AnswerStream};
 pub use configuration::Configuration;
-pub use error::{AskError, ConfigurationError, StartError};
+pub use error::{AskError, ConfigurationError, StartFailure};
 pub use pointsman::Pointsman;
-pub use question::Question;
+pub use query::Query;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pointsman::{AskError, Configuration, Pointsman, Question};
+use pointsman::{AskError, Configuration, Pointsman, Query};
 use serde_json::{Value, json};
 
 use crate::support::wait::bounded;
@@ -37,7 +37,7 @@ async fn a_program_is_answered_by_the_next_upstream_and_sees_what_became_of_the_
     let a = ScriptedUpstream::playing([Behaviour::rate_limited()]).await;
     let b = ScriptedUpstream::playing([Behaviour::says("hello there")]).await;
     let pointsman = started(TWO, &[("a", &a), ("b", &b)]).await;
-    let question = Question::new("smart", "hi").with("temperature", 0.5);
+    let question = Query::new("smart", "hi").with("temperature", 0.5);
     let answer = pointsman.ask(question).await.unwrap();
     assert_eq!(answer.text(), "hello there");
     assert_eq!(
@@ -69,7 +69,7 @@ async fn text_is_read_in_every_dialect() {
         ("/v1/responses", json!({"input": "hi"})),
         ("/v1beta/models/a:generateContent", google.clone()),
     ] {
-        let mut question = Question::to(path, body.as_object().unwrap().clone());
+        let mut question = Query::to(path, body.as_object().unwrap().clone());
         if !path.contains("models/") {
             question = question.with("model", "a");
         }
@@ -81,13 +81,13 @@ async fn text_is_read_in_every_dialect() {
     }
     a.on(Match::any(), [Behaviour::streams(&["be", "gun"])]);
     let path = "/v1beta/models/a:streamGenerateContent?alt=sse";
-    let google = Question::to(path, google.as_object().unwrap().clone());
+    let google = Query::to(path, google.as_object().unwrap().clone());
     let messages =
         json!({"model": "a", "messages": [{"role": "user", "content": "hi"}], "max_tokens": 10});
-    let messages = Question::to("/v1/messages", messages.as_object().unwrap().clone());
+    let messages = Query::to("/v1/messages", messages.as_object().unwrap().clone());
     let responses = json!({"model": "a", "input": "hi"});
-    let responses = Question::to("/v1/responses", responses.as_object().unwrap().clone());
-    for question in [Question::new("a", "hi"), google, messages, responses] {
+    let responses = Query::to("/v1/responses", responses.as_object().unwrap().clone());
+    for question in [Query::new("a", "hi"), google, messages, responses] {
         let mut stream = pointsman.stream(question).await.unwrap();
         assert_eq!(stream.upstream(), Some("a:m"));
         let mut texts = Vec::new();
@@ -107,7 +107,7 @@ async fn what_is_refused_or_breaks_off_says_why() {
     .await;
     let b = ScriptedUpstream::start().await;
     let pointsman = started(TWO, &[("a", &a), ("b", &b)]).await;
-    let mut stream = pointsman.stream(Question::new("a", "hi")).await.unwrap();
+    let mut stream = pointsman.stream(Query::new("a", "hi")).await.unwrap();
     let (mut text, mut end) = (String::new(), None);
     while let Some(event) = stream.next().await {
         match event {
@@ -117,7 +117,7 @@ async fn what_is_refused_or_breaks_off_says_why() {
     }
     assert_eq!(text, "be");
     assert!(matches!(end, Some(AskError::BrokenOff(_))), "{end:?}");
-    let asked = async |target: &str| match pointsman.ask(Question::new(target, "hi")).await {
+    let asked = async |target: &str| match pointsman.ask(Query::new(target, "hi")).await {
         Err(AskError::Refused {
             status,
             code,
@@ -131,7 +131,7 @@ async fn what_is_refused_or_breaks_off_says_why() {
     assert_eq!(message, "no such thing");
     let (status, code, _) = asked("nobody").await;
     assert_eq!((status, code.as_str()), (404, "model_not_found"));
-    let nowhere = Question::to("/nowhere", serde_json::Map::new());
+    let nowhere = Query::to("/nowhere", serde_json::Map::new());
     let error = pointsman.ask(nowhere).await.unwrap_err();
     assert!(error.to_string().starts_with("404 "), "{error}");
 }
@@ -145,7 +145,7 @@ async fn a_shutdown_waits_for_what_is_under_way_and_takes_nothing_more() {
     let pointsman = started(TWO, &[("a", &a), ("b", &b)]).await;
     let asking = tokio::spawn({
         let pointsman = pointsman.clone();
-        async move { pointsman.ask(Question::new("a", "hi")).await }
+        async move { pointsman.ask(Query::new("a", "hi")).await }
     });
     a.wait_for(1).await;
     let ending = tokio::spawn({
@@ -156,7 +156,7 @@ async fn a_shutdown_waits_for_what_is_under_way_and_takes_nothing_more() {
         pointsman.state()["process"]["draining"] == true
     })
     .await;
-    let late = pointsman.ask(Question::new("a", "hi")).await;
+    let late = pointsman.ask(Query::new("a", "hi")).await;
     assert_eq!(late.unwrap_err(), AskError::ShutDown);
     assert!(!ending.is_finished());
     gate.open();
@@ -175,7 +175,7 @@ async fn what_does_not_end_in_time_is_cut() {
     let pointsman = started(&yaml, &[("a", &a), ("b", &b)]).await;
     let asking = tokio::spawn({
         let pointsman = pointsman.clone();
-        async move { pointsman.ask(Question::new("a", "hi")).await }
+        async move { pointsman.ask(Query::new("a", "hi")).await }
     });
     a.wait_for(1).await;
     bounded("the end", pointsman.shut_down()).await;
@@ -195,7 +195,7 @@ async fn a_configuration_with_mistakes_says_all_of_them() {
             .replace("<b>", "nowhere"),
     );
     assert!(config.is_err());
-    let question = Question::new("demo", "hello").deadline(Duration::from_secs(5));
+    let question = Query::new("demo", "hello").deadline(Duration::from_secs(5));
     let pointsman = Pointsman::start(&Configuration::demo().unwrap())
         .await
         .unwrap();

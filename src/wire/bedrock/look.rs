@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::HeaderMap;
 
-use super::envelope::{Answer, Event};
+use super::envelope::{ConverseAnswer, Event};
 use super::exception::Exception;
 use crate::domain::attempt_record::ResponseMeta;
 use crate::domain::dialect::Operation;

@@ -346,7 +346,7 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
             "api",
             "listener",
             "app/key_tests",
-            "app/inside.rs",
+            "app/embedded.rs",
             "embed",
         ],
         "below and beside them there are no bodies; runtime counts them",

@@ -12,13 +12,13 @@ const CHAT: &str = "/v1/chat/completions";
 /// A request to a target: a virtual provider, a provider, or a provider's model, as in `model` of any request
 /// (`docs/usage.md`).
 #[derive(Clone, Debug)]
-pub struct Question {
+pub struct Query {
     path: String,
     body: Map<String, Value>,
     headers: HeaderMap,
 }
 
-impl Question {
+impl Query {
     /// A chat completion with one message of the user.
     pub fn new(target: &str, text: &str) -> Self {
         let message = json!([{"role": "user", "content": text}]);

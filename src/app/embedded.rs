@@ -19,7 +19,7 @@ use crate::runtime::task;
 
 /// A process that this program started. It ends in order when the last clone of this is dropped.
 #[derive(Clone)]
-pub(crate) struct Inside {
+pub(crate) struct EmbeddedProcess {
     api: Arc<Api>,
     admin: Arc<AdminState>,
     drain: Drain,
@@ -27,7 +27,7 @@ pub(crate) struct Inside {
     end: mpsc::Sender<()>,
 }
 
-impl Inside {
+impl EmbeddedProcess {
     /// Starts everything on the current runtime.
     ///
     /// # Errors
@@ -77,8 +77,8 @@ impl Inside {
     }
 }
 
-impl fmt::Debug for Inside {
+impl fmt::Debug for EmbeddedProcess {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Inside")
+        f.write_str("EmbeddedProcess")
     }
 }
