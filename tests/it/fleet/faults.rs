@@ -2,10 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use crate::admin::side::Side;
-use crate::support::{Behaviour, Match, until};
+use serde_json::Value;
 
-use super::{World, ask, becomes, fleet, is_up, key, limited, nodes};
+use crate::admin::side::Side;
+use crate::support::{Behaviour, Match, Refusing, until};
+
+use super::proxy::Proxy;
+use super::{World, YAML, ask, becomes, fleet, is_up, key, limited, nodes};
 
 #[tokio::test]
 async fn a_frozen_server_costs_no_request_time_and_changes_no_readiness() {
@@ -128,4 +131,50 @@ async fn a_breaker_that_opened_elsewhere_is_tried_by_one_request() {
     world.upstream.on(Match::any(), [Behaviour::says("ok")]);
     // It is asked, not refused.
     assert_eq!(ask(&all[1], "p:m").await.status, 200);
+}
+
+#[tokio::test]
+async fn each_part_of_a_parted_fleet_goes_on_and_afterwards_the_later_end_holds() {
+    let Some(world) = World::new(&[]).await else {
+        return;
+    };
+    let proxy = Proxy::to(world.valkey.port()).await;
+    let mut all = vec![world.process("p", "fleet.key").await];
+    for _ in 0..2 {
+        all.push(
+            world
+                .process_with(YAML, &proxy.url(), "p", "fleet.key")
+                .await,
+        );
+    }
+    for side in &all {
+        until("all to be there", async || nodes(side).await == 3).await;
+    }
+    let nowhere = Refusing::new();
+    proxy.lead(nowhere.port());
+    for side in &all[1..] {
+        until("it to be cut off", async || !is_up(side).await).await;
+    }
+    // Each part finds out by itself, and is told of different ends.
+    for (side, seconds) in [(&all[0], "40"), (&all[1], "400")] {
+        world.upstream.on(Match::key("k1"), [limited(seconds)]);
+        until("the key to be refused", async || {
+            ask(side, "p:m").await;
+            key(side, 0).await == "cooling"
+        })
+        .await;
+    }
+    assert_eq!(key(&all[2], 0).await, "usable", "nobody can tell it");
+    assert_eq!(ask(&all[2], "p:m").await.status, 200);
+    assert_eq!(all[2].get("/health/ready").send().await.status, 200);
+    proxy.lead(world.valkey.port());
+    for side in &all {
+        until("the later end", async || {
+            let cooling = side.state("/providers/0/keys/0/cooling").await;
+            let left = cooling.pointer("/0/until/seconds_left");
+            left.and_then(Value::as_f64)
+                .is_some_and(|left| left > 300.0)
+        })
+        .await;
+    }
 }

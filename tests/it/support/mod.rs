@@ -22,7 +22,7 @@ pub use scripted::{Match, Refusing, ScriptedUpstream};
 pub use wait::until;
 
 /// No test waits longer than this for anything: what takes longer hangs.
-pub const PATIENCE: Duration = Duration::from_secs(15);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// One provider `a` with one key, at `<a>`.
 pub const ONE: &str = "

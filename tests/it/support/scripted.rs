@@ -243,6 +243,11 @@ impl Refusing {
     pub fn base_url(&self) -> String {
         format!("http://{}/v1", self.0.local_addr().unwrap())
     }
+
+    /// The port.
+    pub fn port(&self) -> u16 {
+        self.0.local_addr().unwrap().port()
+    }
 }
 
 async fn accept(listener: TcpListener, shared: Arc<Shared>) {
