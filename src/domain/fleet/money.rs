@@ -7,7 +7,8 @@
 //! that is little.
 //!
 //! The script `claim.lua` of `store/fleet` is this, line by line; a test holds the one against the other. Amounts are in
-//! [`UNIT`]s, because a script reckons in doubles. What is there to be compared with it is no part of the program.
+//! [`UNIT`]s, because a script reckons in doubles. What is there to be compared with the script is no part of
+//! the program.
 
 #[cfg(feature = "internals")]
 use std::collections::BTreeMap;

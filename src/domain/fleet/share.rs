@@ -6,7 +6,8 @@
 //! before fairness does: a process that has just come waits until the others have shrunk, and until what they had used is over.
 //! A smaller share counts only when its process says that it keeps to it: an answer may have been lost.
 //!
-//! The script `share.lua` of `store/fleet` is this, line by line; a test holds the one against the other. What is there to be compared with it is no part of the program.
+//! The script `share.lua` of `store/fleet` is this, line by line; a test holds the one against the other. What is there to be
+//! compared with it is no part of the program.
 
 #[cfg(feature = "internals")]
 use std::collections::BTreeMap;
