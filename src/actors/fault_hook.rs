@@ -20,6 +20,7 @@ pub struct FaultHook {
 
 impl FaultHook {
     /// A hook for tests and simulations.
+    #[cfg(feature = "internals")]
     pub fn hook(hook: impl Fn(&str, &'static str) + Send + Sync + 'static) -> Self {
         Self {
             hook: Some(Arc::new(hook)),

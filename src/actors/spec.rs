@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::actors::fault_hook::FaultHook;
+#[cfg(feature = "internals")]
 use crate::actors::latency_status::DECAY;
 use crate::domain::breaker::BreakerPolicy;
 use crate::domain::cooldown::CooldownPolicy;
@@ -50,6 +51,7 @@ pub struct ProviderSpec {
 
 impl ProviderSpec {
     /// A provider with these keys, in order, and the defaults of the configuration.
+    #[cfg(feature = "internals")]
     pub fn new(name: impl Into<ProviderName>, keys: Vec<Option<ApiKey>>) -> Self {
         Self {
             name: name.into(),
@@ -115,6 +117,7 @@ pub struct TreeSpec {
 
 impl TreeSpec {
     /// The first configuration of a process that remembers nothing, with room for `max_waiting` requests that wait.
+    #[cfg(feature = "internals")]
     pub fn new(providers: Vec<ProviderSpec>, max_waiting: usize, clock: Clock) -> Self {
         Self {
             generation: 0,

@@ -24,7 +24,9 @@ use super::message::supervisor::SupervisorMessage;
 use super::reconcile::{self, Common};
 use super::route::{LeaseReply, RouteRequest};
 use super::router::{RouterActor, RouterCore};
-pub use super::spec::{FleetSpec, ProviderSpec, TreeSpec};
+#[cfg(feature = "internals")]
+pub use super::spec::ProviderSpec;
+pub use super::spec::{FleetSpec, TreeSpec};
 use super::status::{FleetStatus, KeyStatus, Life, RouterStatus, TreeStatus};
 use super::supervisor::{SupervisorActor, SupervisorCore};
 use crate::domain::attempts::{Cause, LeaseRefused};

@@ -19,7 +19,14 @@ use crate::domain::time::Time;
 use crate::telemetry::level;
 
 pub(super) async fn state(State(admin): State<Arc<AdminState>>) -> Response {
-    Json(whole(&admin)).into_response()
+    Json(admin.snapshot()).into_response()
+}
+
+impl AdminState {
+    /// The whole state of the process, as `GET /admin/v1/state` answers it.
+    pub fn snapshot(&self) -> Value {
+        whole(self)
+    }
 }
 
 fn whole(admin: &AdminState) -> Value {

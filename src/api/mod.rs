@@ -5,6 +5,7 @@ mod answer_headers;
 mod body;
 mod browser;
 mod count;
+mod direct;
 mod error;
 mod event_list;
 mod handlers;
@@ -25,5 +26,6 @@ mod upload;
 
 pub use admission_limit::AdmissionLimit;
 pub use browser::DataConnectionInfo;
+pub use direct::{DirectAnswer, DirectBody, DirectBodyError, post};
 pub use service::ApiService;
 pub use state::{Api, Serving, ShownProvider};

@@ -167,7 +167,7 @@ fn asks_for_websocket<B>(request: &Request<B>) -> bool {
 }
 
 /// The operation that a request asks for, with and without `/v1`.
-fn operation<B>(request: &Request<B>) -> Option<Operation> {
+pub(super) fn operation<B>(request: &Request<B>) -> Option<Operation> {
     if request.method() != Method::POST {
         return None;
     }

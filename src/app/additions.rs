@@ -2,10 +2,10 @@
 //! state file by then where there is one.
 
 use super::admin;
+use super::process::App;
 use super::programs;
 use super::reader::ConfigReader;
 use super::reload;
-use super::running::App;
 use super::state_writer::Opening;
 use super::watch::Watch;
 use crate::admin::{AdditionChange, ChangeDone, ChangeRefusal, Mistake, OfferedKey};

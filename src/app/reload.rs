@@ -1,10 +1,10 @@
 //! Another configuration in place of the one that serves: what was read, together with what was added.
 
 use super::admin;
-use super::notify;
+use super::orders::Orders;
+use super::process::App;
 use super::programs;
 use super::reader::ConfigReader;
-use super::running::App;
 use super::watch::{self, Watch};
 use crate::admin::{Mistake, Reloaded};
 use crate::config::{Config, ConfigErrors, LoadedAdditions};
@@ -18,11 +18,12 @@ pub(super) async fn reload(
     app: &mut App,
     read: &ConfigReader,
     files: &mut Watch,
+    orders: &Orders,
     trigger: &'static str,
 ) -> Reloaded {
-    notify::reloading();
+    orders.reloading();
     let result = reload_now(app, read, files).await;
-    notify::ready();
+    orders.ready();
     let generation = app.api.serving().dispatch.generation;
     let result = match result {
         Ok(needs_restart) => {

@@ -373,7 +373,11 @@ pub(super) struct Completions {
 #[derive(Debug, Args)]
 pub(super) struct Man {
     /// The command whose page it is, such as `import` or `cache purge`. Without it, the program's.
+    #[arg(conflicts_with = "all")]
     pub(super) command: Vec<String>,
+    /// Writes the pages of the program and of all commands to this folder.
+    #[arg(long, value_name = "FOLDER")]
+    pub(super) all: Option<PathBuf>,
 }
 
 /// A header as `name=value` or `name: value`.

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use tokio::runtime::{Builder, Runtime};
 
+pub(super) use crate::app::surroundings;
 use crate::config::{self, Config, ConfigErrors, LoadRequest, masked};
 use crate::domain::shown::{json, plain};
 
@@ -21,19 +22,6 @@ pub(super) const USAGE: u8 = 64;
 pub(super) const BAD_INPUT: u8 = 65;
 /// Exit code for anything else that goes wrong at the start (`EX_SOFTWARE`).
 pub(super) const SOFTWARE: u8 = 70;
-
-/// The process's working directory and environment.
-pub(super) fn surroundings() -> LoadRequest {
-    // Variables that are not Unicode cannot be named by a configuration either.
-    let env = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .collect();
-    LoadRequest {
-        working_dir: std::env::current_dir().unwrap_or_default(),
-        env,
-        ..LoadRequest::default()
-    }
-}
 
 /// The configuration of this file, or of where one is looked for; else the mistakes are told.
 pub(super) fn load(config_path: Option<PathBuf>, as_json: bool) -> Result<Config, ExitCode> {

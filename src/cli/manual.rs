@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::CommandFactory;
 
 use super::arguments::{Cli, Completions, Man};
-use super::exit::{complain, say};
+use super::exit::{SOFTWARE, complain, say};
 
 /// Exit code for a command line that is not understood (clap's own).
 const USAGE: u8 = 2;
@@ -19,6 +19,15 @@ pub(super) fn completions(arguments: &Completions) -> ExitCode {
 }
 
 pub(super) fn man(arguments: &Man) -> ExitCode {
+    if let Some(folder) = &arguments.all {
+        return match clap_mangen::generate_to(Cli::command(), folder) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                complain(&format!("cannot write to {}: {error}", folder.display()));
+                ExitCode::from(SOFTWARE)
+            }
+        };
+    }
     let mut command = Cli::command();
     command.build();
     let mut found = &command;

@@ -90,12 +90,7 @@ pub struct CatalogConfig {
     pub aliases: Vec<(ModelName, ModelName)>,
 }
 
-impl CatalogConfig {
-    /// Whether there is any list of the operator's.
-    pub fn has_sources(&self) -> bool {
-        !self.sources.is_empty()
-    }
-}
+impl CatalogConfig {}
 
 /// What a fetched list is known by.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]

@@ -34,16 +34,7 @@ pub fn load(request: &LoadRequest) -> Result<Config, ConfigErrors> {
 /// # Errors
 /// The same as those of [`load`].
 pub fn load_with(request: &LoadRequest, added: &LoadedAdditions) -> Result<Config, ConfigErrors> {
-    let find = |env: &BTreeMap<String, String>| lookup::find(request, env);
-    let mut alone = load_from(request, &LoadedAdditions::default(), find)?;
-    if added.additions.is_empty() {
-        return Ok(alone);
-    }
-    // It has no mistakes alone; then it is the additions that do not fit, whichever of them it is.
-    load_from(request, added, find).or_else(|errors| {
-        alone.additions = added.additions.unusable(&errors.to_string());
-        Ok(alone)
-    })
+    load_over(request, added, |env| lookup::find(request, env))
 }
 
 /// The same with `text` as the content: `name` gives the format by its extension, and is named in messages.
@@ -52,8 +43,37 @@ pub fn load_with(request: &LoadRequest, added: &LoadedAdditions) -> Result<Confi
 /// # Errors
 /// The same as those of [`load`].
 pub fn load_text(name: &str, text: &str, request: &LoadRequest) -> Result<Config, ConfigErrors> {
-    load_from(request, &LoadedAdditions::default(), |_| {
+    load_text_with(name, text, request, &LoadedAdditions::default())
+}
+
+/// The same, with what was added beside it, as [`load_with`].
+///
+/// # Errors
+/// The same as those of [`load`].
+pub fn load_text_with(
+    name: &str,
+    text: &str,
+    request: &LoadRequest,
+    added: &LoadedAdditions,
+) -> Result<Config, ConfigErrors> {
+    load_over(request, added, |_| {
         lookup::given(name, text, &request.working_dir).map(Some)
+    })
+}
+
+fn load_over(
+    request: &LoadRequest,
+    added: &LoadedAdditions,
+    find: impl Fn(&BTreeMap<String, String>) -> Result<Option<Source>, Problem>,
+) -> Result<Config, ConfigErrors> {
+    let mut alone = load_from(request, &LoadedAdditions::default(), &find)?;
+    if added.additions.is_empty() {
+        return Ok(alone);
+    }
+    // It has no mistakes alone; then it is the additions that do not fit, whichever of them it is.
+    load_from(request, added, &find).or_else(|errors| {
+        alone.additions = added.additions.unusable(&errors.to_string());
+        Ok(alone)
     })
 }
 

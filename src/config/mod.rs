@@ -78,20 +78,16 @@ mod zone;
 
 pub use additions::{
     AddedKey, AddedProvider, AdditionConflict, AdditionRules, AdditionUse, Additions, KeyOrigin,
-    LoadedAdditions, PlacedAddition, ReferenceError, SecretReference, number_of, printed_keys,
+    LoadedAdditions, PlacedAddition, SecretReference, number_of, printed_keys,
 };
 pub use addresses::{addresses, admin_addresses};
-pub use cache_server::CacheServer;
 pub use catalog::wanted_variables;
 pub use error::{ConfigErrors, Problem};
-pub use fleet_config::FleetConfig;
 pub use key_files::files_at;
-pub use known_lists::{
-    CatalogConfig, Discovery, FetchedLists, ListKey, ListPlace, ListSource, Offering, shown_url,
-};
+pub use known_lists::{CatalogConfig, Discovery, FetchedLists, ListKey, ListPlace, shown_url};
 pub use listen::Listen;
-pub use listeners::{Listeners, TlsSettings, UnixFileMode};
-pub use load::{load, load_text, load_with};
+pub use listeners::{Listeners, TlsSettings};
+pub use load::{load, load_text, load_text_with, load_with};
 pub use mask::shown as masked;
 pub use mend::{Mend, mended, mends};
 pub use model_lists::shown_notes;
@@ -100,14 +96,19 @@ pub use pages::Pages;
 pub use reference::{reference, schema};
 pub use request::LoadRequest;
 pub use resolved::{
-    AdminConfig, ClientConfig, Config, DnsConfig, KeyConfig, LogConfig, LogFormat, Mock,
-    ProviderConfig, ProxyConfig, ServerConfig,
+    AdminConfig, ClientConfig, Config, DnsConfig, KeyConfig, LogFormat, ProviderConfig,
+    ProxyConfig, ServerConfig,
 };
 pub use telemetry::{ContentCapture, MetricsPolicy, TelemetryPolicy, Temporality};
-pub use traces::TracesPolicy;
 pub use units::{duration, show as show_duration};
-pub use variables::Variables;
 pub use zone::moment;
+
+#[cfg(test)]
+use listeners::UnixFileMode;
+#[cfg(test)]
+use resolved::Mock;
+#[cfg(test)]
+use traces::TracesPolicy;
 
 #[cfg(test)]
 mod tests;

@@ -118,7 +118,6 @@ pub(super) fn resolve(
         providers,
         policies: virtuals::policies(&virtuals, profile, said),
         virtuals: chains,
-        default_model,
         warnings: report.take_warnings(),
         sources,
         files: report.files,

@@ -83,8 +83,6 @@ pub struct Config {
     pub virtuals: Vec<VirtualEntry>,
     /// What holds for which target: profiles and what they set.
     pub policies: TargetPolicies,
-    /// What a request without a model means, when configured.
-    pub default_model: Option<String>,
     /// What works but may not be meant.
     pub warnings: Vec<String>,
     /// What was read, in the order of precedence, lowest first.

@@ -60,10 +60,10 @@ mod verdict;
 pub use affinity_choice::AffinityChoice;
 pub use answer::{AnswerBody, ProxyResponse};
 pub use budgeting::CostLook;
-pub use caching::{Caching, FlightCounts, Flights, ProviderMark, ToldStream};
-pub use cost_watch::CostWatch;
+#[cfg(feature = "internals")]
+pub use caching::told::ToldStream;
+pub use caching::{Caching, FlightCounts, Flights, ProviderMark};
 pub use counting::Counted;
-pub use explain::NoAnswer;
 pub use explanation::{
     CandidateStanding, Explanation, Fate, KeyExplanation, KeyTurn, Question, UpstreamExplanation,
     UpstreamSettings,
@@ -74,7 +74,7 @@ pub use hedge_controller::HedgeController;
 pub use native::NativeOperations;
 pub use output_limits::OutputLimits;
 pub use payload::{FormPayload, PassedBody, PassedCall, Payload};
-pub use pipe::{AnswerCut, Pipe};
+#[cfg(feature = "internals")]
 pub use relay::Relay;
 pub use request::{Continuation, Endpoint, Request};
 pub use routing_state::RoutingState;

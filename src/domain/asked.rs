@@ -4,6 +4,10 @@ use super::money::Pico;
 use super::unmet::Features;
 
 /// What only some conditions speak of: it is read when one does.
+#[cfg_attr(
+    not(any(feature = "cel", feature = "internals")),
+    expect(dead_code, reason = "expressions alone ask for all of it")
+)]
 pub trait RequestDetails {
     /// The value of its header of this name, in small letters.
     fn header(&self, name: &str) -> Option<String>;
@@ -32,6 +36,10 @@ impl RequestDetails for NoDetails {
 
 /// One request.
 #[derive(Clone, Copy)]
+#[cfg_attr(
+    not(any(feature = "cel", feature = "internals")),
+    expect(dead_code, reason = "expressions alone ask for all of it")
+)]
 pub struct RequestShape<'a> {
     /// Tokens of its prompt, estimated.
     pub prompt_tokens: u64,

@@ -36,18 +36,6 @@ pub enum AttemptReason {
 }
 
 impl AttemptReason {
-    /// Every reason.
-    pub const ALL: [Self; 8] = [
-        Self::First,
-        Self::Retry,
-        Self::NextKey,
-        Self::Failover,
-        Self::Hedge,
-        Self::DeadlineHedge,
-        Self::Continue,
-        Self::Restart,
-    ];
-
     /// The reason's name in logs, metrics and pages.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -6,7 +6,7 @@ mod report;
 mod sample;
 mod summary;
 
-pub use self::numbers::{poisson_gap, real};
+pub use self::numbers::poisson_gap;
 pub use self::report::BenchReport;
 pub use self::sample::{Goals, RequestSample, SampleEnd};
-pub use self::summary::{MetricSummary, summarised};
+pub use self::summary::summarised;

@@ -17,7 +17,7 @@ mod standing;
 mod tests;
 mod verdict;
 
-pub use ledger::{BudgetView, Ledger, Mark};
+pub use ledger::{BudgetView, Ledger};
 pub use meter::{MeterKey, PersistedMeter, Ticket};
 pub use period::Period;
 pub use policy::{BudgetPolicy, BudgetScope, Mode, Payer, Spender, UnpricedSpend};

@@ -57,6 +57,7 @@ pub enum KeyCondition {
 
 impl KeyCondition {
     /// All of them.
+    #[cfg(test)]
     pub const ALL: [Self; 8] = [
         Self::Usable,
         Self::Cooling,
@@ -106,6 +107,7 @@ pub enum BreakerCondition {
 
 impl BreakerCondition {
     /// All of them.
+    #[cfg(test)]
     pub const ALL: [Self; 3] = [Self::Closed, Self::Open, Self::HalfOpen];
 
     /// The word for it.

@@ -30,9 +30,6 @@ pub enum CostKind {
 }
 
 impl CostKind {
-    /// Every kind.
-    pub const ALL: [Self; 3] = [Self::Real, Self::Upstream, Self::Estimated];
-
     /// Its name in logs, metrics and pages.
     pub const fn as_str(self) -> &'static str {
         match self {

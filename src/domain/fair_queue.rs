@@ -60,16 +60,19 @@ impl<T> Default for FairQueue<T> {
 
 impl<T> FairQueue<T> {
     /// The number of waiting items.
+    #[cfg(feature = "internals")]
     pub fn len(&self) -> usize {
         self.len
     }
 
     /// Whether it has no waiting items.
+    #[cfg(feature = "internals")]
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
     /// The number of owners that it keeps: those with waiting items, and those that had more than their share.
+    #[cfg(feature = "internals")]
     pub fn owners(&self) -> usize {
         self.lanes.len()
     }

@@ -64,11 +64,6 @@ impl Holders {
     pub fn len(&self) -> usize {
         self.by_name.len()
     }
-
-    /// Whether none is.
-    pub fn is_empty(&self) -> bool {
-        self.by_name.is_empty()
-    }
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ impl Pico {
     /// Nothing.
     pub const ZERO: Self = Self(0);
     /// The largest amount; sums stop there.
+    #[cfg(feature = "internals")]
     pub const MAX: Self = Self(u64::MAX);
 
     /// So many 10⁻¹² of a unit.

@@ -70,6 +70,7 @@ pub enum Retry {
 
 impl Class {
     /// Every class, in the order of the documentation's table.
+    #[cfg(feature = "internals")]
     pub const ALL: [Self; 18] = [
         Self::Success,
         Self::CallerFault,

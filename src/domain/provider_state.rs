@@ -209,6 +209,7 @@ impl ProviderState {
     }
 
     /// How many models it knows something of, [`MODELS_KEPT`] at most.
+    #[cfg(feature = "internals")]
     pub fn models(&self) -> usize {
         self.models.len()
     }

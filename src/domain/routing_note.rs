@@ -53,9 +53,6 @@ pub enum AffinityOutcome {
 }
 
 impl AffinityOutcome {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Home, Self::OverBound, Self::Moved];
-
     /// The word in logs, metrics and pages.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -45,6 +45,7 @@ pub struct Keep {
 
 impl Keep {
     /// No request.
+    #[cfg(test)]
     pub const NOTHING: Self = Self {
         failures: false,
         waited: None,

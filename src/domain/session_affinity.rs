@@ -70,13 +70,13 @@ pub struct Seat {
     pub load: u32,
 }
 
-/// The places of all seats for a conversation: those that have room in their order for it, then the full ones in the same
-/// order, then those of weight 0.
-pub fn order(session: u64, seats: &[Seat], bound: f64) -> Vec<usize> {
+#[cfg(test)]
+fn order(session: u64, seats: &[Seat], bound: f64) -> Vec<usize> {
     order_and_home(session, seats, bound).0
 }
 
-/// The same, and the place where the conversation is at home: the first in its order, whether or not that has room. `None`
+/// The places of all seats for a conversation: those that have room in their order for it, then the full ones in the same
+/// order, then those of weight 0; and the place where the conversation is at home: the first in its order, whether or not that has room. `None`
 /// where no seat has a weight.
 pub fn order_and_home(session: u64, seats: &[Seat], bound: f64) -> (Vec<usize>, Option<usize>) {
     let in_flight: u64 = seats.iter().map(|seat| u64::from(seat.load)).sum();

@@ -23,6 +23,7 @@ impl Time {
     }
 
     /// The point `millis` milliseconds after the start (tests read better with it).
+    #[cfg(feature = "internals")]
     pub const fn from_millis(millis: u64) -> Self {
         Self(millis.saturating_mul(1_000_000))
     }

@@ -103,11 +103,6 @@ impl<T> WaitingRoom<T> {
         tickets.filter_map(|ticket| self.waiters.get(ticket))
     }
 
-    /// Whether no request waits.
-    pub fn is_empty(&self) -> bool {
-        self.waiters.is_empty()
-    }
-
     /// Draws the next ticket of a class.
     pub fn ticket(&mut self, class: Priority) -> WaitTicket {
         self.next += 1;

@@ -14,6 +14,10 @@ use super::zone::Zone;
 
 /// The member that a condition is about. What is known of it is looked up when a condition speaks of it; a member of several
 /// upstreams is as good as the best of them.
+#[cfg_attr(
+    not(any(feature = "cel", feature = "internals")),
+    expect(dead_code, reason = "expressions alone ask for all of it")
+)]
 pub trait ConditionSubject {
     /// As configured.
     fn name(&self) -> &str;

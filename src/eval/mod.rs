@@ -10,7 +10,6 @@ mod schema;
 mod verdict;
 
 pub use self::answer::EvalAnswer;
-pub use self::assertion::{Assertion, AssertionResult};
 pub use self::file::{EvalCase, EvalError, EvalFile, EvalTarget, read};
 pub use self::junit::junit;
 pub use self::verdict::{CaseResult, judged};

@@ -55,6 +55,7 @@ type ImportReader = fn(&SourceNode, &mut Importer<'_>) -> Result<(), ImportError
 
 impl ImportFormat {
     /// All formats.
+    #[cfg(feature = "internals")]
     pub const ALL: [Self; 6] = [
         Self::LiteLlm,
         Self::Portkey,

@@ -16,7 +16,7 @@ pub enum DrainPhase {
 }
 
 /// The side that shuts down.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Drain(watch::Sender<DrainPhase>);
 
 /// The side of a listener or a connection; the shutdown is over when all of them are dropped.
@@ -28,6 +28,11 @@ impl Drain {
     pub fn new() -> (Self, ShutdownHandle) {
         let (sender, receiver) = watch::channel(DrainPhase::Serving);
         (Self(sender), ShutdownHandle(receiver))
+    }
+
+    /// One more handle.
+    pub fn handle(&self) -> ShutdownHandle {
+        ShutdownHandle(self.0.subscribe())
     }
 
     /// The next step. Steps are never taken back.

@@ -21,7 +21,7 @@ mod tests;
 
 pub use connection::Connections;
 pub use drain::{Drain, DrainPhase, ShutdownHandle};
-pub use passed::{Passed, PassedError};
+pub use passed::Passed;
 pub use socket::{Bind, Listener, bind};
 pub use socket_file::FileMode;
 pub use tls::{Tls, TlsError, TlsFiles};

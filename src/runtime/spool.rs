@@ -254,11 +254,6 @@ impl Spool {
         }
     }
 
-    /// Whether it is empty, once all of it is there.
-    pub fn is_empty(&self) -> bool {
-        self.length() == Some(0)
-    }
-
     /// Its bytes from `start` on, up to but without `end`, as they come. Ends with an error where the body is not there as a
     /// whole.
     pub fn read(&self, start: u64, end: u64) -> BoxStream<'static, Result<Bytes, SpoolFault>> {

@@ -17,6 +17,6 @@ pub mod snapshot;
 mod spending;
 pub mod valkey;
 
-pub use file::{OpenError, Opened, Store, StoreFault, additions_in};
+pub use file::{OpenError, Opened, Store, additions_in};
 pub use fingerprint::Fingerprinter;
 pub use snapshot::{SnapshotKey, SnapshotProvider, SnapshotSpending, StateSnapshot};

@@ -8,7 +8,4 @@ pub mod response_store;
 pub mod shared;
 
 pub use kept_answer::KeptAnswer;
-pub use memory::MemoryStore;
-pub use response_store::{
-    EntryLabels, PurgeFilter, ResponseStore, StoreEntry, StoreKey, StoreStats,
-};
+pub use response_store::{EntryLabels, PurgeFilter, ResponseStore, StoreEntry, StoreKey};

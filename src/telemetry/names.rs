@@ -15,6 +15,7 @@ macro_rules! names {
             pub const $name: &str = $text;
         )*
         $(#[$doc])*
+        #[cfg(feature = "internals")]
         pub const $all: &[&str] = &[$($text),*];
     };
 }

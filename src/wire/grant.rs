@@ -162,8 +162,6 @@ pub struct TokenRequest {
     pub headers: HeaderMap,
     /// A form, or nothing.
     pub body: ApiKey,
-    /// It goes to the machine's own cloud: past any proxy, at a link-local address.
-    pub is_near: bool,
 }
 
 /// Why there is no token. Each concerns one key alone.
@@ -247,7 +245,6 @@ fn post(url: String, pairs: &[(&str, &str)]) -> TokenRequest {
         url,
         headers,
         body: form(pairs),
-        is_near: false,
     }
 }
 
@@ -262,7 +259,6 @@ fn get(url: String, name: &'static str, value: &'static str) -> TokenRequest {
         url,
         headers,
         body: ApiKey::new(""),
-        is_near: true,
     }
 }
 

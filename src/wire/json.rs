@@ -76,11 +76,6 @@ impl<'a> Text<'a> {
         len + rest.len()
     }
 
-    /// Whether there is nothing in it.
-    pub fn is_empty(self) -> bool {
-        self.raw.is_empty()
-    }
-
     /// What it means in pieces of at most `most` bytes, cut before a space where there is one in the second half. Only
     /// what is written with escapes is copied, a piece at a time, into `buffer`.
     pub fn pieces(

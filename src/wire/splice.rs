@@ -34,11 +34,13 @@ pub struct Splice {
 
 impl Splice {
     /// For an answer that starts from the beginning. `before` is what earlier attempts used.
+    #[cfg(feature = "internals")]
     pub fn restarted(sent: &Transcript, before: Usage) -> Self {
         Self::new(sent, before, Overlap::restarted(sent.text()))
     }
 
     /// For an answer that goes on from a prefill; `echoed` when the upstream is known to repeat that first.
+    #[cfg(feature = "internals")]
     pub fn continued(sent: &Transcript, before: Usage, echoed: bool) -> Self {
         Self::new(sent, before, Overlap::continued(sent.text(), echoed, 0))
     }

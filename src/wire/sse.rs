@@ -86,6 +86,7 @@ impl RawEvent {
     }
 
     /// The event's name, if it has one.
+    #[cfg(feature = "internals")]
     pub fn name(&self) -> Option<&[u8]> {
         self.fields(b"event").last()
     }

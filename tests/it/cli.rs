@@ -40,6 +40,24 @@ async fn version_and_help_are_printed() {
 }
 
 #[tokio::test]
+async fn every_command_has_a_manual_page_in_the_folder() {
+    let dir = TempDir::new();
+    let (code, told) = both(run(dir.path(), &["man", "--all", "."], &[]).await);
+    assert_eq!((code, told.as_str()), (Some(0), ""));
+    for name in [
+        "pointsman.1",
+        "pointsman-serve.1",
+        "pointsman-cache-purge.1",
+    ] {
+        let page = std::fs::read_to_string(dir.path().join(name)).unwrap();
+        assert!(page.contains(".SH NAME"), "{name}: {page}");
+    }
+    let nowhere = ["man", "--all", "nowhere"];
+    let (code, told) = both(run(dir.path(), &nowhere, &[]).await);
+    assert!(code == Some(70) && told.contains("nowhere"), "{told}");
+}
+
+#[tokio::test]
 async fn check_lists_all_mistakes_at_once_and_says_what_to_write() {
     let dir = TempDir::new();
     dir.write(

@@ -7,6 +7,7 @@ mod docker;
 pub mod files;
 mod kubernetes;
 mod kustomize;
+mod packages;
 mod platforms;
 mod systemd;
 

@@ -30,6 +30,7 @@ mod deploy;
 mod descriptors;
 mod disguises;
 mod drain;
+mod embed;
 mod error_bodies;
 mod eval;
 mod explain;

@@ -1,9 +1,9 @@
-"""The official SDKs against Pointsman, over upstreams of each dialect.
+"""The official SDKs, LangChain and BorgLLM against Pointsman, over upstreams of each dialect.
 
     python3 tests/sdk/run.py [PROGRAM] [WORD …]
 
 PROGRAM is the binary to test (target/debug/pointsman); with words, only checks whose name has them all run. The SDKs are
-installed below target/sdk, at the versions of requirements.txt and package-lock.json. Without the registries nothing is
+installed below target/sdk, at the versions of requirements.txt, frameworks.txt and package-lock.json. Without the registries nothing is
 checked: the last line then begins with SKIPPED and says why, and the exit code is 77. Needs Python 3.10 with venv, and
 Node.js 20 with npm for the SDKs in JavaScript.
 """
@@ -96,6 +96,14 @@ def python_checks():
     return [str(folder / "venv/bin/python"), str(HERE / "python_checks.py")]
 
 
+def framework_checks():
+    """The command that checks what is built on them; it runs in the environment of the SDKs in Python."""
+    python = python_checks()[0]
+    pip = [python, "-m", "pip", "install", "--quiet", "--no-input", "--no-deps", "--target", "packages", "-r", "frameworks.txt"]
+    folder = installed("frameworks", ["frameworks.txt"], [pip])
+    return [python, str(HERE / "framework_checks.py"), str(folder / "packages")]
+
+
 def node_checks():
     """The command that checks the SDKs in JavaScript. It runs where they are, as its imports are looked for there."""
     node, npm = shutil.which("node"), shutil.which("npm")
@@ -170,7 +178,7 @@ def main():
         only = json.dumps(words)
         environment = {"POINTSMAN_URL": url, "POINTSMAN_TOKEN": TOKEN, "ONLY": only, "PYTHONDONTWRITEBYTECODE": "1"}
         try:
-            for prepare in (python_checks, node_checks):
+            for prepare in (python_checks, framework_checks, node_checks):
                 good, bad, missing = check(prepare, environment)
                 passed, failed = passed + good, failed + bad
                 skipped += [missing] if missing else []

@@ -10,10 +10,10 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use pointsman::domain::outcome::Class;
 use pointsman::domain::time::Time;
+use pointsman::store::responses::memory::MemoryStore;
 use pointsman::store::responses::report::PurgeFault;
-use pointsman::store::responses::{
-    KeptAnswer, MemoryStore, PurgeFilter, ResponseStore, StoreEntry, StoreKey, StoreStats,
-};
+use pointsman::store::responses::response_store::StoreStats;
+use pointsman::store::responses::{KeptAnswer, PurgeFilter, ResponseStore, StoreEntry, StoreKey};
 
 use super::fault::Fault;
 use super::state::{Shared, State};

@@ -155,7 +155,10 @@ mod tests {
             ..LoadRequest::default()
         };
         let config = load_text("pointsman.yaml", &text, &request).unwrap();
-        assert_eq!(config.default_model.as_deref(), Some("smart"));
+        assert_eq!(
+            config.targets.default_chain().map(|chain| &*chain.target),
+            Some("smart")
+        );
         assert_eq!(config.virtuals.len(), 1);
         assert!(config.warnings.is_empty(), "{:?}", config.warnings);
         let without = draft(&[InitProvider {

@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::reference::ReferenceError;
 use super::*;
 
 fn reference(text: &str) -> KeyOrigin {

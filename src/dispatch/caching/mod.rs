@@ -17,4 +17,3 @@ pub(super) mod told;
 
 pub use flights::{FlightCounts, Flights};
 pub use state::{Caching, ProviderMark};
-pub use told::ToldStream;

@@ -59,6 +59,7 @@ pub struct BudgetScope {
 
 impl BudgetScope {
     /// All requests of this one.
+    #[cfg(feature = "internals")]
     pub fn all_of(owner: Spender) -> Self {
         Self {
             owner,

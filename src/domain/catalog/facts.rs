@@ -137,11 +137,6 @@ impl Facts {
         known.map(|known| known.value)
     }
 
-    /// Whether nothing at all is known.
-    pub fn is_empty(&self) -> bool {
-        *self == Self::default()
-    }
-
     /// Everybody who said something of it, each once, best first.
     pub fn origins(&self) -> Vec<Arc<Origin>> {
         let mut all: Vec<Arc<Origin>> = Vec::new();

@@ -136,14 +136,12 @@ impl Shelves {
 #[derive(Debug, Default)]
 pub struct Catalog {
     providers: HashMap<ProviderName, Shelves>,
-    lists: Vec<Arc<Origin>>,
 }
 
 impl Catalog {
     /// Merges lists, those that the operator names in their order. What they say of providers that are not configured is
     /// let go.
     pub fn new(providers: Vec<KnownProvider>, lists: &[Arc<ModelList>]) -> Self {
-        let origins = lists.iter().map(|list| Arc::clone(&list.origin)).collect();
         let named: Vec<(&Arc<ModelList>, ByProvider<'_>)> = lists
             .iter()
             .filter(|list| list.of.is_none())
@@ -188,7 +186,6 @@ impl Catalog {
         });
         Self {
             providers: all.collect(),
-            lists: origins,
         }
     }
 
@@ -221,11 +218,6 @@ impl Catalog {
     ) -> Option<(Arc<PriceSheet>, Arc<Origin>)> {
         let known = self.facts(provider, model).sheet.clone()?;
         Some((known.value, known.origin))
-    }
-
-    /// The lists that it was made of.
-    pub fn origins(&self) -> &[Arc<Origin>] {
-        &self.lists
     }
 
     /// Models of all providers of which something is known.

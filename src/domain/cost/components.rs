@@ -80,11 +80,6 @@ impl Components {
         // Parts of one count.
         self.input + self.cached + self.write + self.write_1h + self.input_audio + self.cached_audio
     }
-
-    /// The whole answer.
-    pub fn answer(&self) -> u64 {
-        self.output + self.reasoning + self.output_audio + self.output_images
-    }
 }
 
 /// As much of `count` as is left.

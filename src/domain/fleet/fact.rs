@@ -49,11 +49,6 @@ impl FactKind {
             Self::Opened => "breaker_open",
         }
     }
-
-    /// Whether it is about a provider, and not about one of its keys.
-    pub const fn is_of_provider(self) -> bool {
-        matches!(self, Self::ProviderCooling | Self::Gone | Self::Opened)
-    }
 }
 
 /// Why a register stands as it does.
@@ -116,6 +111,7 @@ pub const SAME_END: std::time::Duration = std::time::Duration::from_secs(1);
 impl FleetFact {
     /// The one that holds of two about the same subject: the greater. Any order of any number of them gives the same.
     #[must_use]
+    #[cfg(test)]
     pub fn merged(self, other: Self) -> Self {
         self.max(other)
     }

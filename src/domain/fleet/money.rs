@@ -7,13 +7,17 @@
 //! that is little.
 //!
 //! The script `claim.lua` of `store/fleet` is this, line by line; a test holds the one against the other. Amounts are in
-//! [`UNIT`]s, because a script reckons in doubles.
+//! [`UNIT`]s, because a script reckons in doubles. What is there to be compared with the script is no part of
+//! the program.
 
+#[cfg(feature = "internals")]
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+#[cfg(feature = "internals")]
 use crate::domain::ids::FleetNode;
 use crate::domain::money::Pico;
+#[cfg(feature = "internals")]
 use crate::domain::time::Time;
 
 /// So many picos are one unit: any amount stays exact in a double, whose integers end at 2⁵³.
@@ -71,6 +75,7 @@ pub struct GivenClaim {
     pub left: u64,
 }
 
+#[cfg(feature = "internals")]
 #[derive(Clone, Copy, Default, Debug)]
 struct BudgetClaim {
     seq: u64,
@@ -79,6 +84,7 @@ struct BudgetClaim {
 }
 
 /// A budget in one window, as the store has it.
+#[cfg(feature = "internals")]
 #[derive(Clone, Default, Debug)]
 pub struct SharedBudget {
     claims: BTreeMap<FleetNode, BudgetClaim>,
@@ -94,11 +100,13 @@ pub struct SharedBudget {
 
 /// How much more a process gets: what it wants, at most such a part of the rest that it halves towards the end, and the last of it
 /// to whoever cannot do without.
+#[cfg(feature = "internals")]
 pub fn chunk(want: u64, need: u64, left: u64, nodes: u64) -> u64 {
     let part = left / nodes.max(1).saturating_mul(2);
     want.min(part.max(need)).min(left)
 }
 
+#[cfg(feature = "internals")]
 impl SharedBudget {
     /// What nobody has spent or claimed.
     pub fn left(&self, amount: u64) -> u64 {

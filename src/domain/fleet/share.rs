@@ -6,12 +6,16 @@
 //! before fairness does: a process that has just come waits until the others have shrunk, and until what they had used is over.
 //! A smaller share counts only when its process says that it keeps to it: an answer may have been lost.
 //!
-//! The script `share.lua` of `store/fleet` is this, line by line; a test holds the one against the other.
+//! The script `share.lua` of `store/fleet` is this, line by line; a test holds the one against the other. What is there to be
+//! compared with it is no part of the program.
 
+#[cfg(feature = "internals")]
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+#[cfg(feature = "internals")]
 use crate::domain::ids::FleetNode;
+#[cfg(feature = "internals")]
 use crate::domain::time::Time;
 
 /// A process that holds a limit which is too small for all gives it up after so long, when others want it.
@@ -54,6 +58,7 @@ pub struct GivenShare {
 }
 
 /// What one process has asked for, and has been given.
+#[cfg(feature = "internals")]
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 struct ShareClaim {
     seq: u64,
@@ -72,6 +77,7 @@ struct ShareClaim {
 }
 
 /// One limit, as the store has it.
+#[cfg(feature = "internals")]
 #[derive(Clone, Default, Debug)]
 pub struct SharedLimit {
     claims: BTreeMap<FleetNode, ShareClaim>,
@@ -88,6 +94,7 @@ pub struct SharedLimit {
 
 /// A part of `limit` by demand: a quarter of an even share first (a sixteenth for one that wants nothing), then a part of the
 /// rest by what all want. Who is alone has all of it, and half while it wants nothing, so that one that comes need not wait.
+#[cfg(feature = "internals")]
 pub fn fair_share(limit: u64, demand: u64, all_demand: u64, nodes: u64) -> u64 {
     let nodes = nodes.max(1);
     if nodes == 1 && demand == 0 {
@@ -106,6 +113,7 @@ pub fn fair_share(limit: u64, demand: u64, all_demand: u64, nodes: u64) -> u64 {
     floor.saturating_add(u64::try_from(part).unwrap_or(rest))
 }
 
+#[cfg(feature = "internals")]
 impl SharedLimit {
     /// What counts of it at `now`.
     pub fn held(&self, now: Time) -> u64 {

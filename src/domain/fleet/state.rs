@@ -116,6 +116,7 @@ impl FleetState {
     }
 
     /// This process.
+    #[cfg(feature = "internals")]
     pub fn node(&self) -> &FleetNode {
         &self.node
     }

@@ -20,7 +20,7 @@ use std::sync::Arc;
 pub use cost::{CostPolicy, Unpriced};
 pub use latency::Latency;
 pub use routing::{
-    Chance, Draw, Figure, LoadBy, MemberFacts, Needs, RoutingPolicy, Scores, Signal, TokenPrices,
+    Chance, Draw, Figure, MemberFacts, Needs, RoutingPolicy, Scores, Signal, TokenPrices,
     UpstreamFigures,
 };
 pub use score::{Adjust, ParamsUnit, Score, ScoreWeights};

@@ -12,10 +12,13 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::sync::mpsc;
 
-use super::report::{PurgeFault, ServerReport, SharedCounts};
+#[cfg(feature = "internals")]
+use super::report::SharedCounts;
+use super::report::{PurgeFault, ServerReport};
 use super::response_store::{PurgeFilter, ResponseStore, StoreEntry, StoreKey, StoreStats};
 use crate::runtime::task::{self, TaskGuard};
 use crate::store::valkey::codec::{self, SharedEntry};
+#[cfg(feature = "internals")]
 use crate::store::valkey::link::Link;
 use state::{SharedParts, as_texts};
 
@@ -59,18 +62,15 @@ impl SharedStore {
     }
 
     /// The way to the server.
+    #[cfg(feature = "internals")]
     pub fn link(&self) -> &Link {
         &self.shared.link
     }
 
     /// Counts since the start.
+    #[cfg(feature = "internals")]
     pub fn counts(&self) -> SharedCounts {
         self.shared.counts()
-    }
-
-    /// Whether entries are encrypted.
-    pub fn is_encrypted(&self) -> bool {
-        self.shared.sealing.is_some()
     }
 }
 

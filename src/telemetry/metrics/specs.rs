@@ -84,6 +84,7 @@ impl Most {
 
 impl Spec {
     /// Its name in Prometheus's text form (OpenTelemetry's rules of translation).
+    #[cfg(feature = "internals")]
     pub fn exposed(&self) -> String {
         let mut name = self.name.replace('.', "_");
         name.push_str(match self.unit {
@@ -98,6 +99,7 @@ impl Spec {
     }
 
     /// Its kind in Prometheus's text form.
+    #[cfg(feature = "internals")]
     pub fn exposed_kind(&self) -> &'static str {
         match self.kind {
             InstrumentKind::Counter => "counter",
@@ -107,6 +109,7 @@ impl Spec {
     }
 
     /// The names of its labels in Prometheus's text form.
+    #[cfg(feature = "internals")]
     pub fn exposed_labels(&self) -> impl Iterator<Item = String> {
         self.labels.iter().map(|label| label.replace('.', "_"))
     }

@@ -11,7 +11,7 @@ use crate::wire::usage;
 /// A whole answer, or a count of tokens.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Answer<'a> {
+pub(super) struct ConverseAnswer<'a> {
     #[serde(default, borrow)]
     output: Option<&'a RawValue>,
     #[serde(default, borrow)]
@@ -47,7 +47,7 @@ pub(super) struct Event<'a> {
     pub(super) exception: Option<&'a RawValue>,
 }
 
-impl<'a> Answer<'a> {
+impl<'a> ConverseAnswer<'a> {
     pub(super) fn read(json: &'a [u8]) -> Option<Self> {
         object(json)
     }
@@ -110,12 +110,12 @@ impl<'a> Event<'a> {
     }
 
     pub(super) fn stop_reason(&self) -> Option<Box<str>> {
-        let stop: Answer<'_> = object(self.message_stop?.get().as_bytes())?;
+        let stop: ConverseAnswer<'_> = object(self.message_stop?.get().as_bytes())?;
         stop.stop_reason()
     }
 
     pub(super) fn usage(&self) -> Option<Usage> {
-        let metadata: Answer<'_> = object(self.metadata?.get().as_bytes())?;
+        let metadata: ConverseAnswer<'_> = object(self.metadata?.get().as_bytes())?;
         metadata.usage()
     }
 }

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::HeaderMap;
 
-use super::envelope::{Answer, Event};
+use super::envelope::{ConverseAnswer, Event};
 use super::exception::Exception;
 use crate::domain::attempt_record::ResponseMeta;
 use crate::domain::dialect::Operation;
@@ -38,7 +38,7 @@ fn look(
     answered: Option<&mut ResponseMeta>,
 ) -> Inspection {
     let body = body.trim_ascii();
-    let Some(answer) = Answer::read(body) else {
+    let Some(answer) = ConverseAnswer::read(body) else {
         return Inspection::Malformed("the answer is not a JSON object");
     };
     if answer.fails() {
@@ -97,7 +97,7 @@ pub(super) fn note(answered: &mut ResponseMeta, event: &RawEvent) {
 
 /// The count that an answer to a request for one has.
 pub(super) fn counted(body: &[u8]) -> Option<u64> {
-    Answer::read(body)?.tokens()
+    ConverseAnswer::read(body)?.tokens()
 }
 
 #[cfg(test)]

@@ -99,6 +99,7 @@ impl CatalogFormat {
     }
 
     /// The format of that name.
+    #[cfg(feature = "internals")]
     pub fn named(name: &str) -> Option<Self> {
         let found = SOURCES.iter().find(|source| source.name == name);
         found.map(|source| source.format)

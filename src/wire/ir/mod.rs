@@ -37,7 +37,9 @@ pub use answer::{
 };
 pub use assembly::Assembly;
 pub use logprobs::TokenLogprob;
-pub use loss::{Extra, Loss, Losses, lose_all, lose_counts};
+#[cfg(test)]
+pub use loss::lose_all;
+pub use loss::{Extra, Loss, Losses};
 pub(in crate::wire) use part::telling_field;
 pub use part::{
     CacheMark, Citation, ContentPart, MediaSource, PartBody, ReasoningPart, ToolCall, ToolCallKind,

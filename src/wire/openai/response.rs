@@ -20,7 +20,8 @@ use crate::wire::sse::EventSplitter;
 use crate::wire::usage;
 
 /// Looks at the body of a 2xx.
-pub fn inspect(operation: Operation, headers: &HeaderMap, body: &Bytes) -> Inspection {
+#[cfg(test)]
+fn inspect(operation: Operation, headers: &HeaderMap, body: &Bytes) -> Inspection {
     inspect_closer(operation, headers, body, None)
 }
 

@@ -9,7 +9,7 @@ use pointsman::wire::classify::{classify, classify_inband};
 use pointsman::wire::encoding::whole::readable;
 use pointsman::wire::headers::{forward_request_headers, forward_response_headers};
 use pointsman::wire::inspection::{ErrorDoc, Inspection};
-use pointsman::wire::openai::response::inspect;
+use pointsman::wire::openai::response::inspect_closer;
 use pointsman::wire::ratelimit::MAX_HINT;
 
 use super::answer::Answer;
@@ -47,7 +47,7 @@ pub fn hold(data: &[u8]) {
         judge(&classify_inband(kind, &error, headers, answer.wall_now));
     }
     for operation in Operation::ALL {
-        if let Inspection::ErrorInside(error) = inspect(operation, headers, &body) {
+        if let Inspection::ErrorInside(error) = inspect_closer(operation, headers, &body, None) {
             judge(&classify_inband(kind, &error, headers, answer.wall_now));
         }
     }

@@ -122,7 +122,6 @@ fn credential(read: &Credential, text: &str, wall: std::time::SystemTime) {
             };
             let request = grant.request(Some(&ApiKey::new("proof")), wall).unwrap();
             assert!(request.url.starts_with(&server), "{}", request.url);
-            assert_eq!(request.is_near, grant.is_near());
             asked(grant, &request, &server);
         }
     }

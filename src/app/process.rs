@@ -1,4 +1,4 @@
-//! The process while it serves: its parts, what another configuration does to them, and how they end.
+//! What a process consists of: made of one configuration, taken over to another, drained and ended.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Weak};
@@ -9,7 +9,7 @@ use super::admin::{self, RunningAdmin};
 use super::assemble;
 use super::error::StartError;
 use super::listening::RunningListeners;
-use super::state_writer::{self, Opening, StateWriter};
+use super::state_writer::{Opening, StateWriter};
 use super::{fleet, metrics, traces};
 use crate::access::Clients;
 use crate::actors::tree::Tree;
@@ -27,7 +27,7 @@ use crate::telemetry::recorder::Recorder;
 /// Commands of the admin listener that may wait at once.
 const COMMANDS: usize = 16;
 
-/// A process that serves in the background until it is stopped. Tests start one of their own.
+/// A process that serves in the background until it is stopped.
 pub struct App {
     pub(super) api: Arc<Api>,
     pub(super) listening: RunningListeners,
@@ -54,18 +54,11 @@ pub struct App {
 
 impl App {
     /// Starts everything; returns once every listener is bound. Sockets that were passed in are used where they are those
-    /// of the configuration.
+    /// of the configuration. Actors begin with what the last process knew.
     ///
     /// # Errors
-    /// An address that cannot be bound, a provider whose client cannot be made, a state file that cannot be written.
-    pub async fn start(config: &Config, passed: &mut Passed) -> Result<Self, StartError> {
-        let clock = Clock::start();
-        let opened = state_writer::open(config, clock).await?;
-        Self::start_with(config, passed, opened, LoadedAdditions::default(), clock).await
-    }
-
-    /// The same with a state file that has been read: actors begin with what the last process knew.
-    pub(super) async fn start_with(
+    /// An address that cannot be bound, a provider whose client cannot be made.
+    pub(super) async fn start(
         config: &Config,
         passed: &mut Passed,
         opened: Option<Opening>,
