@@ -107,6 +107,7 @@ fn targets(policy: Policy, affinity: Option<AffinityPolicy>) -> Targets {
             model: Some("llama-3.3-70b".into()),
             models: Vec::new(),
             builtin: false,
+            added: false,
         })
         .collect();
     Targets::build(&providers, &[entry], None).expect("targets")

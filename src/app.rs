@@ -4,6 +4,7 @@
 //! its time, then the rest.
 
 mod access;
+mod additions;
 mod admin;
 mod assemble;
 mod caching;
@@ -15,9 +16,12 @@ mod listening;
 mod metrics;
 mod model_entries;
 mod orders;
-mod process;
+mod programs;
+mod reader;
 mod refresher;
+mod reload;
 mod run;
+mod running;
 mod state_writer;
 mod surroundings;
 mod traces;
@@ -26,6 +30,7 @@ mod watch;
 pub(crate) use embedded::EmbeddedProcess;
 pub use error::{StartError, chain};
 pub(crate) use listening::try_tls;
+pub use reader::ConfigReader;
 pub(crate) use refresher::{ListUpdate, current as current_lists, update as update_lists};
-pub use run::{ConfigReader, run};
+pub use run::run;
 pub(crate) use surroundings::surroundings;

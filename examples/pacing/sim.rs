@@ -289,6 +289,7 @@ pub async fn play(setup: Setup) -> Figures {
         model: Some("m".into()),
         models: Vec::new(),
         builtin: false,
+        added: false,
     };
     let endpoint = Endpoint {
         dialect: pointsman::wire::dialects::usual(),

@@ -65,9 +65,10 @@ impl<S: Send + Sync> FromRequest<S> for BodyFields {
         }
         match serde_json::from_slice(&bytes) {
             Ok(fields) => Ok(Self(fields)),
-            Err(error) => Err(AdminRefusal::invalid(format!(
+            // Parsers quote what they found, which may be a key.
+            Err(error) => Err(AdminRefusal::invalid(config::masked(&format!(
                 "the body is no JSON object: {error}"
-            ))),
+            )))),
         }
     }
 }
@@ -204,13 +205,34 @@ impl BodyFields {
         value.as_bool().map(Some).ok_or_else(wrong)
     }
 
+    /// A list of texts; an empty one if it is not there.
+    pub(super) fn list(&mut self, name: &str) -> Result<Vec<String>, AdminRefusal> {
+        let wrong = || AdminRefusal::invalid(format!("`{name}` must be a list of texts, or null"));
+        let items = match self.take(name) {
+            None => return Ok(Vec::new()),
+            Some(Value::Array(items)) => items,
+            Some(_) => return Err(wrong()),
+        };
+        let texts = items.into_iter().map(|item| match item {
+            Value::String(text) => Ok(text),
+            _ => Err(wrong()),
+        });
+        texts.collect()
+    }
+
+    /// Everything that has not been taken out.
+    pub(super) fn rest(self) -> Map<String, Value> {
+        self.0
+    }
+
     /// Nothing else may have been sent.
     pub(super) fn finish(self) -> Result<(), AdminRefusal> {
         match self.0.keys().next() {
             None => Ok(()),
             Some(name) => {
                 let name: String = name.chars().take(100).collect();
-                Err(AdminRefusal::invalid(format!("unknown field `{name}`")))
+                let message = config::masked(&format!("unknown field `{name}`"));
+                Err(AdminRefusal::invalid(message))
             }
         }
     }

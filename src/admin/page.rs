@@ -21,7 +21,7 @@ const HTML: &str = "text/html; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
 /// Name, content type and text of each file.
-const FILES: [(&str, &str, &str); 17] = [
+const FILES: [(&str, &str, &str); 18] = [
     ("index.html", HTML, include_str!("page/index.html")),
     (
         "page.css",
@@ -39,6 +39,7 @@ const FILES: [(&str, &str, &str); 17] = [
     ("explain.js", SCRIPT, include_str!("page/explain.js")),
     ("orders.js", SCRIPT, include_str!("page/orders.js")),
     ("figures.js", SCRIPT, include_str!("page/figures.js")),
+    ("added.js", SCRIPT, include_str!("page/added.js")),
     ("spend.js", SCRIPT, include_str!("page/spend.js")),
     ("cache.js", SCRIPT, include_str!("page/cache.js")),
     ("fleet.js", SCRIPT, include_str!("page/fleet.js")),

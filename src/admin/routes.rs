@@ -5,15 +5,15 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, get, post, put};
+use axum::routing::{MethodRouter, delete, get, post, put};
 use http::{HeaderValue, StatusCode, header};
 
 use super::answer::AdminRefusal;
 use super::keys::{self, Verb};
 use super::state::AdminState;
 use super::{
-    cache, events, explain, fleet, health, history, page, process, requests, routing, snapshot,
-    spend,
+    additions, cache, events, explain, fleet, health, history, page, process, requests, routing,
+    snapshot, spend,
 };
 use crate::telemetry::metrics::{Metrics, TEXT_TYPE};
 
@@ -45,6 +45,23 @@ fn routes() -> Vec<RouteEntry> {
         ("/admin/v1/reload", "post", post(process::reload)),
         ("/admin/v1/drain", "post", post(process::drain)),
         ("/admin/v1/log-level", "put", put(process::log_level)),
+        ("/admin/v1/additions", "get", get(additions::list)),
+        ("/admin/v1/providers", "post", post(additions::add_provider)),
+        (
+            "/admin/v1/providers/{provider}",
+            "delete",
+            delete(additions::remove_provider),
+        ),
+        (
+            "/admin/v1/providers/{provider}/keys",
+            "post",
+            post(additions::add_key),
+        ),
+        (
+            "/admin/v1/providers/{provider}/keys/{number}",
+            "delete",
+            delete(additions::remove_key),
+        ),
     ];
     for (of_key, of_provider_key, of_provider, verb) in [
         (

@@ -8,7 +8,8 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
-use super::state::{AdminState, CurrentConfig, LastReload, Mistake};
+use super::mistake::Mistake;
+use super::state::{AdminState, CurrentConfig, LastReload};
 use super::upstreams::{ClockReading, life, provider, seconds};
 use crate::access::Client;
 use crate::domain::chain::Chain;

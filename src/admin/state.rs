@@ -7,9 +7,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
+use super::changes::{AdditionChange, ChangeDone, ChangeRefusal, OrderedChange};
+use super::mistake::Mistake;
 use crate::access::Client;
 use crate::actors::command_sender::CommandSender;
 use crate::actors::tree::TreeClient;
+use crate::config::{AdditionRules, Additions, PlacedAddition};
 use crate::dispatch::Dispatch;
 use crate::domain::chain::Targets;
 use crate::domain::time::Time;
@@ -54,6 +57,14 @@ pub struct CurrentConfig {
     pub tokens: Vec<TokenDigest>,
     /// Names by which the admin listener is configured, beside addresses and `localhost`.
     pub hosts: Vec<String>,
+    /// What may be added.
+    pub rules: AdditionRules,
+    /// What was added.
+    pub additions: Additions,
+    /// What has become of each.
+    pub placed: Vec<PlacedAddition>,
+    /// Whether there is a state file for it.
+    pub keeps: bool,
 }
 
 /// What the process is asked to do; it does one thing after the other.
@@ -61,6 +72,8 @@ pub struct CurrentConfig {
 pub enum ProcessCommand {
     /// Read the configuration again, and say how that went.
     Reload(oneshot::Sender<Reloaded>),
+    /// Add something, or take away what was added.
+    Change(OrderedChange),
     /// Start a graceful shutdown.
     Drain,
 }
@@ -72,17 +85,6 @@ pub struct Reloaded {
     pub generation: u64,
     /// What has changed and takes a restart, or the mistakes for which nothing has changed.
     pub result: Result<Vec<String>, Vec<Mistake>>,
-}
-
-/// One mistake in a configuration.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Mistake {
-    /// Where, if that is known.
-    pub place: String,
-    /// The mistake, in one sentence.
-    pub message: String,
-    /// What to write instead.
-    pub suggestion: Option<String>,
 }
 
 /// The last reload of the configuration.
@@ -210,6 +212,17 @@ impl AdminState {
     pub(super) async fn reload(&self) -> Result<Reloaded, ShuttingDown> {
         let (reply, done) = oneshot::channel();
         let sent = self.commands.send(ProcessCommand::Reload(reply)).await;
+        sent.map_err(|_| ShuttingDown)?;
+        done.await.map_err(|_| ShuttingDown)
+    }
+
+    pub(super) async fn change(
+        &self,
+        change: AdditionChange,
+    ) -> Result<Result<ChangeDone, ChangeRefusal>, ShuttingDown> {
+        let (reply, done) = oneshot::channel();
+        let ordered = ProcessCommand::Change(OrderedChange { change, reply });
+        let sent = self.commands.send(ordered).await;
         sent.map_err(|_| ShuttingDown)?;
         done.await.map_err(|_| ShuttingDown)
     }

@@ -14,7 +14,7 @@ use crate::admin::{
     ProcessCommand, Reloaded,
 };
 use crate::api::Api;
-use crate::config::{self, Config, ConfigErrors, Listen, ServerConfig};
+use crate::config::{self, Additions, Config, ConfigErrors, Listen, ServerConfig};
 use crate::dispatch::Dispatch;
 use crate::domain::connection::ConnectionPolicy;
 use crate::listener::{
@@ -214,6 +214,7 @@ impl RunningAdmin {
 /// What the admin listener knows at the start.
 pub(super) fn state(
     config: &Config,
+    additions: Additions,
     api: &Arc<Api>,
     tree: &Tree,
     clock: Clock,
@@ -221,6 +222,7 @@ pub(super) fn state(
 ) -> AdminState {
     let serving = api.serving();
     let mut known = now(config, &serving.dispatch);
+    known.additions = additions;
     known.clients = serving
         .clients
         .as_ref()
@@ -262,6 +264,10 @@ pub(super) fn now(config: &Config, dispatch: &Dispatch) -> CurrentConfig {
             .into_iter()
             .chain(config.server.pages.hosts.iter().cloned())
             .collect(),
+        rules: config.server.additions.clone(),
+        additions: Additions::default(),
+        placed: config.additions.clone(),
+        keeps: config.state_path.is_some(),
     }
 }
 

@@ -10,7 +10,8 @@ use tokio::sync::mpsc;
 
 use super::error::StartError;
 use super::orders::Orders;
-use super::run::{ConfigReader, served, started};
+use super::reader::ConfigReader;
+use super::run::{served, started};
 use crate::admin::AdminState;
 use crate::api::{self, Api, DirectAnswer};
 use crate::config::Config;
@@ -33,7 +34,7 @@ impl EmbeddedProcess {
     /// # Errors
     /// Whatever keeps a process from starting.
     pub(crate) async fn start(config: &Config, read: ConfigReader) -> Result<Self, StartError> {
-        let started = Box::pin(started(config, &mut Passed::default())).await?;
+        let started = Box::pin(started(config, &mut Passed::default(), &read)).await?;
         let (end, ended) = mpsc::channel(1);
         let app = &started.app;
         let inside = Self {

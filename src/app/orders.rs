@@ -69,8 +69,25 @@ impl Orders {
         }
     }
 
+    /// Another configuration is being read.
+    pub(super) fn reloading(&self) {
+        // The time is asked for by systemd 253 and later.
+        let now = NotifyState::monotonic_usec_now();
+        self.tell(&[vec![NotifyState::Reloading], now.into_iter().collect()].concat());
+    }
+
+    /// The process serves, by one configuration or another.
+    pub(super) fn ready(&self) {
+        self.tell(&[NotifyState::Ready]);
+    }
+
+    /// The process ends.
+    pub(super) fn stopping(&self) {
+        self.tell(&[NotifyState::Stopping]);
+    }
+
     /// Tells the service manager how the process is, if there is one (`NOTIFY_SOCKET`). A program around it tells of itself.
-    pub(super) fn tell(&self, state: &[NotifyState<'_>]) {
+    fn tell(&self, state: &[NotifyState<'_>]) {
         if let Self::Program(_) = self {
             return;
         }

@@ -2,29 +2,28 @@
 
 use std::time::Duration;
 
-use sd_notify::NotifyState;
 use tokio::sync::mpsc;
 
 use super::error::StartError;
 use super::orders::{Orders, ProcessOrder};
-use super::process::App;
+use super::reader::ConfigReader;
 use super::refresher::Refresher;
-use super::watch::{self, Watch};
-use super::{admin, listening};
-use crate::admin::{Mistake, ProcessCommand, Reloaded};
-use crate::config::{Config, ConfigErrors, ServerConfig};
+use super::reload::reload;
+use super::running::App;
+use super::watch::Watch;
+use super::{additions, listening, state_writer};
+use crate::admin::{OrderedChange, ProcessCommand};
+use crate::config::{Config, ServerConfig};
 use crate::listener::Passed;
+use crate::runtime::clock::Clock;
 use crate::runtime::task::guarded;
-use crate::telemetry::{events, level, refusals};
+use crate::telemetry::{events, refusals};
 
 /// How long requests that are aborted get to send an error to their callers.
 const ERROR_EVENT_GRACE: Duration = Duration::from_secs(2);
 
 /// The interval of the checks whether requests of earlier configurations are over.
 const TIDY_UP: Duration = Duration::from_millis(250);
-
-/// Reads the configuration again.
-pub type ConfigReader = Box<dyn Fn() -> Result<Config, ConfigErrors> + Send + Sync>;
 
 /// Serves until a signal says stop, then ends in order. A second signal ends at once. `read` is asked again when a
 /// file that `config` came from changes, on SIGHUP, and when the admin listener is asked to.
@@ -38,7 +37,7 @@ pub async fn run(
 ) -> Result<(), StartError> {
     listening::raise_descriptors(&config.server);
     let orders = Orders::signals()?;
-    let started = Box::pin(started(config, &mut passed)).await?;
+    let started = Box::pin(started(config, &mut passed, &read)).await?;
     Box::pin(served(started, orders, &read)).await;
     Ok(())
 }
@@ -50,11 +49,20 @@ pub(super) struct Started {
     refresher: Refresher,
 }
 
-pub(super) async fn started(config: &Config, passed: &mut Passed) -> Result<Started, StartError> {
+pub(super) async fn started(
+    config: &Config,
+    passed: &mut Passed,
+    read: &ConfigReader,
+) -> Result<Started, StartError> {
+    let clock = Clock::start();
+    let opened = state_writer::open(config, clock).await?;
+    // What was added to the process before is there from the first request on.
+    let (added, with_added) = additions::at_start(config, opened.as_ref(), read).await;
+    let config = with_added.as_ref().unwrap_or(config);
     let files = Watch::new(config.files.clone()).await;
     let refresher = Refresher::restored(config).await;
     let config = &config.with_lists(&refresher.lists());
-    let mut app = Box::pin(App::start(config, passed)).await?;
+    let mut app = Box::pin(App::start(config, passed, opened, added, clock)).await?;
     app.fetched = refresher.lists();
     Ok(Started {
         app,
@@ -72,7 +80,7 @@ pub(super) async fn served(started: Started, mut orders: Orders, read: &ConfigRe
     } = started;
     let (_never, none) = mpsc::channel(1);
     let mut commands = app.commands.take().unwrap_or(none);
-    orders.tell(&[NotifyState::Ready]);
+    orders.ready();
     let _telling = guarded(refusals::telling());
     let mut earlier = false;
     // After that many signals more it ends at once.
@@ -100,6 +108,11 @@ pub(super) async fn served(started: Started, mut orders: Orders, read: &ConfigRe
                         // The sender may be gone; the reload is done all the same.
                     let _ = reply.send(reloaded);
                 }
+                Some(ProcessCommand::Change(OrderedChange { change, reply })) => {
+                    let changed = additions::change(&mut app, read, &mut files, change).await;
+                    earlier |= changed.is_ok();
+                    let _ = reply.send(changed);
+                }
                 Some(ProcessCommand::Drain) | None => {
                     // After a hook that called for this, the service manager sends the signal all the same.
                     patience += 1;
@@ -115,7 +128,7 @@ pub(super) async fn served(started: Started, mut orders: Orders, read: &ConfigRe
     }
     // Later commands fail, because the channel is closed.
     drop(commands);
-    orders.tell(&[NotifyState::Stopping]);
+    orders.stopping();
     let impatience = async {
         for _ in 0..patience {
             orders.again().await;
@@ -159,77 +172,4 @@ async fn end(mut app: App, impatience: impl Future<Output = ()>) {
     }
     app.keep().await;
     app.flush(in_order).await;
-}
-
-/// One reload, with its result in the log. A configuration with mistakes changes nothing.
-async fn reload(
-    app: &mut App,
-    read: &ConfigReader,
-    files: &mut Watch,
-    orders: &Orders,
-    trigger: &'static str,
-) -> Reloaded {
-    // The time is asked for by systemd 253 and later.
-    let now = NotifyState::monotonic_usec_now();
-    orders.tell(&[vec![NotifyState::Reloading], now.into_iter().collect()].concat());
-    let result = reload_now(app, read, files).await;
-    orders.tell(&[NotifyState::Ready]);
-    let generation = app.api.serving().dispatch.generation;
-    let result = match result {
-        Ok(needs_restart) => {
-            for text in &needs_restart {
-                tracing::warn!("{text}: that takes a restart");
-            }
-            events::reloaded(trigger, generation, app.config.providers.len());
-            Ok(needs_restart)
-        }
-        Err((text, mistakes)) => {
-            events::not_reloaded(trigger, &text);
-            Err(mistakes)
-        }
-    };
-    if let Some(metrics) = app.api.serving().dispatch.recorder.metrics() {
-        metrics.reloaded(trigger, result.is_ok());
-    }
-    let reloaded = Reloaded { generation, result };
-    admin::told(&app.admin, trigger, &reloaded);
-    reloaded
-}
-
-/// What takes a restart; or why nothing has changed, as one text and one by one.
-async fn reload_now(
-    app: &mut App,
-    read: &ConfigReader,
-    files: &mut Watch,
-) -> Result<Vec<String>, (String, Vec<Mistake>)> {
-    let mut config = read();
-    let wanted = watch::wanted(&config, &app.config);
-    if files.watches() != wanted {
-        // What changes after this look is seen by the next one; what changed before it is read now.
-        files.watch(&wanted);
-        files.look().await;
-        config = read();
-    }
-    let config = config.map_err(|errors| (errors.to_string(), admin::mistakes(&errors)))?;
-    for warning in &config.warnings {
-        tracing::warn!("{warning}");
-    }
-    let (before, state_path) = (app.config.log.clone(), app.config.state_path.clone());
-    let reloaded = app.reload(&config).await;
-    let mut needs_restart = reloaded.map_err(|error| {
-        let mistake = admin::mistake(&error);
-        (mistake.message.clone(), vec![mistake])
-    })?;
-    if config.state_path != state_path {
-        needs_restart.push("state.path has changed".to_owned());
-    }
-    if config.log.format != before.format {
-        needs_restart.push("log.format has changed".to_owned());
-    }
-    if config.log.level != before.level
-        && let Err(error) = level::set(&config.log.level, "reload")
-    {
-        tracing::warn!(%error, "the log level stays as it was");
-    }
-    Ok(needs_restart)
 }

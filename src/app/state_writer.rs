@@ -18,7 +18,7 @@ use crate::actors::status::{KeySnapshot, ProviderSnapshot};
 use crate::actors::tree::TreeClient;
 use crate::affinity::Affinity;
 use crate::budgets::{Budgets, SavedSpending};
-use crate::config::Config;
+use crate::config::{Additions, Config};
 use crate::dispatch::Dispatch;
 use crate::domain::ids::{KeyId, ProviderName};
 use crate::domain::persisted::{Fingerprint, PersistedLimit};
@@ -56,6 +56,11 @@ pub(super) async fn open(config: &Config, clock: Clock) -> Result<Option<Opening
 pub(super) struct Opening(Opened);
 
 impl Opening {
+    /// What was added to the process before.
+    pub(super) fn additions(&self) -> Additions {
+        (*self.0.snapshot.additions).clone()
+    }
+
     /// What the actors begin with.
     pub(super) fn restored(&self, config: &Config) -> BTreeMap<ProviderName, RestoredProvider> {
         let Opened {
@@ -82,6 +87,8 @@ pub(super) struct StateWriter {
 enum StoreRequest {
     /// For everything that is known at this moment.
     Recall(oneshot::Sender<StateSnapshot>),
+    /// To keep what was added, and to say whether it is on the disk.
+    Keep(Arc<Additions>, oneshot::Sender<bool>),
     /// To write a last time.
     Finish(oneshot::Sender<()>),
 }
@@ -145,6 +152,15 @@ impl StateWriter {
         assemble::restored(config, &self.fingerprinter, &book)
     }
 
+    /// Writes what was added, now. Whether the next process will find it: not while another one writes the file, nor
+    /// while it cannot be written; then it is written as soon as that is possible.
+    pub(super) async fn keep(&self, additions: &Additions) -> bool {
+        let (reply, written) = oneshot::channel();
+        let kept = Arc::new(additions.without_material());
+        drop(self.asks.send(StoreRequest::Keep(kept, reply)));
+        written.await.unwrap_or(false)
+    }
+
     /// Writes what is known a last time; then nothing is written any more.
     pub(super) async fn finish(&self) {
         let (reply, done) = oneshot::channel();
@@ -192,15 +208,22 @@ impl StateWriterTask {
                         // The sender may be gone.
                         let _ = reply.send(self.snapshot.clone());
                     }
+                    Some(StoreRequest::Keep(additions, reply)) => {
+                        if let Some(work) = work.take() {
+                            self.done(work.await.ok());
+                        }
+                        self.snapshot.additions = additions;
+                        self.is_new = true;
+                        let written = self.write_now().await;
+                        let _ = reply.send(written);
+                    }
                     Some(StoreRequest::Finish(reply)) => {
                         if let Some(work) = work {
                             self.done(work.await.ok());
                         }
                         tokio::time::sleep(SETTLE).await;
                         self.look().await;
-                        if let Some(last) = self.write() {
-                            self.done(last.await.ok());
-                        }
+                        self.write_now().await;
                         let _ = reply.send(());
                         return;
                     }
@@ -293,6 +316,15 @@ impl StateWriterTask {
         }))
     }
 
+    /// Writes the snapshot and waits for that; whether the file has it.
+    async fn write_now(&mut self) -> bool {
+        let Some(work) = self.write() else {
+            return false;
+        };
+        self.done(work.await.ok());
+        !self.failing
+    }
+
     /// Tries to become the writer, when another process was.
     fn take_over(&mut self) -> Option<JoinHandle<Done>> {
         let mut store = self.store.take_if(|store| !store.is_held())?;
@@ -315,6 +347,7 @@ impl StateWriterTask {
                         marker.salt() == self.fingerprinter.salt()
                     };
                     if let Some((_, book)) = theirs.filter(same) {
+                        self.compare(&book);
                         let (keys, providers) = (&self.keys, &self.providers);
                         self.snapshot.adopt(book, |mark| {
                             keys.contains_key(&mark) || providers.contains_key(&mark)
@@ -328,6 +361,15 @@ impl StateWriterTask {
             }
             // Only a panic loses the store, and there is none in what it does.
             None => {}
+        }
+    }
+
+    /// What was added to the other process since this one began is not known here: each has its own.
+    fn compare(&self, theirs: &StateSnapshot) {
+        if theirs.additions != self.snapshot.additions {
+            tracing::warn!(
+                "what was added to the other process while both ran differs from what was added here, which is kept"
+            );
         }
     }
 

@@ -2,6 +2,7 @@
 //!
 //! Keys are masked; header values and the queries of URLs stay out, since they may be secrets.
 
+mod additions;
 mod caching;
 mod clients;
 mod fix;
@@ -14,21 +15,21 @@ pub(super) use self::fix::{FixEnd, fix};
 
 use serde_json::{Value, json};
 
-use crate::config::{Config, KeyConfig, ProviderConfig, ProxyConfig, show_duration};
+use crate::config::{Additions, Config, KeyConfig, ProviderConfig, ProxyConfig, show_duration};
 use crate::domain::budget::BudgetPolicy;
 use crate::domain::chain::{Chain, NameMatch};
 use crate::domain::dialect::Operation;
 use crate::domain::profile::Fetch;
 
-/// The configuration for people.
-pub fn render(config: &Config) -> String {
+/// The configuration for people, with what was added to a process that has it.
+pub fn render(config: &Config, added: &Additions) -> String {
     let mut out = String::new();
     // Writing to a string cannot fail.
-    let _ = write(config, &mut out);
+    let _ = write(config, added, &mut out);
     out
 }
 
-fn write(config: &Config, out: &mut String) -> std::fmt::Result {
+fn write(config: &Config, added: &Additions, out: &mut String) -> std::fmt::Result {
     let listen: Vec<String> = config
         .server
         .listen
@@ -77,6 +78,7 @@ fn write(config: &Config, out: &mut String) -> std::fmt::Result {
     for budget in &config.budgets {
         writeln!(out, "  {}", described(budget))?;
     }
+    additions::write(config, added, out)?;
     caching::write(config, out)?;
     write_names(config, out)?;
     match config.targets.default_chain() {
@@ -172,7 +174,7 @@ fn write_provider(
 }
 
 /// The same for machines.
-pub fn render_json(config: &Config) -> Value {
+pub fn render_json(config: &Config, added: &Additions) -> Value {
     let listen: Vec<String> = config
         .server
         .listen
@@ -214,6 +216,7 @@ pub fn render_json(config: &Config) -> Value {
         "virtual": chains,
         "cache": caching::to_json(config),
         "coalesce": config.cache.coalesce,
+        "additions": additions::to_json(config, added),
         "budgets": config.budgets.iter().map(described).collect::<Vec<_>>(),
         "default": default,
         "match": config.offering.matching.as_str(),
@@ -418,7 +421,7 @@ mod tests {
 
     #[test]
     fn people_see_everything_but_secrets() {
-        let text = render(&config());
+        let text = render(&config(), &Additions::default());
         for part in [
             "listen      127.0.0.1:8080",
             "admin       127.0.0.1:8081",
@@ -453,7 +456,7 @@ mod tests {
 
     #[test]
     fn machines_see_the_same() {
-        let json = render_json(&config());
+        let json = render_json(&config(), &Additions::default());
         assert_eq!(json["providers"][0]["keys"][0]["masked"], "****cdef");
         assert_eq!(json["providers"][0]["keys"][1]["id"], "groq#2");
         assert_eq!(json["providers"][0]["limits"]["rpm"], 30);

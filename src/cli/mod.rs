@@ -29,8 +29,9 @@ use clap::Parser;
 
 use self::arguments::{Check, Cli, CliCommand};
 use self::check::FixEnd;
-use self::exit::{BAD_CONFIGURATION, complain, load, refuse, say, say_json, surroundings, tell};
-use crate::config::{self, ConfigErrors, LoadRequest, Problem};
+use self::exit::{BAD_CONFIGURATION, complain, refuse, say, say_json, surroundings, tell};
+use crate::config::{self, Additions, Config, ConfigErrors, LoadRequest, LoadedAdditions, Problem};
+use crate::store;
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
@@ -66,9 +67,9 @@ fn check(arguments: &Check) -> ExitCode {
     if arguments.fix && !fixed(arguments) {
         return ExitCode::from(BAD_CONFIGURATION);
     }
-    let config = match load(arguments.config.clone(), arguments.json) {
-        Ok(config) => config,
-        Err(code) => return code,
+    let (config, added) = match loaded(arguments) {
+        Ok(loaded) => loaded,
+        Err(errors) => return refuse(&errors, arguments.json),
     };
     if let Err(error) = crate::app::try_tls(&config.server) {
         let problem = Problem {
@@ -79,11 +80,30 @@ fn check(arguments: &Check) -> ExitCode {
         return refuse(&ConfigErrors::one(problem), arguments.json);
     }
     if arguments.json {
-        say_json(&format!("{:#}\n", check::render_json(&config)));
+        say_json(&format!("{:#}\n", check::render_json(&config, &added)));
     } else {
-        say(&check::render(&config));
+        say(&check::render(&config, &added));
     }
     ExitCode::SUCCESS
+}
+
+/// The configuration, with what was added to the process that has its state file, if any.
+fn loaded(arguments: &Check) -> Result<(Config, Additions), ConfigErrors> {
+    let request = LoadRequest {
+        config_path: arguments.config.clone(),
+        ..surroundings()
+    };
+    let alone = config::load(&request)?;
+    let kept = alone.state_path.as_deref().and_then(store::additions_in);
+    let added = LoadedAdditions {
+        additions: kept.unwrap_or_default(),
+        ..LoadedAdditions::default()
+    };
+    if added.additions.is_empty() {
+        return Ok((alone, added.additions));
+    }
+    let config = config::load_with(&request, &added)?;
+    Ok((config, added.additions))
 }
 
 /// Mends what can be mended, and tells of it; whether the file is to be read now.

@@ -9,7 +9,7 @@ use super::exit::{
     BAD_CONFIGURATION, CANNOT_BIND, SOFTWARE, complain, refuse, start, surroundings, warn,
 };
 use crate::app::{self, StartError};
-use crate::config::{self, LoadRequest, LogFormat};
+use crate::config::{self, LoadRequest, LoadedAdditions, LogFormat};
 use crate::listener::Passed;
 use crate::telemetry::init::{self, LineFormat};
 
@@ -63,7 +63,7 @@ pub(super) fn run(arguments: Serve) -> ExitCode {
         Ok(runtime) => runtime,
         Err(code) => return code,
     };
-    let read = Box::new(move || config::load(&request));
+    let read = Box::new(move |added: &LoadedAdditions| config::load_with(&request, added));
     let end = runtime.block_on(app::run(&config, passed, read));
     // What is left by now was aborted and did not end.
     runtime.shutdown_background();

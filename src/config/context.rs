@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use super::additions::LoadedAdditions;
 use super::catalog;
 use super::keys;
 use super::read::Report;
 use super::resolved::{KeyConfig, ProviderConfig};
+use crate::domain::chain::ProviderEntry;
 use crate::domain::ids::ProviderName;
 
 /// What resolving needs besides the file's content.
@@ -22,6 +24,8 @@ pub(super) struct Context<'a> {
     pub bare: bool,
     /// Whether providers' own lists of models are fetched where they do not say it themselves.
     pub discover: bool,
+    /// What was added while the process runs.
+    pub added: &'a LoadedAdditions,
 }
 
 impl Context<'_> {
@@ -36,6 +40,21 @@ pub(super) struct Placed {
     pub provider: ProviderConfig,
     /// It was not named in the file.
     pub builtin: bool,
+    /// It was added while the process runs.
+    pub added: bool,
+}
+
+impl Placed {
+    /// The provider as far as targets are concerned.
+    pub fn entry(&self) -> ProviderEntry {
+        ProviderEntry {
+            name: self.provider.name.clone(),
+            model: self.provider.model.clone(),
+            models: self.provider.models.clone(),
+            builtin: self.builtin,
+            added: self.added,
+        }
+    }
 }
 
 /// The names that resolve to a provider besides its own: its built-in id and the aliases of that.

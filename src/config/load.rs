@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use config::{Environment, File, FileFormat, Value, ValueKind};
 
+use super::additions::LoadedAdditions;
 use super::context::Context;
 use super::env;
 use super::error::{ConfigErrors, Problem};
@@ -24,7 +25,32 @@ use super::variables::wipe;
 /// # Errors
 /// [`ConfigErrors::NothingConfigured`], or every mistake that was found.
 pub fn load(request: &LoadRequest) -> Result<Config, ConfigErrors> {
-    load_from(request, |env| lookup::find(request, env))
+    load_with(request, &LoadedAdditions::default())
+}
+
+/// The same, with what was added while the process runs beside it. That never makes a mistake of it: what cannot be used
+/// of it is told in [`Config::additions`].
+///
+/// # Errors
+/// The same as those of [`load`].
+pub fn load_with(request: &LoadRequest, added: &LoadedAdditions) -> Result<Config, ConfigErrors> {
+    with_additions(request, added, |env| lookup::find(request, env))
+}
+
+fn with_additions(
+    request: &LoadRequest,
+    added: &LoadedAdditions,
+    find: impl Fn(&BTreeMap<String, String>) -> Result<Option<Source>, Problem>,
+) -> Result<Config, ConfigErrors> {
+    let mut alone = load_from(request, &LoadedAdditions::default(), &find)?;
+    if added.additions.is_empty() {
+        return Ok(alone);
+    }
+    // It has no mistakes alone; then it is the additions that do not fit, whichever of them it is.
+    load_from(request, added, find).or_else(|errors| {
+        alone.additions = added.additions.unusable(&errors.to_string());
+        Ok(alone)
+    })
 }
 
 /// The same with `text` as the content: `name` gives the format by its extension, and is named in messages.
@@ -33,13 +59,27 @@ pub fn load(request: &LoadRequest) -> Result<Config, ConfigErrors> {
 /// # Errors
 /// The same as those of [`load`].
 pub fn load_text(name: &str, text: &str, request: &LoadRequest) -> Result<Config, ConfigErrors> {
-    load_from(request, |_| {
+    load_text_with(name, text, request, &LoadedAdditions::default())
+}
+
+/// The same, with what was added while the process runs beside it, as [`load_with`] has it.
+///
+/// # Errors
+/// The same as those of [`load`].
+pub fn load_text_with(
+    name: &str,
+    text: &str,
+    request: &LoadRequest,
+    added: &LoadedAdditions,
+) -> Result<Config, ConfigErrors> {
+    with_additions(request, added, |_| {
         lookup::given(name, text, &request.working_dir).map(Some)
     })
 }
 
 fn load_from(
     request: &LoadRequest,
+    added: &LoadedAdditions,
     find: impl FnOnce(&BTreeMap<String, String>) -> Result<Option<Source>, Problem>,
 ) -> Result<Config, ConfigErrors> {
     let (env, dotenv) = env::with_dotenv(&request.env, &request.working_dir);
@@ -102,6 +142,7 @@ fn load_from(
         with_environment: !request.demo,
         bare,
         discover: raw.catalog.as_ref().and_then(|raw| raw.discover) == Some(true),
+        added,
     };
     resolve::resolve(raw, &context, report, sources)
 }

@@ -4,6 +4,9 @@
 //! are reported at once, each with its place and what to write instead; none shows key material.
 
 mod account_keys;
+mod added;
+mod addition_rules;
+mod additions;
 mod addresses;
 mod admin;
 mod budgets;
@@ -73,6 +76,10 @@ mod virtuals;
 mod when;
 mod zone;
 
+pub use additions::{
+    AddedKey, AddedProvider, AdditionConflict, AdditionRules, AdditionUse, Additions, KeyOrigin,
+    LoadedAdditions, PlacedAddition, ReferenceError, SecretReference, number_of, printed_keys,
+};
 pub use addresses::{addresses, admin_addresses};
 pub use catalog::wanted_variables;
 pub use error::{ConfigErrors, Problem};
@@ -80,7 +87,7 @@ pub use key_files::files_at;
 pub use known_lists::{CatalogConfig, Discovery, FetchedLists, ListKey, ListPlace, shown_url};
 pub use listen::Listen;
 pub use listeners::{Listeners, TlsSettings};
-pub use load::{load, load_text};
+pub use load::{load, load_text, load_text_with, load_with};
 pub use mask::shown as masked;
 pub use mend::{Mend, mended, mends};
 pub use model_lists::shown_notes;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use config::ValueKind;
 
 use super::account_keys::AccountKeys;
+use super::addition_rules::AdditionsSection;
 use super::admin::AdminListen;
 use super::budgets::BudgetSection;
 use super::caching::{CacheSection, TargetCacheSection};
@@ -61,6 +62,8 @@ section! {
         log: LogSection,
         /// Whether the state of keys is kept in a file, for the next process.
         state: State,
+        /// What may be added while the process runs (`docs/additions.md`).
+        additions: AdditionsSection,
         /// Metrics and traces, in addition to the log.
         telemetry: Telemetry,
     }

@@ -4,6 +4,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::added;
+use super::addition_rules::{self, AdditionsSection};
+use super::additions::PlacedAddition;
 use super::admin;
 use super::budgets;
 use super::caching;
@@ -30,7 +33,7 @@ use super::values::Span;
 use super::virtuals::{self, NameTable};
 use super::{fleet, state, telemetry};
 use crate::domain::caching::CacheRules;
-use crate::domain::chain::{ChainError, NameMatch, ProviderEntry, Targets, VirtualEntry};
+use crate::domain::chain::{ChainError, NameMatch, Targets, VirtualEntry};
 use crate::domain::ids::ProviderName;
 use crate::domain::profile::{ExplicitSettings, Profile};
 
@@ -47,7 +50,7 @@ pub(super) fn resolve(
     let llm = raw.llm.unwrap_or_default();
     let clients = clients::resolve(raw.clients.unwrap_or_default(), context, &mut report);
     let named = !clients.is_empty();
-    let server = server(raw.server.unwrap_or_default(), context, named, &mut report);
+    let server = server((raw.server, raw.additions), context, named, &mut report);
     let mut typed = raw.dispatch.unwrap_or_default();
     let (whole, assume_output) = typed.budgets(&mut report);
     let (profile, said) = profile(&typed);
@@ -73,20 +76,19 @@ pub(super) fn resolve(
     // among all.
     let cache = caching::settled(cache, virtuals::caches(&mut virtuals), caches, &mut report);
     let default_model = usual_model(llm.default_model, &placed, report.lenient);
-    for local in locals(&placed, &virtuals, default_model.as_deref()) {
-        placed.push(built_in(local, &cooldowns, context, &mut report));
-    }
+    let local = locals(&placed, &virtuals, default_model.as_deref()).into_iter();
+    placed.extend(local.map(|local| built_in(local, &cooldowns, context, &mut report)));
     let known = NameTable::of(&placed);
     let chains = virtuals::resolve(&virtuals, &known, &context.dir, &mut report);
-    let default_model = default_model
-        .and_then(|name| virtuals::default_model(&name, &virtuals, &known, &mut report));
+    let usual = usual_target(default_model, &virtuals, &known, &mut report);
+    let usual = (&cooldowns[..], usual);
+    let (additions, default_model) = beside(&mut placed, &virtuals, usual, context, &mut report);
     settle(&mut placed, llm.proxy, &mut report);
 
     // The graph of targets; what is wrong in it is reported with everything else.
-    let entries = placed.iter().map(entry).collect();
-    let providers = discovering(placed, context);
     let usual = (default_model.as_deref(), llm.r#match);
-    let offering = offering_of(entries, &chains, &known, usual);
+    let offering = offering_of(&placed, &chains, &known, usual);
+    let providers = discovering(placed, context);
     let offered = offering.at_first(&providers, &catalog);
     let targets = built(offered.targets, &offered.warnings, &virtuals, &mut report);
     let payers = (&whole[..], &clients[..], &providers[..]);
@@ -99,6 +101,7 @@ pub(super) fn resolve(
         server,
         clients,
         log,
+        additions,
         state_path: state::path(raw.state, context),
         telemetry,
         dispatch,
@@ -121,6 +124,31 @@ pub(super) fn resolve(
     })
 }
 
+/// What is asked for by default, where that may be asked for.
+fn usual_target(
+    named: Option<String>,
+    virtuals: &[raw::Virtual],
+    known: &NameTable,
+    report: &mut Report,
+) -> Option<String> {
+    virtuals::default_model(&named?, virtuals, known, report)
+}
+
+/// Puts what was added beside the providers. Returns what became of it, and the usual model, which is as it was.
+fn beside(
+    placed: &mut Vec<Placed>,
+    virtuals: &[raw::Virtual],
+    (cooldowns, default_model): (&[(String, Span, String)], Option<String>),
+    context: &Context<'_>,
+    report: &mut Report,
+) -> (Vec<PlacedAddition>, Option<String>) {
+    check_any(placed, report);
+    let only = added::usual(placed);
+    let additions = added::place(placed, virtuals, cooldowns, context, report);
+    let default_model = default_model.or(only.filter(|_| !additions.is_empty()));
+    (additions, default_model)
+}
+
 /// The built-in providers that are added because something names them.
 fn locals(
     placed: &[Placed],
@@ -132,20 +160,19 @@ fn locals(
 
 /// What holds for all providers, once they are known.
 fn settle(placed: &mut [Placed], proxy: Option<outbound::ProxyForm>, report: &mut Report) {
-    check_any(placed, report);
     warn_of_notes(placed, report);
     outbound::settle(placed, proxy, report);
 }
 
 /// What the targets are made of.
 fn offering_of(
-    entries: Vec<ProviderEntry>,
+    placed: &[Placed],
     chains: &[VirtualEntry],
     known: &NameTable,
     (default_model, matching): (Option<&str>, Option<NameMatch>),
 ) -> Offering {
     Offering {
-        entries,
+        entries: placed.iter().map(Placed::entry).collect(),
         chains: chains.to_vec(),
         aliases: known.aliases(),
         default_model: default_model.map(str::to_owned),
@@ -156,7 +183,7 @@ fn offering_of(
 /// The providers, those that the file does not name with what holds for all.
 fn discovering(placed: Vec<Placed>, context: &Context<'_>) -> Vec<ProviderConfig> {
     let providers = placed.into_iter().map(|mut placed| {
-        if placed.builtin && context.discover {
+        if placed.builtin && !placed.added && context.discover {
             placed.provider.discover = Some(Discovery::default());
         }
         placed.provider
@@ -223,6 +250,7 @@ fn built_in(
             cooldowns,
         ),
         builtin: true,
+        added: false,
     }
 }
 
@@ -248,6 +276,7 @@ fn providers(
                 placed.push(Placed {
                     provider: *provider,
                     builtin: false,
+                    added: false,
                 });
             }
             provider::Outcome::Keyless(entry) => keyless.push(entry),
@@ -298,15 +327,6 @@ fn warn_of_notes(placed: &[Placed], report: &mut Report) {
     }
 }
 
-fn entry(placed: &Placed) -> ProviderEntry {
-    ProviderEntry {
-        name: placed.provider.name.clone(),
-        model: placed.provider.model.clone(),
-        models: placed.provider.models.clone(),
-        builtin: placed.builtin,
-    }
-}
-
 /// Built-in providers whose keys are in the environment, unless the file has them under any name.
 fn add_from_environment(
     placed: &mut Vec<Placed>,
@@ -345,6 +365,7 @@ fn add_from_environment(
             placed.push(Placed {
                 provider: provider::from_catalogue(entry, base_url, cloud, keys, cooldowns),
                 builtin: true,
+                added: false,
             });
         }
     }
@@ -352,12 +373,12 @@ fn add_from_environment(
 
 /// `clients`: callers need a token.
 fn server(
-    raw: raw::ServerSection,
+    (raw, additions): (Option<raw::ServerSection>, Option<AdditionsSection>),
     context: &Context<'_>,
     clients: bool,
     report: &mut Report,
 ) -> ServerConfig {
-    let usual = ServerConfig::default();
+    let (raw, usual) = (raw.unwrap_or_default(), ServerConfig::default());
     let typed = listeners::ListenerKeys {
         max_connections: raw.max_connections,
         max_head: raw.max_head,
@@ -376,6 +397,7 @@ fn server(
     };
     let insecure = raw.insecure_open == Some(true);
     let admin = admin::resolve(raw.admin_listen, &typed, insecure, context, report);
+    let additions = addition_rules::rules(additions, !admin.tokens.is_empty(), report);
     let pages = pages::resolve(raw.allowed_hosts, raw.allowed_origins, !clients, report);
     let drain = raw.drain.unwrap_or_default();
     let listen = raw
@@ -386,6 +408,7 @@ fn server(
     let server = ServerConfig {
         listen: listen.unwrap_or(usual.listen),
         admin,
+        additions,
         max_body: raw.max_body.map_or(usual.max_body, |size| size.0),
         max_answer: raw.max_answer.map_or(usual.max_answer, |size| size.0),
         max_event: raw.max_event.map_or(usual.max_event, |size| size.0),

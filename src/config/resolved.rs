@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use super::additions::{AdditionRules, PlacedAddition};
 use super::cache_server::CacheServer;
 use super::fleet_config::FleetConfig;
 use super::known_lists::{CatalogConfig, Discovery, Offering};
@@ -48,6 +49,8 @@ pub struct Config {
     pub log: LogConfig,
     /// The file that keeps the state of keys for the next process; `None`: it is not kept.
     pub state_path: Option<PathBuf>,
+    /// What was added, and what has become of each.
+    pub additions: Vec<PlacedAddition>,
     /// Metrics, traces and the records of recent requests.
     pub telemetry: TelemetryPolicy,
     /// The clients; empty: no caller needs a token.
@@ -95,6 +98,8 @@ pub struct ServerConfig {
     pub listen: Vec<Listen>,
     /// The admin listener.
     pub admin: AdminConfig,
+    /// What may be added by way of it.
+    pub additions: AdditionRules,
     /// Bytes; larger requests are refused.
     pub max_body: usize,
     /// Bytes; a larger whole answer of an upstream is malformed.
@@ -132,6 +137,7 @@ impl Default for ServerConfig {
         Self {
             listen: vec![Listen::Tcp("127.0.0.1:8080".to_owned())],
             admin: AdminConfig::default(),
+            additions: AdditionRules::default(),
             max_body: 32 * 1024 * 1024,
             max_answer: 64 * 1024 * 1024,
             max_event: crate::wire::sse::MAX_EVENT,

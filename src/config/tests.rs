@@ -1,5 +1,6 @@
 //! What a user sees of a configuration, from text and variables to the result or the list of mistakes.
 
+mod added;
 mod admin;
 mod borg;
 mod cache_server;

@@ -59,6 +59,7 @@ pub(super) async fn dispatch(model: &str, endpoint: Endpoint) -> (Tree, Dispatch
         model: Some(ModelName::from(model)),
         models: Vec::new(),
         builtin: false,
+        added: false,
     };
     let dispatch = Dispatch {
         generation: 0,

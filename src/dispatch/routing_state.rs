@@ -145,6 +145,7 @@ mod tests {
             model: Some("m".into()),
             models: Vec::new(),
             builtin: false,
+            added: false,
         });
         let entry = VirtualEntry {
             affinity: Some(AffinityPolicy::default()),

@@ -37,6 +37,8 @@ pub struct ProviderEntry {
     pub models: Vec<ModelName>,
     /// Present without having been named: it does not compete for "the only provider".
     pub builtin: bool,
+    /// Added while the process runs: its models alone are no names, so that what they meant before stays as it was.
+    pub added: bool,
 }
 
 impl ProviderEntry {

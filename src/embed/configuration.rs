@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::error::ConfigurationError;
 use crate::app::{ConfigReader, surroundings};
-use crate::config::{self, Config, ConfigErrors, LoadRequest};
+use crate::config::{self, Config, ConfigErrors, LoadRequest, LoadedAdditions};
 
 /// What a text of a configuration is called in messages; the extension says how it is read.
 const NAME: &str = "configuration.yaml";
@@ -88,7 +88,7 @@ impl Configuration {
     fn read(request: LoadRequest, text: Option<String>) -> Result<Self, ConfigurationError> {
         let source = ConfigurationSource { request, text };
         Ok(Self {
-            config: source.load()?,
+            config: source.load(&LoadedAdditions::default())?,
             source: Arc::new(source),
             listens: false,
         })
@@ -102,15 +102,15 @@ impl Configuration {
     /// What reads it again.
     pub(super) fn reader(&self) -> ConfigReader {
         let (source, listens) = (Arc::clone(&self.source), self.listens);
-        Box::new(move || Ok(inside(source.load()?, listens)))
+        Box::new(move |added| Ok(inside(source.load(added)?, listens)))
     }
 }
 
 impl ConfigurationSource {
-    fn load(&self) -> Result<Config, ConfigErrors> {
+    fn load(&self, added: &LoadedAdditions) -> Result<Config, ConfigErrors> {
         match &self.text {
-            Some(text) => config::load_text(NAME, text, &self.request),
-            None => config::load(&self.request),
+            Some(text) => config::load_text_with(NAME, text, &self.request, added),
+            None => config::load_with(&self.request, added),
         }
     }
 }

@@ -7,6 +7,7 @@ pub mod descriptors;
 pub mod gathered_bytes;
 pub mod kept;
 pub mod memory;
+pub mod program;
 pub mod spool;
 pub mod task;
 #[cfg(test)]

@@ -8,11 +8,13 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::fingerprint::Fingerprinter;
 use super::format::{self, Defect};
 use super::snapshot::StateSnapshot;
-use crate::domain::time::Anchor;
+use crate::config::Additions;
+use crate::domain::time::{Anchor, Time};
 
 /// Larger files were not written by this program.
 const LARGEST: u64 = 256 * 1024 * 1024;
@@ -233,6 +235,18 @@ impl Store {
         }
         StoreFault::Unusable { path, why }
     }
+}
+
+/// What was added to the process whose state is in this file; `None`: there is no such file, or it cannot be read. The
+/// file stays as it is, whoever writes it.
+pub fn additions_in(path: &Path) -> Option<Additions> {
+    let bytes = read(path).ok()?;
+    let anchor = Anchor {
+        time: Time::ZERO,
+        wall: Duration::ZERO,
+    };
+    let (_, snapshot) = format::decode(&bytes, anchor).ok()?;
+    Some((*snapshot.additions).clone())
 }
 
 /// Whether that is for the operator to mend before anything starts. A full disk is not: it must not keep a process

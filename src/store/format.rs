@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::additions::StoredAdditions;
 use super::fingerprint::{self, Fingerprinter};
 use super::snapshot::{SnapshotKey, SnapshotProvider, StateSnapshot};
 use super::spending::StoredSpending;
@@ -65,6 +66,8 @@ struct StoredState {
     resources: Vec<ResourceRecord>,
     #[serde(default, skip_serializing_if = "StoredSpending::is_empty")]
     spending: StoredSpending,
+    #[serde(default, skip_serializing_if = "StoredAdditions::is_empty")]
+    additions: StoredAdditions,
 }
 
 /// What a provider keeps, and the fingerprint of the key that holds it.
@@ -217,6 +220,7 @@ pub fn encode(
             })
             .collect(),
         spending: StoredSpending::encoded(&book.spending),
+        additions: StoredAdditions::encoded(&book.additions),
     };
     let state = serde_json::value::to_raw_value(&state)?;
     let mut bytes = serde_json::to_vec(&FileEnvelope {
@@ -302,6 +306,7 @@ pub fn decode(bytes: &[u8], anchor: Anchor) -> Result<(Fingerprinter, StateSnaps
     let anchor = anchor.not_before(state.saved_at);
     let mut book = StateSnapshot::default();
     book.spending = Arc::new(state.spending.decoded());
+    book.additions = Arc::new(state.additions.decoded());
     for entry in state.keys {
         let mark = fingerprint::fingerprint(&entry.fingerprint).ok_or(Defect::Foreign)?;
         book.note_key(mark, key_page(entry, &anchor));

@@ -6,6 +6,7 @@
 //! [`responses`] is where answers are kept for equal requests (`docs/cache.md`), [`valkey`] a server that processes share,
 //! [`mod@fleet`] what a fleet has in one (`docs/fleet.md`).
 
+mod additions;
 pub mod file;
 pub mod fingerprint;
 pub mod fleet;
@@ -16,6 +17,6 @@ pub mod snapshot;
 mod spending;
 pub mod valkey;
 
-pub use file::{OpenError, Opened, Store};
+pub use file::{OpenError, Opened, Store, additions_in};
 pub use fingerprint::Fingerprinter;
 pub use snapshot::{SnapshotKey, SnapshotProvider, SnapshotSpending, StateSnapshot};

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::config::Additions;
 use crate::domain::budget::{PersistedMeter, SpendKey, SpendSum};
 use crate::domain::ids::ProviderName;
 use crate::domain::persisted::{Fingerprint, PersistedKey, PersistedLimit, PersistedProvider};
@@ -37,6 +38,8 @@ pub struct StateSnapshot {
     pub resources: Vec<(Box<str>, Fingerprint)>,
     /// What was spent.
     pub spending: Arc<SnapshotSpending>,
+    /// What was added while the process ran.
+    pub additions: Arc<Additions>,
 }
 
 /// What was spent.

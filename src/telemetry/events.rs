@@ -222,6 +222,35 @@ pub fn not_reloaded(trigger: &str, mistakes: &str) {
     });
 }
 
+/// A provider was added by way of the admin listener.
+pub fn provider_added(provider: &ProviderName, generation: u64) {
+    tell!(info, "provider_added", "provider added", [provider], { generation: generation, by: "admin" });
+}
+
+/// An added provider was taken away.
+pub fn provider_removed(provider: &ProviderName, generation: u64) {
+    tell!(info, "provider_removed", "added provider taken away", [provider], { generation: generation, by: "admin" });
+}
+
+/// A key was added by way of the admin listener; `reference`: where it comes from, never what it is.
+pub fn key_added(provider: &ProviderName, id: &str, reference: &str, generation: u64) {
+    tell!(info, "key_added", "key added", [provider], {
+        added: id,
+        reference: reference,
+        generation: generation,
+        by: "admin",
+    });
+}
+
+/// An added key was taken away.
+pub fn key_removed(provider: &ProviderName, id: &str, generation: u64) {
+    tell!(info, "key_removed", "added key taken away", [provider], {
+        added: id,
+        generation: generation,
+        by: "admin",
+    });
+}
+
 /// Other lines are logged from now on.
 pub fn log_level_changed(level: &str, by: &str) {
     tell!(info, "log_level_changed", "log level changed", [], { log_level: level, by: by });

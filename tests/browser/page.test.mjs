@@ -251,6 +251,61 @@ test('a key is held and released by the buttons, each after a question', async (
   await close(page);
 });
 
+test('a key and a provider are added by the forms, and taken away after a question', async () => {
+  const open_to_additions = await house.gateway(`
+additions: {allow: true}
+llm:
+  default_model: home
+  providers:
+    - {name: home, base_url: "${upstream.url}", model: medium, api_key: h-1}
+`);
+  try {
+    const page = await open({}, open_to_additions.admin);
+    const section = page.locator('#added');
+    const key = page.getByRole('form', { name: 'Add a key' });
+    await key.waitFor();
+    await seen(section, 'Nothing was added.');
+    // What cannot work is told where it was typed, and changes nothing.
+    await key.getByLabel('Reference').fill('env:NOT_SET');
+    await key.getByRole('button', { name: 'Add the key' }).click();
+    await key.getByRole('alert').filter({ hasText: 'no key is there' }).waitFor();
+    assert.equal(await page.locator('.key').count(), 1);
+    await key.getByLabel('Reference').fill('');
+    await key.getByLabel('or the key itself').fill('h-2');
+    await key.getByRole('button', { name: 'Add the key' }).click();
+    await seen(page.locator('#toasts'), /home#2 is added, for this process only/);
+    await page.locator('.key[data-id="home#2"]').waitFor();
+    assert.equal(await key.getByLabel('or the key itself').inputValue(), '');
+    const provider = page.getByRole('form', { name: 'Add a provider' });
+    await provider.getByLabel('Name').fill('more');
+    await provider.getByLabel('Base URL').fill(upstream.url);
+    await provider.getByLabel('Model').fill('medium');
+    await provider.getByLabel('or itself').fill('m-1');
+    await provider.getByRole('button', { name: 'Add the provider' }).click();
+    await page.getByRole('button', { name: 'more', exact: true }).waitFor();
+    assert.equal((await house.chat(open_to_additions.data, 'more')).status, 200);
+    assert.equal(await section.locator('#additions li').count(), 3);
+    assert.ok(!(await page.content()).includes('h-2') && !(await section.textContent()).includes('m-1'));
+    await audit(page);
+    await section.getByRole('button', { name: 'Take provider more away…' }).click();
+    const question = page.locator('#order');
+    await seen(question, 'Take provider more away?');
+    assert.equal(await focused(page), 'Cancel');
+    await question.getByRole('button', { name: 'Take away' }).click();
+    await seen(page.locator('#toasts'), 'Provider more is taken away');
+    await page.waitForFunction(() => document.querySelectorAll('#additions li').length === 1);
+    assert.equal((await house.chat(open_to_additions.data, 'more')).status, 404);
+    await close(page);
+  } finally {
+    await open_to_additions.stop();
+  }
+  // Where nothing may be added there is no form.
+  const page = await open();
+  await page.locator('#link[data-link="live"]').waitFor();
+  assert.equal(await page.locator('#added').isVisible(), false);
+  await close(page);
+});
+
 test('with the keyboard alone: a provider is held and released', async () => {
   const page = await open();
   await page.getByRole('button', { name: 'reserve', exact: true }).waitFor();

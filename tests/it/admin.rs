@@ -1,5 +1,6 @@
 //! The admin listener: what it shows, what it does, and whom it lets in.
 
+mod additions;
 mod doors;
 mod page;
 mod process;

@@ -274,6 +274,7 @@ pub fn entry(maker: &Maker) -> ProviderEntry {
         model: maker.models.first().cloned(),
         models: maker.models.clone(),
         builtin: false,
+        added: false,
     }
 }
 

@@ -73,7 +73,8 @@ export function prepare(after) {
   });
 }
 
-function ask(order) {
+/** Puts a question before an order. */
+export function ask(order) {
   current = order;
   put(byId('order-title'), order.title);
   put(byId('order-text'), order.text);
@@ -103,7 +104,7 @@ async function carryOut() {
   if (order.models && byId('order-model').value) body.model = byId('order-model').value;
   byId('order-confirm').disabled = true;
   try {
-    const answer = await call('POST', order.path, body);
+    const answer = await call(order.method ?? 'POST', order.path, body);
     if (current === order) byId('order').close();
     toast(order.done(answer));
     changed();

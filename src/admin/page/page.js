@@ -3,6 +3,7 @@
 
 import { announce, byId, clock, count, el, mark, put, said, span, tick } from './dom.js';
 import { call, follow } from './wire.js';
+import { Added } from './added.js';
 import { Cache } from './cache.js';
 import { Fleet } from './fleet.js';
 import { Chains } from './chains.js';
@@ -36,6 +37,7 @@ const spend = new Spend();
 const cache = new Cache();
 const fleet = new Fleet();
 const routing = new Routing();
+const added = new Added(orders.ask, () => refreshState(0));
 
 /** Runs one after the other, `DEBOUNCE` apart; whatever is asked for meanwhile runs once. */
 function calmly(work) {
@@ -66,6 +68,7 @@ const refreshState = calmly(async () => {
     tree.update(state);
     chains.showState(state);
     explain.offer(state);
+    added.offer(state);
     orders.refresh(state);
     facts();
     performance.measure('state', { start: began });
@@ -207,6 +210,7 @@ every(REQUESTS_EVERY, calmly(() => requests.poll()));
 every(SPEND_EVERY, calmly(() => spend.poll()));
 every(CACHE_EVERY, calmly(() => cache.poll()));
 every(CACHE_EVERY, calmly(() => fleet.poll()));
+every(CACHE_EVERY, calmly(() => added.poll()));
 every(() => (routing.many > MANY ? ROUTING_EVERY_OF_MANY : ROUTING_EVERY), calmly(() => routing.poll()));
 every(1000, tick);
 document.addEventListener('visibilitychange', () => {
@@ -234,5 +238,8 @@ byId('theme').addEventListener('click', () => {
 });
 
 byId('only-out').addEventListener('change', (event) => byId('tree').classList.toggle('only-out', event.target.checked));
-orders.prepare(() => refreshState(0));
+orders.prepare(() => {
+  refreshState(0);
+  added.poll();
+});
 explain.prepare();

@@ -77,6 +77,7 @@ log: {format: json, level: 'info,pointsman=debug'}
                 named: true,
                 tokens: Vec::new(),
             },
+            additions: AdditionRules::default(),
             listen: vec![
                 Listen::Tcp("127.0.0.1:1".into()),
                 Listen::Unix(PathBuf::from("/run/p.sock"))

@@ -63,10 +63,10 @@ impl Targets {
                     target: Arc::clone(&id),
                     upstreams: vec![Upstream::new(entry.name.clone(), model.clone())],
                 });
-                owners
-                    .entry(model.clone())
-                    .or_default()
-                    .push(Arc::clone(&chain));
+                if !entry.added {
+                    let chains = owners.entry(model.clone()).or_default();
+                    chains.push(Arc::clone(&chain));
+                }
                 targets.listed.push(Listed {
                     id,
                     provider: Some(entry.name.clone()),

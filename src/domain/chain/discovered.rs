@@ -79,6 +79,7 @@ mod tests {
             model: None,
             models: models.iter().map(|model| ModelName::from(*model)).collect(),
             builtin: false,
+            added: false,
         };
         let entries = [
             provider("a", &[]),

@@ -56,6 +56,7 @@ mod tests {
             model: Some("m".into()),
             models: Vec::new(),
             builtin: false,
+            added: false,
         };
         let virtuals = [
             VirtualEntry::ordered("smart", ["b", "a"]),

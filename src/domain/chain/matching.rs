@@ -51,6 +51,7 @@ mod tests {
             model: None,
             models: models.iter().map(|model| ModelName::from(*model)).collect(),
             builtin: false,
+            added: false,
         };
         let entries = [
             provider("b", &["llama-3.3-70b", "gpt-oss"]),

@@ -14,6 +14,7 @@ fn provider(name: &str, model: Option<&str>, models: &[&str]) -> ProviderEntry {
         model: model.map(ModelName::from),
         models: models.iter().map(|model| ModelName::from(*model)).collect(),
         builtin: false,
+        added: false,
     }
 }
 

@@ -19,6 +19,7 @@ fn providers() -> Vec<ProviderEntry> {
         model: Some("m".into()),
         models: Vec::new(),
         builtin: false,
+        added: false,
     });
     entries.collect()
 }

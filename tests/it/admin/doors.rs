@@ -122,7 +122,7 @@ async fn what_a_form_can_send_changes_nothing() {
             .replace("{id}", "echo%231")
             .replace("{provider}", "echo");
         let path = path.replace("{number}", "1");
-        for method in ["post", "put"]
+        for method in ["post", "put", "delete"]
             .into_iter()
             .filter(|it| !methods[it].is_null())
         {
@@ -148,7 +148,7 @@ async fn what_a_form_can_send_changes_nothing() {
             }
         }
     }
-    assert_eq!(changes, 13);
+    assert_eq!(changes, 17);
     let meant = side.call(Method::POST, "/admin/v1/keys/echo%231/release", None);
     assert_eq!(
         meant.header("x-pointsman-admin", "1").send().await.status,

@@ -70,7 +70,7 @@ async fn the_page_needs_no_token_and_tells_nothing_without_one() {
             }
         }
     }
-    assert_eq!(files.len(), 17, "{files:?}");
+    assert_eq!(files.len(), 18, "{files:?}");
     // Nothing inline, which the policy would refuse.
     for forbidden in ["<style", " style=", " onclick=", "javascript:", "<script>"] {
         assert!(!html.contains(forbidden), "{forbidden}");

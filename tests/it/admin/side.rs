@@ -31,6 +31,16 @@ impl Side {
 
     /// The same with these arguments.
     pub async fn start_with(yaml: &str, places: &[(&str, &dyn Place)], arguments: &[&str]) -> Self {
+        Self::start_where(yaml, places, arguments, &[]).await
+    }
+
+    /// The same with these variables.
+    pub async fn start_where(
+        yaml: &str,
+        places: &[(&str, &dyn Place)],
+        arguments: &[&str],
+        env: &[(&str, &str)],
+    ) -> Self {
         let dir = TempDir::new();
         let path = dir.write("gateway.yaml", &filled(yaml, places));
         let usual = [
@@ -40,7 +50,7 @@ impl Side {
             "--config",
             "gateway.yaml",
         ];
-        let command = command(dir.path(), &[&usual[..], arguments].concat(), &[]);
+        let command = command(dir.path(), &[&usual[..], arguments].concat(), env);
         let gateway = Gateway::start_as(dir, command).await;
         let line = gateway.logged("\"listener\":\"admin\"").await;
         Self {

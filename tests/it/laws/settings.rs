@@ -4,7 +4,7 @@
 //! The input is a line with `yaml`, `toml` or `json`, and the file's text.
 
 use pointsman::cli::check::{render, render_json};
-use pointsman::config::{Config, ConfigErrors, LoadRequest, load_text};
+use pointsman::config::{Additions, Config, ConfigErrors, LoadRequest, load_text};
 
 use super::line;
 
@@ -41,7 +41,12 @@ pub fn hold(data: &[u8]) {
     let shown = match load_text(name, text, &request) {
         Ok(config) => {
             in_range(&config);
-            format!("{config:?} {} {}", render(&config), render_json(&config))
+            let none = Additions::default();
+            format!(
+                "{config:?} {} {}",
+                render(&config, &none),
+                render_json(&config, &none)
+            )
         }
         Err(ConfigErrors::Invalid { problems, .. }) => {
             assert!(!problems.is_empty());

@@ -1,4 +1,4 @@
-//! What a process consists of: made of one configuration, taken over to another, drained and ended.
+//! The process while it serves: its parts, what another configuration does to them, and how they end.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Weak};
@@ -6,15 +6,16 @@ use std::sync::{Arc, Weak};
 use tokio::sync::mpsc;
 
 use super::admin::{self, RunningAdmin};
+use super::assemble;
 use super::error::StartError;
 use super::listening::RunningListeners;
-use super::state_writer::{self, StateWriter};
-use super::{assemble, fleet, metrics, traces};
+use super::state_writer::{self, Opening, StateWriter};
+use super::{fleet, metrics, traces};
 use crate::access::Clients;
 use crate::actors::tree::Tree;
 use crate::admin::{AdminState, ProcessCommand};
 use crate::api::{AdmissionLimit, Api};
-use crate::config::{Config, FetchedLists};
+use crate::config::{Config, FetchedLists, LoadedAdditions};
 use crate::dispatch::Dispatch;
 use crate::listener::{DrainPhase, Passed};
 use crate::runtime::abort::Abort;
@@ -34,15 +35,17 @@ pub struct App {
     pub(super) admin_listening: RunningAdmin,
     /// Commands from the admin listener.
     pub(super) commands: Option<mpsc::Receiver<ProcessCommand>>,
-    tree: Tree,
+    pub(super) tree: Tree,
     /// With a `state.path`.
-    keeper: Option<StateWriter>,
+    pub(super) keeper: Option<StateWriter>,
     /// In a fleet.
-    fleet: Option<fleet::Joined>,
+    pub(super) fleet: Option<fleet::Joined>,
     pub(super) clock: Clock,
     pub(super) config: Config,
     /// Lists of models that were fetched.
     pub(super) fetched: Arc<FetchedLists>,
+    /// What was added to it.
+    pub(super) added: LoadedAdditions,
     /// Returns memory after a flood.
     _memory: TaskGuard,
     /// Earlier configurations under which requests may be under way, oldest first.
@@ -50,16 +53,19 @@ pub struct App {
 }
 
 impl App {
-    /// Starts everything; returns once every listener is bound. Sockets that were passed in are used where they are those
-    /// of the configuration.
+    /// Starts everything with a state file that has been read: actors begin with what the last process knew. Returns once every
+    /// listener is bound. Sockets that were passed in are used where they are those of the configuration.
     ///
     /// # Errors
-    /// An address that cannot be bound, a provider whose client cannot be made, a state file that cannot be written.
-    pub async fn start(config: &Config, passed: &mut Passed) -> Result<Self, StartError> {
-        let clock = Clock::start();
+    /// An address that cannot be bound, a provider whose client cannot be made.
+    pub(super) async fn start(
+        config: &Config,
+        passed: &mut Passed,
+        opened: Option<Opening>,
+        added: LoadedAdditions,
+        clock: Clock,
+    ) -> Result<Self, StartError> {
         let endpoints = assemble::endpoints(config, None, clock)?;
-        // The file is read first: actors begin with what the last process knew.
-        let opened = state_writer::open(config, clock).await?;
         let recall = opened.as_ref().map(|opened| opened.restored(config));
         let mut spec = assemble::tree_spec(config, recall.unwrap_or_default(), 0, 0, clock);
         let joining = fleet::joining(config, clock);
@@ -87,7 +93,14 @@ impl App {
         let serving = assemble::serving(config, dispatch, clients);
         let api = Arc::new(Api::new(serving, door, halt));
         let (send, commands) = mpsc::channel(COMMANDS);
-        let admin = Arc::new(admin::state(config, &api, &tree, clock, send));
+        let admin = Arc::new(admin::state(
+            config,
+            added.additions.clone(),
+            &api,
+            &tree,
+            clock,
+            send,
+        ));
         // Everything is bound before anything is served: an address that cannot be bound leaves no connection half
         // served.
         let data = RunningListeners::bind(&config.server, passed).await?;
@@ -109,6 +122,7 @@ impl App {
             clock,
             config: config.clone(),
             fetched: Arc::default(),
+            added,
             _memory: memory::give_back(),
             earlier: VecDeque::new(),
         })
@@ -145,6 +159,7 @@ impl App {
         let mut needs_restart = self.listening.reload(&config.server, certificates);
         let known = self.admin.now();
         let (mut now, moved) = self.admin_listening.reload(config, &known, &dispatch);
+        now.additions = self.added.additions.clone();
         now.clients = clients.as_ref().map(Clients::all).unwrap_or_default();
         if let Some(traces) = recorder.traces() {
             traces.learn(traces::known(config));

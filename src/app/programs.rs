@@ -1,0 +1,59 @@
+//! Programs that print keys which were added (`exec:`), run with each reload.
+
+use std::collections::BTreeMap;
+
+use futures_util::future::join_all;
+
+use super::reader::ConfigReader;
+use crate::config::{
+    AdditionRules, Additions, KeyOrigin, LoadedAdditions, SecretReference, printed_keys,
+};
+use crate::domain::secret::ApiKey;
+use crate::runtime::program;
+
+type Printed = BTreeMap<u64, Result<Vec<ApiKey>, String>>;
+
+/// The same additions, with what their programs print now. Of one that fails, what it printed before goes on to be used:
+/// a helper that is away for a moment takes no key out of service.
+pub(super) async fn run_again(added: &LoadedAdditions, read: &ConfigReader) -> LoadedAdditions {
+    let is_program =
+        |origin: &KeyOrigin| matches!(origin, KeyOrigin::Reference(SecretReference::Exec(_)));
+    let mut keys = added.additions.keys().iter();
+    if !keys.any(|key| is_program(&key.origin)) {
+        return added.clone();
+    }
+    // What may be run is for the configuration that is there now to say; with mistakes nothing is run.
+    let Ok(config) = read(added) else {
+        return added.clone();
+    };
+    let printed = all(&added.additions, &config.server.additions, &added.printed).await;
+    LoadedAdditions {
+        additions: added.additions.clone(),
+        printed,
+    }
+}
+
+/// What all programs print, at the same time. `before`: what they printed last.
+pub(super) async fn all(additions: &Additions, rules: &AdditionRules, before: &Printed) -> Printed {
+    let programs = additions.keys().iter().filter_map(|key| match &key.origin {
+        KeyOrigin::Reference(SecretReference::Exec(words)) => Some((key, words)),
+        _ => None,
+    });
+    let running = programs.map(async |(key, words)| {
+        if !rules.runs(words) {
+            let why = "its program may not be run: name it in additions.exec";
+            return (key.number, Err(why.to_owned()));
+        }
+        let printed = match (program::printed(words).await, before.get(&key.number)) {
+            (Ok(text), _) => Ok(printed_keys(&text)),
+            (Err(error), Some(Ok(known))) => {
+                let (key, provider) = (key.id(), &key.provider);
+                tracing::warn!(%error, key, %provider, "an added key stays as it was");
+                Ok(known.clone())
+            }
+            (Err(error), _) => Err(error.to_string()),
+        };
+        (key.number, printed)
+    });
+    join_all(running).await.into_iter().collect()
+}
