@@ -9,7 +9,7 @@ use super::admin::{self, RunningAdmin};
 use super::assemble;
 use super::error::StartError;
 use super::listening::RunningListeners;
-use super::state_writer::{self, Opening, StateWriter};
+use super::state_writer::{Opening, StateWriter};
 use super::{fleet, metrics, traces};
 use crate::access::Clients;
 use crate::actors::tree::Tree;

@@ -78,7 +78,7 @@ mod zone;
 
 pub use additions::{
     AddedKey, AddedProvider, AdditionConflict, AdditionRules, AdditionUse, Additions, KeyOrigin,
-    LoadedAdditions, PlacedAddition, ReferenceError, SecretReference, number_of, printed_keys,
+    LoadedAdditions, PlacedAddition, SecretReference, number_of, printed_keys,
 };
 pub use addresses::{addresses, admin_addresses};
 pub use catalog::wanted_variables;

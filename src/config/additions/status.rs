@@ -17,9 +17,6 @@ pub enum AdditionUse {
 }
 
 impl AdditionUse {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Active, Self::Shadowed, Self::Unusable];
-
     /// Its name.
     pub fn as_str(self) -> &'static str {
         match self {
