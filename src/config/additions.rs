@@ -11,7 +11,9 @@ use serde_json::{Map, Value};
 use crate::domain::ids::ProviderName;
 use crate::domain::secret::ApiKey;
 
-pub use self::reference::{ReferenceError, SecretReference};
+#[cfg(test)]
+use self::reference::ReferenceError;
+pub use self::reference::SecretReference;
 pub use self::status::{AdditionUse, PlacedAddition};
 
 /// So many providers and keys together: an operator adds a few, and each reload looks at all of them.
