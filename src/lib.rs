@@ -34,6 +34,7 @@
 
 mod embed;
 
+// Each is named twice, as a macro that did it would hide their files from rustfmt.
 #[cfg(feature = "internals")]
 pub mod access;
 #[cfg(feature = "internals")]
