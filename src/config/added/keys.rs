@@ -32,19 +32,28 @@ fn problem(place: String, message: String) -> Problem {
     }
 }
 
+/// What has become of a key.
+fn placed(
+    key: &AddedKey,
+    used: AdditionUse,
+    problems: Vec<Problem>,
+    keys: Vec<usize>,
+) -> PlacedAddition {
+    PlacedAddition {
+        provider: key.provider.clone(),
+        number: Some(key.number),
+        used,
+        problems,
+        keys,
+    }
+}
+
 /// A key of an added provider; `made`: the provider, where it is used.
 pub(super) fn of_key(
     key: &AddedKey,
     found: &FoundMaterial,
     made: Option<&ProviderConfig>,
 ) -> PlacedAddition {
-    let told = |used, problems, keys| PlacedAddition {
-        provider: key.provider.clone(),
-        number: Some(key.number),
-        used,
-        problems,
-        keys,
-    };
     let Some(provider) = made else {
         let problems = match found {
             Ok(_) => vec![problem(
@@ -53,7 +62,7 @@ pub(super) fn of_key(
             )],
             Err(problems) => problems.clone(),
         };
-        return told(AdditionUse::Unusable, problems, Vec::new());
+        return placed(key, AdditionUse::Unusable, problems, Vec::new());
     };
     match found {
         Ok(_) => {
@@ -68,9 +77,9 @@ pub(super) fn of_key(
                     "another one is the same key",
                 );
             }
-            told(AdditionUse::Active, Vec::new(), numbers)
+            placed(key, AdditionUse::Active, Vec::new(), numbers)
         }
-        Err(problems) => told(AdditionUse::Unusable, problems.clone(), Vec::new()),
+        Err(problems) => placed(key, AdditionUse::Unusable, problems.clone(), Vec::new()),
     }
 }
 
@@ -143,14 +152,7 @@ pub(super) fn attached(
     report: &mut Report,
 ) -> PlacedAddition {
     let place = place_of(key);
-    let told = |used, problems, keys| PlacedAddition {
-        provider: key.provider.clone(),
-        number: Some(key.number),
-        used,
-        problems,
-        keys,
-    };
-    let unusable = |problems| told(AdditionUse::Unusable, problems, Vec::new());
+    let unusable = |problems| placed(key, AdditionUse::Unusable, problems, Vec::new());
     let Some(provider) = provider else {
         let why = format!("the configuration has no provider `{}`", key.provider);
         return unusable(vec![problem(place, why)]);
@@ -187,7 +189,7 @@ pub(super) fn attached(
             "the provider has this key already",
         );
     }
-    told(AdditionUse::Active, Vec::new(), numbers)
+    placed(key, AdditionUse::Active, Vec::new(), numbers)
 }
 
 /// Keys as calls to the provider need them; what is wrong goes into the report.
