@@ -11,7 +11,7 @@ use crate::domain::time::Time;
 
 /// A share lasts for so many questions.
 const TTL_QUESTIONS: u32 = 4;
-/// A process of which nothing new is to be expected asks in every second round.
+/// What nothing new is to be expected of is asked about in every second round, all of it in the same one.
 const CALM_ROUNDS: u64 = 2;
 
 /// What is known of one, and was asked.
@@ -89,11 +89,11 @@ impl Quota {
         let has = self.own.amount(now).max(if is_kept { 0 } else { before });
         let used = self.used();
         let is_calm = self.is_calm(kind, has, used);
-        let is_due = self.asked.is_none_or(|(asked, at, before)| {
+        let is_due = self.asked.is_none_or(|(_, at, before)| {
             let is_late = now >= at + idle || now + every * 2 >= at + before.ttl;
             match self.demand {
                 0 => before.used != used || before.has != has || is_late,
-                _ => !is_calm || round >= asked + CALM_ROUNDS,
+                _ => !is_calm || round.is_multiple_of(CALM_ROUNDS),
             }
         });
         if !is_due {
@@ -120,9 +120,9 @@ impl Quota {
 }
 
 impl Quota {
-    /// Whether little changes by asking: the last answer was what it had already, and it either has twice what it uses and wants,
-    /// or wants as much as it did then, within an eighth. Who has nothing waits for something, and is not calm. Demand is that of
-    /// about ten seconds.
+    /// Whether little changes by asking: the last answer was about what it had already, and it either has twice what it uses and
+    /// wants, or wants about as much as it did then. Who has nothing waits for something, and is not calm. Demand is that of about
+    /// ten seconds.
     fn is_calm(&self, kind: QuotaKind, has: u64, used: u64) -> bool {
         let Some((_, _, before)) = self.asked else {
             return false;
@@ -132,10 +132,15 @@ impl Quota {
             QuotaKind::Day | QuotaKind::Places => self.demand,
         };
         let is_ample = has / 2 >= used.max(wants);
-        let is_steady = has > 0 && self.demand.abs_diff(before.demand) <= before.demand / 8;
-        let is_same = before.has == has && self.own.share == has;
+        let is_steady = has > 0 && is_about(self.demand, before.demand);
+        let is_same = is_about(has, before.has) && is_about(self.own.share, has);
         is_same && (is_ample || is_steady)
     }
+}
+
+/// Whether two differ by less than others notice: an eighth. What all want goes up and down by less from moment to moment.
+fn is_about(now: u64, before: u64) -> bool {
+    now.abs_diff(before) <= before / 8
 }
 
 impl BudgetQuota {
@@ -147,10 +152,13 @@ impl BudgetQuota {
         now: Time,
     ) -> Option<ClaimQuestion> {
         let last = &self.last;
-        let is_due = last.want > 0
-            || self.asked.as_ref().is_none_or(|(_, at, before)| {
-                before.used != last.used || before.has != last.has || now >= *at + 2 * idle
-            });
+        // Two thirds of what it wants to have at hand are enough for some ten seconds.
+        let is_calm = last.need == 0 && last.want <= last.has.saturating_sub(last.used) / 2;
+        let has_turn = !is_calm || round.is_multiple_of(CALM_ROUNDS);
+        let is_due = self.asked.as_ref().is_none_or(|(_, at, before)| {
+            let is_new = last.want > 0 || before.used != last.used || before.has != last.has;
+            (is_new && has_turn) || now >= *at + 2 * idle
+        });
         if !is_due {
             return None;
         }

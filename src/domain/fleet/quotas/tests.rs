@@ -121,7 +121,7 @@ fn who_is_told_the_same_again_and_wants_as_much_as_before_asks_half_as_often() {
     rounds(50, &mut std::iter::repeat(40));
     let steady = rounds(50, &mut std::iter::repeat(40));
     assert!((9..=11).contains(&steady), "{steady}");
-    let changing = rounds(50, &mut (0..).map(|number| 40 + number % 2));
+    let changing = rounds(50, &mut (0..).map(|number| 40 + number % 2 * 20));
     assert!(changing >= 18, "a share that changes: {changing}");
     rounds(50, &mut std::iter::repeat(0));
     let waiting = rounds(50, &mut std::iter::repeat(0));
