@@ -143,6 +143,31 @@ pub(super) struct AdminSide {
     pub(super) token_file: Option<PathBuf>,
 }
 
+/// Where the data listener of a running process is, and as whom it is asked.
+#[derive(Debug, Args)]
+pub(super) struct DataSide {
+    /// The data listener: HOST:PORT or unix:/path. Without it, that of the configuration.
+    #[arg(long, value_name = "ADDR")]
+    pub(super) address: Option<String>,
+    /// The configuration file of the process; its `server.listen` says where.
+    #[arg(long, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+    /// A file with the token of the client whose requests these are. Without it, the variable POINTSMAN_CLIENT_TOKEN.
+    #[arg(long, value_name = "FILE")]
+    pub(super) token_file: Option<PathBuf>,
+}
+
+/// The configuration that a command goes by, and how it prints what it found.
+#[derive(Debug, Args)]
+pub(super) struct ConfigReading {
+    /// The configuration file (YAML, TOML or JSON).
+    #[arg(long, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+    /// Print JSON.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
 #[derive(Debug, Args)]
 pub(super) struct Explain {
     /// What the request asks for, as its `model` would say. Without it, the default.
@@ -247,15 +272,8 @@ pub(super) struct CachePrime {
     /// Keep answers that another call might answer differently, where the client may ask for that.
     #[arg(long)]
     pub(super) force: bool,
-    /// The data listener: HOST:PORT or unix:/path. Without it, that of the configuration.
-    #[arg(long, value_name = "ADDR")]
-    pub(super) address: Option<String>,
-    /// The configuration file of the process; its `server.listen` says where.
-    #[arg(long, value_name = "FILE")]
-    pub(super) config: Option<PathBuf>,
-    /// A file with the token of the client whose requests these are. Without it, the variable POINTSMAN_CLIENT_TOKEN.
-    #[arg(long, value_name = "FILE")]
-    pub(super) token_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) side: DataSide,
     /// Print JSON.
     #[arg(long)]
     pub(super) json: bool,
