@@ -15,9 +15,12 @@ use crate::runtime::program;
 /// What each printed, by the number of its key; or why it printed nothing.
 pub(super) type Printed = BTreeMap<u64, Result<Vec<ApiKey>, String>>;
 
+/// What they are going to have printed.
+pub(super) type Printing = BoxFuture<'static, Printed>;
+
 /// Runs all of them once more. What they print comes later, beside whatever else goes on: each may take as long as a program may.
 /// Of one that fails, what it printed before goes on to be used: a helper that is away for a moment takes no key out of service.
-pub(super) fn again(added: &LoadedAdditions, read: &ConfigReader) -> BoxFuture<'static, Printed> {
+pub(super) fn again(added: &LoadedAdditions, read: &ConfigReader) -> Printing {
     let is_program =
         |origin: &KeyOrigin| matches!(origin, KeyOrigin::Reference(SecretReference::Exec(_)));
     let mut keys = added.additions.keys().iter();

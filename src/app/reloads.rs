@@ -3,23 +3,22 @@
 
 use std::mem;
 
-use futures_util::future::BoxFuture;
 use tokio::sync::oneshot;
 
 use super::orders::Orders;
 use super::process::App;
-use super::programs::{self, Printed};
+use super::programs::{self, Printed, Printing};
 use super::reader::ConfigReader;
 use crate::admin::Reloaded;
 
 /// Who wants a reload.
-pub(super) struct Ordered {
+pub(super) struct OrderedReload {
     /// `signal`, `file` or `admin`.
     pub(super) trigger: &'static str,
     replies: Vec<oneshot::Sender<Reloaded>>,
 }
 
-impl Ordered {
+impl OrderedReload {
     /// Tells all who wait for it.
     pub(super) fn answer(self, reloaded: &Reloaded) {
         for reply in self.replies {
@@ -32,9 +31,9 @@ impl Ordered {
 /// The reload that is under way, and one more after it.
 #[derive(Default)]
 pub(super) struct Reloads {
-    under_way: Option<(Ordered, BoxFuture<'static, Printed>)>,
+    under_way: Option<(OrderedReload, Printing)>,
     /// What was ordered since programs were started: they may print something else now. All of it is one reload.
-    next: Option<Ordered>,
+    next: Option<OrderedReload>,
 }
 
 impl Reloads {
@@ -45,7 +44,7 @@ impl Reloads {
         reply: Option<oneshot::Sender<Reloaded>>,
         (app, read, orders): (&App, &ConfigReader, &Orders),
     ) {
-        let next = self.next.get_or_insert_with(|| Ordered {
+        let next = self.next.get_or_insert_with(|| OrderedReload {
             trigger,
             replies: Vec::new(),
         });
@@ -65,7 +64,7 @@ impl Reloads {
     }
 
     /// The reload that is due now, with what programs print; never while none is under way. Cancel-safe.
-    pub(super) async fn due(&mut self) -> (Ordered, Printed) {
+    pub(super) async fn due(&mut self) -> (OrderedReload, Printed) {
         loop {
             let Some((_, running)) = &mut self.under_way else {
                 std::future::pending::<()>().await;

@@ -1,5 +1,6 @@
 //! What the command line may say.
 
+mod sides;
 mod tools;
 
 use std::path::PathBuf;
@@ -7,6 +8,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+pub(super) use self::sides::DataSide;
 pub(super) use self::tools::{
     BenchArguments, CatalogBuild, CatalogCommand, CatalogDiff, CatalogShow, CatalogUpdate,
     EvalArguments, InitArguments, KeysCommand, KeysTest,
@@ -141,31 +143,6 @@ pub(super) struct AdminSide {
     /// A file with the admin token. Without it, the variable POINTSMAN_ADMIN_TOKEN.
     #[arg(long, value_name = "FILE")]
     pub(super) token_file: Option<PathBuf>,
-}
-
-/// Where the data listener of a running process is, and as whom it is asked.
-#[derive(Debug, Args)]
-pub(super) struct DataSide {
-    /// The data listener: HOST:PORT or unix:/path. Without it, that of the configuration.
-    #[arg(long, value_name = "ADDR")]
-    pub(super) address: Option<String>,
-    /// The configuration file of the process; its `server.listen` says where.
-    #[arg(long, value_name = "FILE")]
-    pub(super) config: Option<PathBuf>,
-    /// A file with the token of the client whose requests these are. Without it, the variable POINTSMAN_CLIENT_TOKEN.
-    #[arg(long, value_name = "FILE")]
-    pub(super) token_file: Option<PathBuf>,
-}
-
-/// The configuration that a command goes by, and how it prints what it found.
-#[derive(Debug, Args)]
-pub(super) struct ConfigReading {
-    /// The configuration file (YAML, TOML or JSON).
-    #[arg(long, value_name = "FILE")]
-    pub(super) config: Option<PathBuf>,
-    /// Print JSON.
-    #[arg(long)]
-    pub(super) json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -1,19 +1,18 @@
 //! Mistakes that have one obvious mend: a key or a word that is misspelt. Mended in the file's own text, so that comments and
 //! order stay.
 
-mod toml;
-mod yaml;
+mod spots;
+mod toml_spots;
+mod yaml_spots;
 
-use std::collections::HashMap;
 use std::ops::Range;
 use std::path::Path;
 
-use super::error::Problem;
-use super::lookup::format_of;
 use ::config::FileFormat;
 
-/// How deep a file may be nested.
-const MOST_DEPTH: usize = 64;
+use self::spots::{below, range};
+use super::error::Problem;
+use super::lookup::format_of;
 
 /// One change of a file's text.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -29,25 +28,6 @@ pub struct Mend {
     range: Range<usize>,
 }
 
-/// A word of a text, and where it begins: in bytes, a quotation mark included, and in lines from 1.
-#[derive(Clone, Debug)]
-struct WordSpot {
-    word: String,
-    at: usize,
-    line: usize,
-}
-
-/// Where a key and its value are in a text.
-#[derive(Clone, Debug)]
-struct KeySpot {
-    key: WordSpot,
-    /// A text or another single value.
-    value: Option<WordSpot>,
-}
-
-/// Keys by their paths, in small letters.
-type KeySpots = HashMap<String, KeySpot>;
-
 /// The mends of these mistakes in the text of a file. Mistakes without an obvious one, and those of other places than the
 /// text, have none.
 pub fn mends(file: &Path, text: &str, problems: &[Problem]) -> Vec<Mend> {
@@ -56,9 +36,9 @@ pub fn mends(file: &Path, text: &str, problems: &[Problem]) -> Vec<Mend> {
     };
     let is_toml = format == FileFormat::Toml;
     let spots = match is_toml {
-        true => toml::spots(text),
+        true => toml_spots::spots(text),
         // JSON is YAML.
-        false => yaml::spots(text),
+        false => yaml_spots::spots(text),
     };
     let found = problems.iter().filter_map(|problem| {
         let after = meant(problem)?;
@@ -73,7 +53,7 @@ pub fn mends(file: &Path, text: &str, problems: &[Problem]) -> Vec<Mend> {
                     return None;
                 }
                 match is_toml {
-                    true => toml::everywhere(text, &path.to_lowercase(), after)?,
+                    true => toml_spots::everywhere(text, &path.to_lowercase(), after)?,
                     false => vec![spot.key.clone()],
                 }
             }
@@ -97,15 +77,6 @@ pub fn mends(file: &Path, text: &str, problems: &[Problem]) -> Vec<Mend> {
     found
 }
 
-/// The bytes of a word, without its quotation marks. What is written with escapes, or over several lines, is not touched.
-fn range(text: &str, spot: &WordSpot) -> Option<Range<usize>> {
-    let rest = text.get(spot.at..)?;
-    let is_quoted = rest.starts_with(['"', '\'']);
-    let start = spot.at + usize::from(is_quoted);
-    let range = start..start + spot.word.len();
-    (text.get(range.clone())? == spot.word).then_some(range)
-}
-
 /// The text with these changes.
 pub fn mended(text: &str, mends: &[Mend]) -> String {
     let mut out = text.to_owned();
@@ -120,14 +91,6 @@ fn meant(problem: &Problem) -> Option<&str> {
     let suggestion = problem.suggestion.as_deref()?;
     let word = suggestion.strip_prefix("did you mean `")?;
     word.strip_suffix("`?").filter(|word| !word.contains('`'))
-}
-
-/// The path of a key of what has this one.
-fn below(path: &str, key: &str) -> String {
-    match path {
-        "" => key.to_owned(),
-        path => format!("{path}.{key}"),
-    }
 }
 
 #[cfg(test)]

@@ -225,7 +225,7 @@ llm:
         term.shows(&format!("{count}{BAR}")).await;
         gate.open();
     }
-    term.shows("2 keys: 2 ok").await;
+    term.shows("2 keys: 2 unproven").await;
     let shown = term.text();
     assert!(!shown.contains(BAR), "the bar is gone: {shown}");
     assert!(shown.contains("PROVIDER"), "{shown}");
@@ -233,7 +233,7 @@ llm:
     a.on(path(), [list()]);
     for redirected in ["--json", "2>errors"] {
         let term = Term::start(&format!("{arguments} {redirected}"), &[]);
-        term.shows("ok").await;
+        term.shows("unproven").await;
         assert!(!term.got(BAR), "{redirected}");
         assert_eq!(term.ended().await.0, "0");
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
-use super::{ConfigReading, DataSide};
+use super::sides::{ConfigReading, DataSide};
 use crate::config;
 use crate::domain::money::Pico;
 

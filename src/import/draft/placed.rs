@@ -66,6 +66,17 @@ impl PlacedDraft {
         tree
     }
 
+    /// The variables of which one has to hold its key, where nothing says which: those of a built-in provider.
+    pub(super) fn usual_variables(&self) -> Vec<String> {
+        let settings = &self.wanted.settings;
+        let says = |key: &&str| settings.get(&[key]).is_some();
+        let told = ["api_key", "api_key_env", "credentials", "base_url"];
+        match self.wanted.builtin {
+            Some(entry) if entry.is_automatic() && !told.iter().any(says) => entry.variables(),
+            _ => Vec::new(),
+        }
+    }
+
     /// A built-in provider under another name has to say what its name said.
     fn complete(&self, name: &str, tree: &mut YamlTree) {
         let Some(entry) = self.wanted.builtin else {

@@ -96,12 +96,12 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
     ),
     (
         "yaml_rust2",
-        &["config/mend/yaml.rs", "import/source.rs"],
+        &["config/mend/yaml_spots.rs", "import/source.rs"],
         "others' files are read by `import::source`, the configuration by `config`",
     ),
     (
         "toml",
-        &["config/mend/toml.rs"],
+        &["config/mend/toml_spots.rs"],
         "the configuration is read by `config`",
     ),
     (

@@ -3,7 +3,7 @@
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::{KeySpot, KeySpots, MOST_DEPTH, WordSpot, below, range};
+use super::spots::{KeySpot, KeySpots, MOST_DEPTH, WordSpot, below, range};
 
 /// A key that is written in more places is not mended.
 const MOST_PLACES: usize = 256;
@@ -33,7 +33,7 @@ pub(super) fn everywhere(text: &str, path: &str, after: &str) -> Option<Vec<Word
 /// The keys of a text, each where it is written first; of a text that cannot be read what is understood of it.
 pub(super) fn spots(text: &str) -> KeySpots {
     let (all, _) = DeTable::parse_recoverable(text);
-    let mut reading = Reading {
+    let mut reading = TomlReading {
         text,
         found: KeySpots::new(),
     };
@@ -41,12 +41,12 @@ pub(super) fn spots(text: &str) -> KeySpots {
     reading.found
 }
 
-struct Reading<'t> {
+struct TomlReading<'t> {
     text: &'t str,
     found: KeySpots,
 }
 
-impl Reading<'_> {
+impl TomlReading<'_> {
     fn table(&mut self, path: &str, table: &DeTable<'_>, depth: usize) {
         if depth > MOST_DEPTH {
             return;

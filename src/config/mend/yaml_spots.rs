@@ -2,7 +2,7 @@
 
 use yaml_rust2::parser::{Event, Parser};
 
-use super::{KeySpot, KeySpots, MOST_DEPTH, WordSpot, below};
+use super::spots::{KeySpot, KeySpots, MOST_DEPTH, WordSpot, below};
 
 /// A list or a map that is being read.
 enum OpenPart {
