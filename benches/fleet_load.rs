@@ -1,7 +1,8 @@
 //! What a fleet costs its server, and how soon all know of a cooldown.
 //!
 //! `cargo bench --bench fleet_load` starts `valkey-server` or `redis-server` (or asks the one of `FLEET_URL`, whose processor time it
-//! reads from `INFO`), and speaks to it as 50 busy processes with 40 limits and budgets each do, then as 500 idle sidecars do. It prints
+//! reads from `INFO`), and speaks to it as 50 busy processes with 40 limits and budgets each do, then as 500
+//! idle sidecars do; when each asks is decided as in a real process. It prints
 //! calls a second, the part of a core that the server used, and how long facts took from one process to all others. Timings are
 //! for reading, nothing asserts them.
 
@@ -13,23 +14,23 @@
     reason = "a benchmark: it may end at the first surprise, and prints"
 )]
 
+use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use pointsman::domain::fleet::money::ClaimQuestion;
-use pointsman::domain::fleet::quota::{BudgetSubject, LimitSubject};
-use pointsman::domain::fleet::quotas::{BudgetQuestion, QuotaAnswers};
-use pointsman::domain::fleet::share::ShareQuestion;
+use pointsman::domain::budget::{BudgetScope, BudgetUse, MeterKey, Period, Spender};
+use pointsman::domain::fleet::quota::{LimitHolder, LimitUse, LostPolicy};
+use pointsman::domain::fleet::quotas::{FleetQuotas, QuotaAnswers, QuotaOrder};
 use pointsman::domain::fleet::state::DEBOUNCE;
 use pointsman::domain::fleet::{
     FactKind, FactReason, FleetFact, FleetNews, FleetOrder, FleetSubject, QuotaKind,
 };
-use pointsman::domain::ids::FleetNode;
+use pointsman::domain::ids::{FleetNode, KeyId};
 use pointsman::domain::persisted::Fingerprint;
 use pointsman::domain::secret::EncryptionKey;
+use pointsman::domain::time::Time;
 use pointsman::runtime::clock::Clock;
 use pointsman::store::fleet::{FleetOrders, FleetStore, FleetStoreOptions};
 use pointsman::wire::fleet::secret::FleetSecret;
@@ -53,76 +54,109 @@ struct Process {
     orders: FleetOrders,
     /// What was heard, and when.
     heard: mpsc::UnboundedReceiver<Instant>,
-    answered: Arc<AtomicUsize>,
+    answers: mpsc::UnboundedReceiver<QuotaAnswers>,
+    /// Decides when it asks, as in a real process.
+    quotas: FleetQuotas,
+    answered: usize,
     _store: FleetStore,
 }
 
 fn process(url: &str, number: usize, clock: Clock) -> Process {
     let (orders, waiting) = FleetOrders::new();
     let (send, heard) = mpsc::unbounded_channel();
-    let answered = Arc::new(AtomicUsize::new(0));
-    let counts = Arc::clone(&answered);
+    let (answer, answers) = mpsc::unbounded_channel();
     let news = move |news: FleetNews| match news {
         FleetNews::Heard(..) => drop(send.send(Instant::now())),
-        FleetNews::Shares(QuotaAnswers { shares, .. }) if !shares.is_empty() => {
-            counts.fetch_add(1, Ordering::Relaxed);
-        }
+        FleetNews::Shares(told) => drop(answer.send(told)),
         _ => {}
     };
+    let node = FleetNode::from(format!("node-{number}.0"));
     let options = FleetStoreOptions {
         server: valkey_url::parse(url).expect("a URL"),
         authorities: Vec::new(),
         fleet: "bench".to_owned(),
         secret: FleetSecret::new(&EncryptionKey::new(&[7; 32]).expect("a key")),
-        node: FleetNode::from(format!("node-{number}.0")),
+        node: node.clone(),
         clock,
     };
+    let store = FleetStore::start(&options, waiting, Arc::new(news));
+    let mut quotas = FleetQuotas::new(node, LostPolicy::default(), clock.now());
+    quotas.up(clock.now());
     Process {
         orders,
         heard,
-        answered,
-        _store: FleetStore::start(&options, waiting, Arc::new(news)),
+        answers,
+        quotas,
+        answered: 0,
+        _store: store,
     }
 }
 
-/// What a process asks in one round.
-fn questions(round: u64, demand: u64) -> FleetOrder {
-    let busy = demand > 0;
-    let shares = (0..LIMITS).map(|number| {
-        let subject = LimitSubject {
-            owner: Fingerprint([number / 4; 16]),
-            kind: QuotaKind::ALL[usize::from(number % 4)],
-        };
-        let asks = ShareQuestion {
-            seq: round,
-            limit: 60_000,
-            has: 1000,
-            used: round % 900,
-            demand,
-            least: 12,
-            ttl: Duration::from_secs(if busy { 2 } else { 8 }),
-            span: subject.kind.span(),
-        };
-        (subject, asks)
-    });
-    let claims = (0..BUDGETS).map(|number| BudgetQuestion {
-        subject: BudgetSubject {
-            owner: Fingerprint([100 + number; 16]),
-            window: 1,
-        },
-        asks: ClaimQuestion {
-            seq: round,
-            amount: 1 << 50,
-            has: round * 100,
-            used: round * 90,
-            want: 100 * demand,
-            need: 0,
-            heard: 0,
-            nodes: 50,
-        },
-        lasts: Duration::from_secs(3600),
-    });
-    FleetOrder::Ask(round, shares.collect(), claims.collect())
+impl Process {
+    /// Takes in what was answered, and asks what is due. Returns when something is due next.
+    fn step(&mut self, demand: u64, now: Time) -> Time {
+        while let Ok(told) = self.answers.try_recv() {
+            self.answered += usize::from(!told.shares.is_empty());
+            self.quotas.answered(told, now);
+        }
+        for order in self.quotas.due(now, fastrand::f64()) {
+            match order {
+                QuotaOrder::Count => self.count(demand, now),
+                QuotaOrder::Ask(round, shares, claims) => {
+                    drop(self.orders.send(FleetOrder::Ask(round, shares, claims)));
+                }
+            }
+        }
+        self.quotas.next()
+    }
+
+    /// Uses all that it has, and wants about as much in each round, a third more or less.
+    fn count(&mut self, demand: u64, now: Time) {
+        let views = self.quotas.limits();
+        let shares: BTreeMap<(LimitHolder, QuotaKind), u64> = views
+            .flat_map(|view| {
+                let share = view.own.amount(now);
+                (view.holders.into_iter()).map(move |holder| ((holder, view.kind), share))
+            })
+            .collect();
+        for number in 0..LIMITS {
+            let holder = LimitHolder::Key(KeyId {
+                provider: "p".into(),
+                index: u32::from(number / 4),
+            });
+            let kind = QuotaKind::ALL[usize::from(number % 4)];
+            let share = shares.get(&(holder.clone(), kind)).copied();
+            let one = LimitUse {
+                kind,
+                limit: 60_000,
+                used: if demand > 0 { share.unwrap_or(0) } else { 0 },
+                demand: demand * fastrand::u64(67..=133) / 100,
+                largest: 1,
+            };
+            let owner = Fingerprint([number / 4; 16]);
+            self.quotas.counted(&holder, owner, vec![one], now);
+        }
+        let spent = (0..BUDGETS).map(|number| {
+            let one = BudgetUse {
+                meter: MeterKey {
+                    scope: BudgetScope::all_of(Spender::Whole),
+                    period: Period::Hours(1),
+                    zone: "UTC".into(),
+                },
+                window: 1,
+                amount: Some(1 << 50),
+                has: 1000,
+                given_up: 0,
+                used: if demand > 0 { now.as_nanos() / 1000 } else { 0 },
+                want: 100 * demand,
+                need: 0,
+                heard: 0,
+                lasts: 3600,
+            };
+            (Fingerprint([100 + number; 16]), one)
+        });
+        self.quotas.spent(spent.collect());
+    }
 }
 
 /// Seconds of processor time, and commands so far.
@@ -147,38 +181,44 @@ async fn used(url: &str) -> (f64, f64) {
     (cpu, figure("total_commands_processed:").unwrap_or_default())
 }
 
-/// So many processes for so long: each asks every `every`, and says every 5 s that it is there.
-async fn load(url: &str, count: usize, demand: u64, every: Duration, lasts: Duration) {
+/// So many processes for so long, each wanting so much of every limit in half a second; it says every 5 s that it is there.
+async fn load(url: &str, count: usize, demand: u64, lasts: Duration) {
     let clock = Clock::start();
-    let all: Vec<Process> = (0..count)
+    let mut all: Vec<Process> = (0..count)
         .map(|number| process(url, number, clock))
         .collect();
-    tokio::time::sleep(Duration::from_secs(5)).await;
+    let mut due = vec![Time::ZERO; count];
+    let mut beats = Instant::now();
+    // First until their shares are what they stay.
+    let mut run = async |lasts: Duration| {
+        let began = Instant::now();
+        while began.elapsed() < lasts {
+            let now = clock.now();
+            for (process, due) in all.iter_mut().zip(&mut due) {
+                if now >= *due || !process.answers.is_empty() {
+                    *due = process.step(demand, now);
+                }
+            }
+            if beats.elapsed() >= Duration::from_secs(5) {
+                beats = Instant::now();
+                for process in &all {
+                    drop(process.orders.send(FleetOrder::Beat));
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        all.iter().map(|it| it.answered).sum::<usize>()
+    };
+    let answered_before = run(Duration::from_secs(15)).await;
     let (before, calls) = used(url).await;
     let began = Instant::now();
-    let mut round = 0;
-    while began.elapsed() < lasts {
-        round += 1;
-        let step = every / u32::try_from(count).expect("few");
-        for (number, process) in all.iter().enumerate() {
-            drop(process.orders.send(questions(round, demand)));
-            let beats = 5.0 / every.as_secs_f64();
-            if (round as f64 + number as f64) % beats < 1.0 {
-                drop(process.orders.send(FleetOrder::Beat));
-            }
-            tokio::time::sleep(step).await;
-        }
-    }
+    let answered = run(lasts).await - answered_before;
     let took = began.elapsed().as_secs_f64();
     let (after, calls_after) = used(url).await;
-    let answered: usize = all
-        .iter()
-        .map(|it| it.answered.load(Ordering::Relaxed))
-        .sum();
     println!(
-        "{count:>4} processes: {:>6.1} rounds of {} a second, {:>7.0} commands a second in the scripts too, {:>5.2} % of a core",
-        answered as f64 / took,
+        "{count:>4} processes with {} each: {:>6.1} answers a second, {:>7.0} commands a second in the scripts too, {:>5.2} % of a core",
         LIMITS + BUDGETS,
+        answered as f64 / took,
         (calls_after - calls) / took,
         (after - before) / took * 100.0
     );
@@ -266,12 +306,10 @@ fn main() {
         .expect("a runtime");
     runtime.block_on(async {
         let lasts = Duration::from_secs(20);
-        println!("all that they have is wanted:");
-        load(&url, 50, 100, Duration::from_millis(500), lasts).await;
-        println!("half of it:");
-        load(&url, 50, 100, Duration::from_secs(1), lasts).await;
+        println!("all that they have is used, and more is wanted:");
+        load(&url, 50, 100, lasts).await;
         println!("nothing:");
-        load(&url, 500, 0, Duration::from_secs(5), lasts).await;
+        load(&url, 500, 0, lasts).await;
         facts(&url, 50, 300).await;
     });
 }

@@ -103,6 +103,7 @@ struct Figures {
     stream_cpu: Vec<f64>,
     event_cpu: Vec<f64>,
     stream_p99: Vec<f64>,
+    rate_cpu: Vec<f64>,
     rate_p50: Vec<f64>,
     rate_p99: Vec<f64>,
     rss_mib: Vec<f64>,

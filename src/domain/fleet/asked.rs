@@ -11,8 +11,8 @@ use crate::domain::time::Time;
 
 /// A share lasts for so many questions.
 const TTL_QUESTIONS: u32 = 4;
-/// A process that has twice what it needs asks in every second round.
-const AMPLE_ROUNDS: u64 = 2;
+/// A process of which nothing new is to be expected asks in every second round.
+const CALM_ROUNDS: u64 = 2;
 
 /// What is known of one, and was asked.
 #[derive(Clone, Debug)]
@@ -88,12 +88,12 @@ impl Quota {
         let before = self.asked.map_or(0, |(_, _, before)| before.has);
         let has = self.own.amount(now).max(if is_kept { 0 } else { before });
         let used = self.used();
-        let is_ample = self.is_ample(kind, has, used);
+        let is_calm = self.is_calm(kind, has, used);
         let is_due = self.asked.is_none_or(|(asked, at, before)| {
             let is_late = now >= at + idle || now + every * 2 >= at + before.ttl;
             match self.demand {
                 0 => before.used != used || before.has != has || is_late,
-                _ => !is_ample || round >= asked + AMPLE_ROUNDS,
+                _ => !is_calm || round >= asked + CALM_ROUNDS,
             }
         });
         if !is_due {
@@ -101,7 +101,7 @@ impl Quota {
         }
         let every = match self.demand {
             0 => idle,
-            _ if is_ample => every * 2,
+            _ if is_calm => every * 2,
             _ => every,
         };
         let asks = ShareQuestion {
@@ -120,14 +120,21 @@ impl Quota {
 }
 
 impl Quota {
-    /// Whether it has twice what it uses and wants: then it asks half as often, as nothing is soon wanted of it. Demand is
-    /// that of about ten seconds.
-    fn is_ample(&self, kind: QuotaKind, has: u64, used: u64) -> bool {
+    /// Whether little changes by asking: the last answer was what it had already, and it either has twice what it uses and wants,
+    /// or wants as much as it did then, within an eighth. Who has nothing waits for something, and is not calm. Demand is that of
+    /// about ten seconds.
+    fn is_calm(&self, kind: QuotaKind, has: u64, used: u64) -> bool {
+        let Some((_, _, before)) = self.asked else {
+            return false;
+        };
         let wants = match kind {
             QuotaKind::Requests | QuotaKind::Tokens => self.demand.saturating_mul(6),
             QuotaKind::Day | QuotaKind::Places => self.demand,
         };
-        has / 2 >= used.max(wants) && self.asked.is_some_and(|(_, _, before)| before.has == has)
+        let is_ample = has / 2 >= used.max(wants);
+        let is_steady = has > 0 && self.demand.abs_diff(before.demand) <= before.demand / 8;
+        let is_same = before.has == has && self.own.share == has;
+        is_same && (is_ample || is_steady)
     }
 }
 

@@ -100,10 +100,32 @@ fn who_has_twice_what_it_needs_asks_half_as_often_until_it_needs_more() {
         4000 * MS,
         "as many questions fit in"
     );
-    rounds(5, 10);
-    let busy = rounds(5, 10);
-    assert_eq!(busy.len(), 10);
-    assert_eq!(busy[9].ttl, 2000 * MS);
+    // What it wants grows.
+    let busy = rounds(20, 4);
+    assert_eq!(busy.len(), 4);
+    assert_eq!(busy[3].ttl, 2000 * MS);
+}
+
+#[test]
+fn who_is_told_the_same_again_and_wants_as_much_as_before_asks_half_as_often() {
+    let (mut quotas, mut now) = (quotas(LostPolicy::default()), NOW);
+    quotas.up(now);
+    let mut rounds = |demand: u64, shares: &mut dyn Iterator<Item = u64>| {
+        let asks = (0..20).filter_map(|_| {
+            let of = asked(&round(&mut quotas, demand, &mut now))?;
+            quotas.answered(answer(of, shares.next()?), now);
+            Some(of.2)
+        });
+        asks.count()
+    };
+    rounds(50, &mut std::iter::repeat(40));
+    let steady = rounds(50, &mut std::iter::repeat(40));
+    assert!((9..=11).contains(&steady), "{steady}");
+    let changing = rounds(50, &mut (0..).map(|number| 40 + number % 2));
+    assert!(changing >= 18, "a share that changes: {changing}");
+    rounds(50, &mut std::iter::repeat(0));
+    let waiting = rounds(50, &mut std::iter::repeat(0));
+    assert_eq!(waiting, 20, "one that waits for a share");
 }
 
 #[test]
