@@ -84,7 +84,7 @@ def wheel(folder):
     (about,) = (folder / "venv").glob("lib/python*/site-packages/pointsman-*.dist-info")
     licensed(about / "licenses")
     fields = (about / "METADATA").read_text()
-    assert f"License-Expression: {LICENSE}" in fields and fields.count("License-File: LICENSE-") == 2, fields
+    assert f"License: {LICENSE}" in fields and fields.count("License-File: LICENSE-") == 2, fields
 
 
 def npm(folder):

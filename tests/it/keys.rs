@@ -231,9 +231,9 @@ llm:
     assert!(shown.contains("PROVIDER"), "{shown}");
     assert_eq!(term.ended().await.0, "0");
     a.on(path(), [list()]);
-    for redirected in ["--json", "2>errors"] {
+    for redirected in ["--json >report", "2>errors"] {
         let term = Term::start(&format!("{arguments} {redirected}"), &[]);
-        term.shows("unproven").await;
+        term.shows("over").await;
         assert!(!term.got(BAR), "{redirected}");
         assert_eq!(term.ended().await.0, "0");
     }

@@ -71,7 +71,9 @@ impl PlacedDraft {
         let settings = &self.wanted.settings;
         let says = |key: &&str| settings.get(&[key]).is_some();
         let told = ["api_key", "api_key_env", "credentials", "base_url"];
-        match self.wanted.builtin {
+        // Clouds let in by more than one kind of key.
+        let builtin = self.wanted.builtin.filter(|entry| entry.cloud.is_none());
+        match builtin {
             Some(entry) if entry.is_automatic() && !told.iter().any(says) => entry.variables(),
             _ => Vec::new(),
         }
