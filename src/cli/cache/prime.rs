@@ -59,7 +59,7 @@ enum PrimeOutcome {
     Failed(String),
 }
 
-pub(super) fn run(arguments: CachePrime) -> ExitCode {
+pub(super) fn run(arguments: &CachePrime) -> ExitCode {
     let as_json = arguments.json;
     match prime(arguments) {
         Ok(done) => {
@@ -86,7 +86,7 @@ pub(super) fn run(arguments: CachePrime) -> ExitCode {
     }
 }
 
-fn prime(arguments: CachePrime) -> Result<Vec<(usize, PrimeOutcome)>, PrimeError> {
+fn prime(arguments: &CachePrime) -> Result<Vec<(usize, PrimeOutcome)>, PrimeError> {
     let requests = read(&arguments.file, &arguments.route)?;
     let front = FrontDoor {
         listener: DataListener::of(&arguments.side)?,
