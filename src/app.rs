@@ -21,6 +21,7 @@ mod programs;
 mod reader;
 mod refresher;
 mod reload;
+mod reloads;
 mod run;
 mod state_writer;
 mod surroundings;

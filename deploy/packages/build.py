@@ -1,9 +1,9 @@
 """Builds the packages: a wheel, npm packages and a Debian package, each with the binary, manual pages and completions.
 
-    python3 deploy/packages/build.py [--binary FILE] [--platform NAME] [wheel] [npm] [deb]
+    python3 deploy/packages/build.py [--binary FILE] [--platform NAME] [--profile NAME] [wheel] [npm] [deb]
 
 They go to target/packages. Without a word all are built whose tools are there. The binary is that of `cargo build --profile dist`,
-or FILE; maturin builds that of a wheel itself. `--platform` is npm's name of the platform that FILE is for (`linux-arm64`); without
+or FILE; maturin builds that of a wheel itself. Another `--profile`, such as `dev`, is for trying packages out. `--platform` is npm's name of the platform that FILE is for (`linux-arm64`); without
 it, this machine's. Version, description and licence are those of Cargo.toml. Needs Python 3.9; a wheel maturin, a Debian package
 dpkg-deb and objdump.
 """
@@ -57,10 +57,10 @@ def this_platform():
     return f"{platform.system().lower()}-{machine.get(platform.machine().lower(), platform.machine())}"
 
 
-def built():
-    """The binary for distribution."""
-    subprocess.run([CARGO, "build", "--locked", "--profile", "dist", "--bin", "pointsman"], cwd=ROOT, check=True)
-    return TARGET / "dist" / "pointsman"
+def built(profile):
+    """The binary of this profile."""
+    subprocess.run([CARGO, "build", "--locked", "--profile", profile, "--bin", "pointsman"], cwd=ROOT, check=True)
+    return TARGET / ("debug" if profile == "dev" else profile) / "pointsman"
 
 
 def fresh(folder):
@@ -88,15 +88,18 @@ def share(binary, folder):
     return sorted(pages.iterdir())
 
 
-def wheel(about, binary, _):
-    """The wheel, by maturin. It reads this package's Cargo.toml, and finds the binary of `dist` built."""
+def wheel(about, binary, given):
+    """The wheel, by maturin. It reads this package's Cargo.toml, and finds the binary of its profile built."""
     share(binary, fresh(HERE / "wheel" / "data") / "data" / "share")
+    # It takes none from a folder above its own.
+    for name in LICENSES:
+        put(ROOT / name, HERE / "wheel" / name)
     out = fresh(OUT / "wheel")
-    subprocess.run(["maturin", "build", "--out", out], cwd=HERE / "wheel", check=True)
+    subprocess.run(["maturin", "build", "--profile", given.profile, "--out", out], cwd=HERE / "wheel", check=True)
     return sorted(out.iterdir())
 
 
-def npm(about, binary, name):
+def npm(about, binary, given):
     """The package that people install, and the one with the binary of a platform."""
     out = fresh(OUT / "npm")
     common = {
@@ -105,6 +108,7 @@ def npm(about, binary, name):
         "license": f"({about['license']})",
         "keywords": about["keywords"],
     }
+    name = given.platform
     where = PLATFORMS[name]
     own = out / name
     put(binary, own / "bin" / "pointsman", 0o755)
@@ -134,9 +138,9 @@ def write_package(folder, fields):
     (folder / "package.json").write_text(json.dumps(fields, indent=2) + "\n")
 
 
-def deb(about, binary, name):
+def deb(about, binary, given):
     """The Debian package: the binary, the service, which is not started before it has a configuration."""
-    architecture = PLATFORMS[name]["debian"]
+    architecture = PLATFORMS[given.platform]["debian"]
     root = fresh(OUT / "deb" / "root")
     usr = root / "usr"
     put(binary, usr / "bin" / "pointsman", 0o755)
@@ -200,6 +204,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--binary", type=Path)
     parser.add_argument("--platform", choices=PLATFORMS, default=this_platform())
+    parser.add_argument("--profile", default="dist")
     parser.add_argument("kinds", nargs="*", choices=[[], *BUILDERS], metavar="wheel, npm, deb")
     given = parser.parse_args()
     wanted = given.kinds or list(BUILDERS)
@@ -207,7 +212,7 @@ def main():
     if given.kinds and any(missing.values()):
         sys.exit(f"these tools are missing: {', '.join(tool for tools in missing.values() for tool in tools)}")
     about = package()
-    binary = given.binary.resolve() if given.binary else built()
+    binary = given.binary.resolve() if given.binary else built(given.profile)
     stripped = fresh(OUT / "bin") / "pointsman"
     shutil.copy(binary, stripped)
     if shutil.which("strip"):
@@ -216,7 +221,7 @@ def main():
         if missing[kind]:
             print(f"left out: {kind}: there is no {' and no '.join(missing[kind])}")
             continue
-        for file in BUILDERS[kind][0](about, stripped, given.platform):
+        for file in BUILDERS[kind][0](about, stripped, given):
             print(f"{file}  {file.stat().st_size / 1e6:.2f} MB", flush=True)
 
 

@@ -18,9 +18,10 @@ import urllib.request
 from pathlib import Path
 
 sys.dont_write_bytecode = True
-from build import COMPLETIONS, OUT, ROOT, this_platform  # noqa: E402
+from build import COMPLETIONS, LICENSES, OUT, ROOT, this_platform  # noqa: E402
 
 VERSION = re.search(r'^version = "(.*)"', (ROOT / "Cargo.toml").read_text(), re.M).group(1)
+LICENSE = re.search(r'^license = "(.*)"', (ROOT / "Cargo.toml").read_text(), re.M).group(1)
 SECONDS = 30
 
 
@@ -64,6 +65,12 @@ def shares(folder, zipped=""):
         assert "pointsman" in (folder / place).read_text(), place
 
 
+def licensed(folder):
+    """The licences are there, word for word."""
+    for name in LICENSES:
+        assert (folder / name).read_text() == (ROOT / name).read_text(), name
+
+
 def wheel(folder):
     """In a virtual environment of its own."""
     (file,) = (OUT / "wheel").glob("pointsman-*.whl")
@@ -73,7 +80,11 @@ def wheel(folder):
     serves([folder / "venv/bin/pointsman"], folder)
     shares(folder / "venv" / "share")
     told = run(folder / "venv/bin/pip", "show", "--verbose", "--files", "pointsman")
-    assert f"Version: {VERSION}" in told and "LICENSE-MIT" in told and "LICENSE-APACHE" in told, told
+    assert f"Version: {VERSION}" in told, told
+    (about,) = (folder / "venv").glob("lib/python*/site-packages/pointsman-*.dist-info")
+    licensed(about / "licenses")
+    fields = (about / "METADATA").read_text()
+    assert f"License: {LICENSE}" in fields and fields.count("License-File: LICENSE-") == 2, fields
 
 
 def npm(folder):
@@ -84,6 +95,8 @@ def npm(folder):
     run("npm", "install", "--offline", "--no-audit", "--no-fund", own, main, cwd=folder)
     serves([folder / "node_modules/.bin/pointsman"], folder)
     shares(folder / "node_modules" / "pointsman" / "share")
+    licensed(folder / "node_modules" / "pointsman")
+    licensed(folder / "node_modules" / "@pointsman" / this_platform())
     # Without its platform it says so.
     shutil.rmtree(folder / "node_modules" / "@pointsman")
     alone = subprocess.run([folder / "node_modules/.bin/pointsman"], capture_output=True, text=True, check=False)
@@ -99,6 +112,8 @@ def deb(folder):
     run("dpkg-deb", "--extract", file, folder)
     serves([folder / "usr/bin/pointsman"], folder)
     shares(folder / "usr" / "share", ".gz")
+    told = (folder / "usr/share/doc/pointsman/copyright").read_text()
+    assert all((ROOT / name).read_text() in told for name in LICENSES), told
     unit = (folder / "usr/lib/systemd/system/pointsman.service").read_text()
     assert "ExecStart=/usr/bin/pointsman serve --config /etc/pointsman/pointsman.yaml" in unit
     assert (folder / "etc/pointsman/keys").stat().st_mode & 0o777 == 0o700

@@ -61,6 +61,25 @@ impl Orders {
         }
     }
 
+    /// Completes when it is told to end, before it serves. What else it is told is kept for [`Orders::next`]. Cancel-safe.
+    pub(super) async fn end(&mut self) {
+        match self {
+            Self::Signals {
+                terminate,
+                interrupt,
+                ..
+            } => {
+                tokio::select! {
+                    _ = terminate.recv() => {}
+                    _ = interrupt.recv() => {}
+                }
+            }
+            Self::Program(end) => {
+                end.recv().await;
+            }
+        }
+    }
+
     /// Completes when it is told to end once more, which a program does not do.
     pub(super) async fn again(&mut self) {
         match self {

@@ -1,8 +1,9 @@
 //! Programs that print keys which were added (`exec:`), run with each reload.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use futures_util::future::join_all;
+use futures_util::FutureExt as _;
+use futures_util::future::{self, BoxFuture, join_all};
 
 use super::reader::ConfigReader;
 use crate::config::{
@@ -11,26 +12,43 @@ use crate::config::{
 use crate::domain::secret::ApiKey;
 use crate::runtime::program;
 
-type Printed = BTreeMap<u64, Result<Vec<ApiKey>, String>>;
+/// What each printed, by the number of its key; or why it printed nothing.
+pub(super) type Printed = BTreeMap<u64, Result<Vec<ApiKey>, String>>;
 
-/// The same additions, with what their programs print now. Of one that fails, what it printed before goes on to be used:
-/// a helper that is away for a moment takes no key out of service.
-pub(super) async fn run_again(added: &LoadedAdditions, read: &ConfigReader) -> LoadedAdditions {
+/// What they are going to have printed.
+pub(super) type Printing = BoxFuture<'static, Printed>;
+
+/// Runs all of them once more. What they print comes later, beside whatever else goes on: each may take as long as a program may.
+/// Of one that fails, what it printed before goes on to be used: a helper that is away for a moment takes no key out of service.
+pub(super) fn again(added: &LoadedAdditions, read: &ConfigReader) -> Printing {
     let is_program =
         |origin: &KeyOrigin| matches!(origin, KeyOrigin::Reference(SecretReference::Exec(_)));
     let mut keys = added.additions.keys().iter();
     if !keys.any(|key| is_program(&key.origin)) {
-        return added.clone();
+        return future::ready(Printed::new()).boxed();
     }
     // What may be run is for the configuration that is there now to say; with mistakes nothing is run.
     let Ok(config) = read(added) else {
-        return added.clone();
+        return future::ready(Printed::new()).boxed();
     };
-    let printed = all(&added.additions, &config.server.additions, &added.printed).await;
-    LoadedAdditions {
-        additions: added.additions.clone(),
-        printed,
-    }
+    let (added, rules) = (added.clone(), config.server.additions);
+    async move { all(&added.additions, &rules, &added.printed).await }.boxed()
+}
+
+/// What was added, with what programs have printed since. What was taken away meanwhile stays away.
+pub(super) fn with_printed(added: &LoadedAdditions, printed: Printed) -> LoadedAdditions {
+    let mut added = added.clone();
+    let numbers: BTreeSet<u64> = added
+        .additions
+        .keys()
+        .iter()
+        .map(|key| key.number)
+        .collect();
+    let there = printed
+        .into_iter()
+        .filter(|(number, _)| numbers.contains(number));
+    added.printed.extend(there);
+    added
 }
 
 /// What all programs print, at the same time. `before`: what they printed last.

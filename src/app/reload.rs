@@ -3,7 +3,7 @@
 use super::admin;
 use super::orders::Orders;
 use super::process::App;
-use super::programs;
+use super::programs::{self, Printed};
 use super::reader::ConfigReader;
 use super::watch::{self, Watch};
 use crate::admin::{Mistake, Reloaded};
@@ -13,16 +13,17 @@ use crate::telemetry::{events, level};
 /// What takes a restart; or why nothing has changed, as one text and one by one.
 pub(super) type TakenOver = Result<Vec<String>, (String, Vec<Mistake>)>;
 
-/// One reload, with its result in the log. A configuration with mistakes changes nothing.
+/// One reload, with its result in the log, after the programs of added keys have `printed` what they print now. A configuration
+/// with mistakes changes nothing.
 pub(super) async fn reload(
     app: &mut App,
     read: &ConfigReader,
     files: &mut Watch,
     orders: &Orders,
     trigger: &'static str,
+    printed: Printed,
 ) -> Reloaded {
-    orders.reloading();
-    let result = reload_now(app, read, files).await;
+    let result = reload_now(app, read, files, printed).await;
     orders.ready();
     let generation = app.api.serving().dispatch.generation;
     let result = match result {
@@ -46,9 +47,14 @@ pub(super) async fn reload(
     reloaded
 }
 
-/// Reads and takes over; programs of added keys are run again.
-async fn reload_now(app: &mut App, read: &ConfigReader, files: &mut Watch) -> TakenOver {
-    let added = programs::run_again(&app.added, read).await;
+/// Reads and takes over.
+async fn reload_now(
+    app: &mut App,
+    read: &ConfigReader,
+    files: &mut Watch,
+    printed: Printed,
+) -> TakenOver {
+    let added = programs::with_printed(&app.added, printed);
     let config = read_watched(app, read, files, &added).await;
     let config = config.map_err(|errors| (errors.to_string(), admin::mistakes(&errors)))?;
     take_over(app, &config, added).await

@@ -10,6 +10,7 @@ use super::process::App;
 use super::reader::ConfigReader;
 use super::refresher::Refresher;
 use super::reload::reload;
+use super::reloads::Reloads;
 use super::watch::Watch;
 use super::{additions, listening, state_writer};
 use crate::admin::{OrderedChange, ProcessCommand};
@@ -36,8 +37,15 @@ pub async fn run(
     read: ConfigReader,
 ) -> Result<(), StartError> {
     listening::raise_descriptors(&config.server);
-    let orders = Orders::signals()?;
-    let started = Box::pin(started(config, &mut passed, &read)).await?;
+    let mut orders = Orders::signals()?;
+    // It may wait for programs that print keys.
+    let started = tokio::select! {
+        started = Box::pin(started(config, &mut passed, &read)) => started?,
+        () = orders.end() => {
+            tracing::info!("stopped before it served");
+            return Ok(());
+        }
+    };
     Box::pin(served(started, orders, &read)).await;
     Ok(())
 }
@@ -87,6 +95,7 @@ pub(super) async fn served(started: Started, mut orders: Orders, read: &ConfigRe
     orders.ready();
     let _telling = guarded(refusals::telling());
     let mut earlier = false;
+    let mut reloads = Reloads::default();
     // After that many signals more it ends at once.
     let mut patience = 1;
     loop {
@@ -96,21 +105,21 @@ pub(super) async fn served(started: Started, mut orders: Orders, read: &ConfigRe
                 ProcessOrder::End => break,
                 ProcessOrder::Reload => {
                     files.look().await;
-                    let reloaded = reload(&mut app, read, &mut files, &orders, "signal").await;
-                    earlier |= reloaded.result.is_ok();
+                    reloads.order("signal", None, (&app, read, &orders));
                 }
             },
-            () = files.changed() => {
-                let reloaded = reload(&mut app, read, &mut files, &orders, "file").await;
+            () = files.changed() => reloads.order("file", None, (&app, read, &orders)),
+            (ordered, printed) = reloads.due() => {
+                let trigger = ordered.trigger;
+                let reloaded = reload(&mut app, read, &mut files, &orders, trigger, printed).await;
                 earlier |= reloaded.result.is_ok();
+                ordered.answer(&reloaded);
+                reloads.begin((&app, read, &orders));
             }
             command = commands.recv() => match command {
                 Some(ProcessCommand::Reload(reply)) => {
                     files.look().await;
-                    let reloaded = reload(&mut app, read, &mut files, &orders, "admin").await;
-                    earlier |= reloaded.result.is_ok();
-                        // The sender may be gone; the reload is done all the same.
-                    let _ = reply.send(reloaded);
+                    reloads.order("admin", Some(reply), (&app, read, &orders));
                 }
                 Some(ProcessCommand::Change(OrderedChange { change, reply })) => {
                     let changed = additions::change(&mut app, read, &mut files, change).await;
@@ -130,8 +139,8 @@ pub(super) async fn served(started: Started, mut orders: Orders, read: &ConfigRe
             () = tokio::time::sleep(TIDY_UP), if earlier => earlier = app.tidy_up().await,
         }
     }
-    // Later commands fail, because the channel is closed.
-    drop(commands);
+    // Later commands fail, because the channel is closed; so do reloads that wait for programs.
+    drop((commands, reloads));
     orders.stopping();
     let impatience = async {
         for _ in 0..patience {

@@ -1,5 +1,6 @@
 //! What the command line may say.
 
+mod sides;
 mod tools;
 
 use std::path::PathBuf;
@@ -7,6 +8,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+pub(super) use self::sides::DataSide;
 pub(super) use self::tools::{
     BenchArguments, CatalogBuild, CatalogCommand, CatalogDiff, CatalogShow, CatalogUpdate,
     EvalArguments, InitArguments, KeysCommand, KeysTest,
@@ -247,15 +249,8 @@ pub(super) struct CachePrime {
     /// Keep answers that another call might answer differently, where the client may ask for that.
     #[arg(long)]
     pub(super) force: bool,
-    /// The data listener: HOST:PORT or unix:/path. Without it, that of the configuration.
-    #[arg(long, value_name = "ADDR")]
-    pub(super) address: Option<String>,
-    /// The configuration file of the process; its `server.listen` says where.
-    #[arg(long, value_name = "FILE")]
-    pub(super) config: Option<PathBuf>,
-    /// A file with the token of the client whose requests these are. Without it, the variable POINTSMAN_CLIENT_TOKEN.
-    #[arg(long, value_name = "FILE")]
-    pub(super) token_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) side: DataSide,
     /// Print JSON.
     #[arg(long)]
     pub(super) json: bool,

@@ -23,23 +23,20 @@ use self::load::{LoadAmount, LoadControl, LoadRun, LoadShape};
 use self::prices::PriceTable;
 use self::requests::{RequestForm, RequestMaker};
 use self::shown::BenchStep;
-use super::admin::{AdminError, token};
 use super::arguments::BenchArguments;
-use super::ask::{Asking, Unasked, ask_all};
-use super::data_listener::{UnknownAddress, data_listener};
+use super::ask::{Asking, Unasked};
+use super::data_listener::{DataError, DataListener};
 use super::exit::{
     BAD_INPUT, CANNOT_BIND, NO, USAGE, complain, say, say_json, start, surroundings,
 };
 use super::progress::ProgressLine;
 use crate::app;
-use crate::config::{self, Listen, LoadRequest};
+use crate::config::{self, LoadRequest};
 use crate::domain::bench::{BenchReport, Goals, SampleEnd};
 use crate::domain::money::Pico;
 use crate::domain::secret::ApiKey;
 use crate::runtime::task;
 
-/// The variable that holds the client's token. It is never on the command line, where other users of the machine see it.
-const TOKEN: &str = "POINTSMAN_CLIENT_TOKEN";
 /// Requests a second where nothing is said.
 const USUAL_RATE: f64 = 10.0;
 /// Requests where nothing is said.
@@ -59,11 +56,7 @@ enum BenchError {
     #[error("{0}")]
     Input(String),
     #[error(transparent)]
-    Address(#[from] UnknownAddress),
-    #[error(transparent)]
-    Token(AdminError),
-    #[error(transparent)]
-    Unasked(#[from] Unasked),
+    Asking(#[from] DataError),
     #[error("the first request failed: {0}")]
     Probe(String),
     #[error("{0}")]
@@ -77,7 +70,7 @@ impl BenchError {
         match self {
             Self::Usage(_) => ExitCode::from(USAGE),
             Self::Input(_) => ExitCode::from(BAD_INPUT),
-            Self::Address(_) | Self::Token(_) | Self::Unasked(_) => ExitCode::from(CANNOT_BIND),
+            Self::Asking(_) => ExitCode::from(CANNOT_BIND),
             Self::Probe(_) | Self::Refused(_) => ExitCode::from(NO),
             Self::Told(code) => *code,
         }
@@ -101,19 +94,18 @@ pub(super) fn run(arguments: &BenchArguments) -> ExitCode {
 fn bench(arguments: &BenchArguments) -> Result<bool, BenchError> {
     let goals = goals(&arguments.goodput).map_err(BenchError::Usage)?;
     let shapes = shapes(arguments);
-    let token = token(arguments.token_file.clone(), TOKEN).map_err(BenchError::Token)?;
-    let address = data_listener(arguments.address.clone(), arguments.config.clone())?;
+    let listener = DataListener::of(&arguments.side)?;
     let runtime = start(Builder::new_current_thread()).map_err(BenchError::Told)?;
-    let list = listed(&address, token.as_ref(), arguments.timeout)?;
+    let list = listed(&listener, arguments.timeout).map_err(DataError::Unasked)?;
     let server = Arc::new(BenchServer {
         prices: prices(arguments, &list),
-        address,
+        address: listener.address,
     });
     let bench = Benchmark {
         arguments,
         runtime: &runtime,
         server,
-        token,
+        token: listener.token,
         goals,
         list,
     };
@@ -174,14 +166,8 @@ fn shapes(arguments: &BenchArguments) -> Vec<LoadShape> {
 }
 
 /// What the process lists.
-fn listed(
-    address: &Listen,
-    token: Option<&ApiKey>,
-    timeout: Duration,
-) -> Result<Value, BenchError> {
-    let authorization = token.map_or_else(String::new, |token| {
-        format!("authorization: Bearer {}\r\n", token.expose())
-    });
+fn listed(listener: &DataListener, timeout: Duration) -> Result<Value, Unasked> {
+    let authorization = listener.authorization();
     let request = format!(
         "GET /v1/models HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{authorization}\r\n"
     );
@@ -190,14 +176,14 @@ fn listed(
         timeout,
         longest: 64 * 1024 * 1024,
     };
-    let answered = ask_all(address, "--address", asking)?;
+    let answered = listener.ask(asking)?;
     Ok(serde_json::from_str(&answered.body).unwrap_or_default())
 }
 
 /// Prices as they are listed. Providers that the process plays itself cost nothing.
 fn prices(arguments: &BenchArguments, list: &Value) -> PriceTable {
     let request = LoadRequest {
-        config_path: arguments.config.clone(),
+        config_path: arguments.side.config.clone(),
         ..surroundings()
     };
     let own = config::load(&request).ok();

@@ -21,7 +21,7 @@ pub(super) fn run(command: CacheCommand) -> ExitCode {
     match command {
         CacheCommand::Stats(arguments) => stats(arguments),
         CacheCommand::Purge(arguments) => purge(arguments),
-        CacheCommand::Prime(arguments) => prime::run(arguments),
+        CacheCommand::Prime(arguments) => prime::run(&arguments),
     }
 }
 

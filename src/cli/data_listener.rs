@@ -1,12 +1,61 @@
-//! Where the data listener of a running process is.
+//! The data listener of a running process, as a client sees it.
 
 use std::path::PathBuf;
 
-use super::ask::{hint, nearest};
+use super::admin::{AdminError, token};
+use super::arguments::DataSide;
+use super::ask::{Answered, Asking, Unasked, ask_all, hint, nearest};
 use super::exit::surroundings;
 use crate::config::{self, ConfigErrors, Listen, LoadRequest};
+use crate::domain::secret::ApiKey;
 
-/// Why it is not known.
+/// The variable that holds the client's token. It is never on the command line, where other users of the machine see it.
+const TOKEN: &str = "POINTSMAN_CLIENT_TOKEN";
+/// What names the address on the command line.
+const OPTION: &str = "--address";
+
+/// Why it cannot be asked.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum DataError {
+    #[error(transparent)]
+    Address(#[from] UnknownAddress),
+    #[error(transparent)]
+    Token(AdminError),
+    #[error(transparent)]
+    Unasked(#[from] Unasked),
+}
+
+/// Where it is, and as whom it is asked.
+#[derive(Clone)]
+pub(super) struct DataListener {
+    pub(super) address: Listen,
+    pub(super) token: Option<ApiKey>,
+}
+
+impl DataListener {
+    /// What the command line says of it.
+    pub(super) fn of(side: &DataSide) -> Result<Self, DataError> {
+        let token = token(side.token_file.clone(), TOKEN).map_err(DataError::Token)?;
+        Ok(Self {
+            address: data_listener(side.address.clone(), side.config.clone())?,
+            token,
+        })
+    }
+
+    /// The line of a request's head that says who asks; empty for nobody.
+    pub(super) fn authorization(&self) -> String {
+        self.token.as_ref().map_or_else(String::new, |token| {
+            format!("authorization: Bearer {}\r\n", token.expose())
+        })
+    }
+
+    /// Its answer to a request.
+    pub(super) fn ask(&self, asking: Asking) -> Result<Answered, Unasked> {
+        ask_all(&self.address, OPTION, asking)
+    }
+}
+
+/// Why its address is not known.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum UnknownAddress {
     #[error("--address {given} {message}{}", hint(suggestion))]

@@ -10,24 +10,19 @@ use std::sync::mpsc;
 
 use serde_json::{Value, json};
 
-use super::admin::{AdminError, token};
 use super::arguments::EvalArguments;
-use super::ask::{Asking, Unasked, ask_all};
-use super::data_listener::{UnknownAddress, data_listener};
+use super::ask::{Asking, Unasked};
+use super::data_listener::{DataError, DataListener};
 use super::exit::{BAD_INPUT, CANNOT_BIND, NO, SOFTWARE, complain, say, say_json};
 use super::progress::ProgressLine;
 use crate::app;
-use crate::config::Listen;
 use crate::domain::money::Pico;
-use crate::domain::secret::ApiKey;
 use crate::domain::shown::plain;
 use crate::eval::{
     CaseResult, EvalAnswer, EvalCase, EvalError, EvalFile, EvalTarget, judged, junit, read,
 };
 use crate::runtime::clock::Clock;
 
-/// The variable that holds the client's token. It is never on the command line, where other users of the machine see it.
-const TOKEN: &str = "POINTSMAN_CLIENT_TOKEN";
 /// The largest file that is read, in bytes.
 const MOST_BYTES: u64 = 16 * 1024 * 1024;
 /// The longest answer, in bytes.
@@ -45,11 +40,7 @@ enum EvalFailure {
     #[error("no target: name one with --target, or under `targets` in {0}")]
     NoTarget(PathBuf),
     #[error(transparent)]
-    Address(#[from] UnknownAddress),
-    #[error(transparent)]
-    Token(AdminError),
-    #[error(transparent)]
-    Unasked(#[from] Unasked),
+    Asking(#[from] DataError),
     #[error("cannot write {path}")]
     Report { path: PathBuf, source: io::Error },
 }
@@ -64,7 +55,7 @@ pub(super) fn run(arguments: &EvalArguments) -> ExitCode {
                     BAD_INPUT
                 }
                 EvalFailure::Report { .. } => SOFTWARE,
-                _ => CANNOT_BIND,
+                EvalFailure::Asking(_) => CANNOT_BIND,
             })
         }
     }
@@ -90,10 +81,8 @@ fn evaluated(arguments: &EvalArguments) -> Result<Vec<CaseResult>, EvalFailure> 
     if file.targets.is_empty() {
         return Err(EvalFailure::NoTarget(arguments.file.clone()));
     }
-    let token = token(arguments.token_file.clone(), TOKEN).map_err(EvalFailure::Token)?;
     let front = EvalFront {
-        address: data_listener(arguments.address.clone(), arguments.config.clone())?,
-        token,
+        listener: DataListener::of(&arguments.side)?,
         arguments,
         clock: Clock::start(),
     };
@@ -138,8 +127,7 @@ fn of_name(name: &str) -> EvalTarget {
 
 /// The data listener, and how it is asked.
 struct EvalFront<'a> {
-    address: Listen,
-    token: Option<ApiKey>,
+    listener: DataListener,
     arguments: &'a EvalArguments,
     clock: Clock,
 }
@@ -174,7 +162,7 @@ impl EvalFront<'_> {
             drop(sender);
             let mut results = Vec::with_capacity(pairs.len());
             for (at, outcome) in outcomes {
-                results.push((at, outcome?));
+                results.push((at, outcome.map_err(DataError::Unasked)?));
                 progress.step();
             }
             results.sort_by_key(|(at, _)| *at);
@@ -188,9 +176,7 @@ impl EvalFront<'_> {
             body.shift_remove("stream");
         }
         let body = body.to_string();
-        let authorization = self.token.as_ref().map_or_else(String::new, |token| {
-            format!("authorization: Bearer {}\r\n", token.expose())
-        });
+        let authorization = self.listener.authorization();
         let text = format!(
             "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
              content-type: application/json\r\n{authorization}content-length: {}\r\n\r\n{body}",
@@ -202,7 +188,7 @@ impl EvalFront<'_> {
             longest: LONGEST_ANSWER,
         };
         let started = self.clock.now();
-        let answered = match ask_all(&self.address, "--address", asking) {
+        let answered = match self.listener.ask(asking) {
             Ok(answered) => answered,
             Err(Unasked::Silent { timeout, .. }) => {
                 let why = format!("no answer within {} s", timeout.as_secs());

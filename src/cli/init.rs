@@ -1,6 +1,7 @@
 //! `pointsman init`: writes a configuration for the keys that are there.
 
 mod draft;
+mod report;
 
 use std::fs::OpenOptions;
 use std::io::{self, BufRead, IsTerminal, Write};
@@ -11,9 +12,10 @@ use std::time::Duration;
 use tokio::runtime::Builder;
 
 use self::draft::{InitProvider, draft};
+use self::report::{FoundProviders, InitReport};
 use super::arguments::InitArguments;
 use super::exit::{
-    BAD_CONFIGURATION, NO, SOFTWARE, USAGE, complain, say, start, surroundings, tell,
+    BAD_CONFIGURATION, NO, SOFTWARE, USAGE, complain, say, say_json, start, surroundings, tell,
 };
 use super::progress::ProgressLine;
 use crate::app::key_tests::{KeyTest, KeyTestOptions, count, test_keys};
@@ -63,10 +65,17 @@ impl InitError {
 }
 
 pub(super) fn run(arguments: &InitArguments) -> ExitCode {
-    match init(arguments) {
+    let mut report = InitReport::default();
+    let ended = init(arguments, &mut report);
+    if arguments.json && !matches!(ended, Err(InitError::Told(_))) {
+        let problem = ended.as_ref().err().map(ToString::to_string);
+        let report = report.to_json(&arguments.output, problem.as_deref());
+        say_json(&format!("{report:#}\n"));
+    }
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            if !matches!(error, InitError::Told(_)) {
+            if !arguments.json && !matches!(error, InitError::Told(_)) {
                 complain(&error.to_string());
             }
             error.code()
@@ -74,7 +83,7 @@ pub(super) fn run(arguments: &InitArguments) -> ExitCode {
     }
 }
 
-fn init(arguments: &InitArguments) -> Result<(), InitError> {
+fn init(arguments: &InitArguments, report: &mut InitReport) -> Result<(), InitError> {
     let output = arguments.output.as_path();
     let to_stdout = output == Path::new("-");
     if !to_stdout && !arguments.force && output.exists() {
@@ -86,32 +95,41 @@ fn init(arguments: &InitArguments) -> Result<(), InitError> {
         ..LoadRequest::default()
     };
     let named = named(&arguments.provider).map_err(InitError::Provider)?;
-    let found = found(&named, &request)?;
+    let config = found(&named, &request)?;
     let tests = match arguments.offline {
         true => Vec::new(),
-        false => tested(&found)?,
+        false => tested(&config, arguments.json)?,
     };
-    tell(&told(&found, &tests), false);
-    let mut providers = drafts(&found, &tests, &named);
+    let found = report.found.insert(FoundProviders { config, tests });
+    if !arguments.json {
+        tell(&found.told(), false);
+    }
+    let mut providers = drafts(found, &named);
     let usable = providers.iter().any(|provider| provider.works);
     if !usable && !arguments.offline {
         return Err(InitError::NoneWorks);
     }
-    let asks = !arguments.yes && io::stdin().is_terminal() && io::stderr().is_terminal();
+    let is_terminal = io::stdin().is_terminal() && io::stderr().is_terminal();
+    let asks = !arguments.yes && !arguments.json && is_terminal;
     if asks {
         choose(&mut providers);
     }
     providers.retain(|provider| provider.works || arguments.offline);
     let text = draft(&providers);
     checked(&text, &request)?;
+    report.taken = providers;
+    let text = report.configuration.insert(text);
+    if arguments.json {
+        return Ok(());
+    }
     if to_stdout {
-        say(&text);
+        say(text);
         return Ok(());
     }
     if asks && !agreed(&format!("Write {}? [Y/n] ", output.display()), true) {
         return Err(InitError::Declined);
     }
-    write(output, &text, arguments.force).map_err(|source| InitError::Write {
+    write(output, text, arguments.force).map_err(|source| InitError::Write {
         path: output.display().to_string(),
         source,
     })?;
@@ -209,7 +227,7 @@ fn nothing() -> InitError {
     InitError::Nothing(names.join(", "))
 }
 
-fn tested(config: &Config) -> Result<Vec<KeyTest>, InitError> {
+fn tested(config: &Config, quiet: bool) -> Result<Vec<KeyTest>, InitError> {
     let options = KeyTestOptions {
         providers: Vec::new(),
         live: false,
@@ -218,7 +236,7 @@ fn tested(config: &Config) -> Result<Vec<KeyTest>, InitError> {
         timeout: PATIENCE,
     };
     let runtime = start(Builder::new_current_thread()).map_err(InitError::Told)?;
-    let progress = ProgressLine::new(count(config, &options), false);
+    let progress = ProgressLine::new(count(config, &options), quiet);
     Ok(runtime.block_on(test_keys(config, &options, &|_| progress.step())))
 }
 
@@ -230,33 +248,10 @@ const fn is_good(verdict: KeyVerdict) -> bool {
     )
 }
 
-/// What was found, a line for each provider.
-fn told(config: &Config, tests: &[KeyTest]) -> String {
-    let mut out = String::new();
-    for provider in &config.providers {
-        let sources = provider.keys.iter().map(|key| key.source.as_str());
-        let sources: Vec<&str> = sources.collect();
-        let own = tests
-            .iter()
-            .filter(|test| test.provider == provider.name.as_str());
-        let verdicts: Vec<&str> = own.map(|test| test.verdict.as_str()).collect();
-        let verdicts = match verdicts.is_empty() {
-            true => "not tested".to_owned(),
-            false => verdicts.join(", "),
-        };
-        out.push_str(&format!(
-            "{}: {}: {verdicts}\n",
-            provider.name,
-            sources.join(", ")
-        ));
-    }
-    out
-}
-
-fn drafts(config: &Config, tests: &[KeyTest], named: &[NamedProvider]) -> Vec<InitProvider> {
-    let drafts = config.providers.iter().map(|provider| {
+fn drafts(found: &FoundProviders, named: &[NamedProvider]) -> Vec<InitProvider> {
+    let drafts = found.config.providers.iter().map(|provider| {
         let name = provider.name.as_str();
-        let own: Vec<&KeyTest> = tests.iter().filter(|test| test.provider == name).collect();
+        let own: Vec<&KeyTest> = found.tests_of(name).collect();
         let good = own.iter().filter(|test| is_good(test.verdict)).count();
         let url = named.iter().find(|it| it.name == name);
         InitProvider {

@@ -24,7 +24,7 @@ const LONGEST_NOTE: usize = 120;
 
 pub(super) fn run(command: &KeysCommand) -> ExitCode {
     let KeysCommand::Test(arguments) = command;
-    let config = match load(arguments.config.clone(), arguments.json) {
+    let config = match load(arguments.reading.config.clone(), arguments.reading.json) {
         Ok(config) => config,
         Err(code) => return code,
     };
@@ -37,10 +37,10 @@ pub(super) fn run(command: &KeysCommand) -> ExitCode {
         Err(code) => return code,
     };
     let options = options(arguments);
-    let progress = ProgressLine::new(count(&config, &options), arguments.json);
+    let progress = ProgressLine::new(count(&config, &options), arguments.reading.json);
     let tests = runtime.block_on(test_keys(&config, &options, &|_| progress.step()));
     drop(progress);
-    if arguments.json {
+    if arguments.reading.json {
         say_json(&format!("{:#}\n", to_json(&tests)));
     } else {
         say(&table(&tests));

@@ -20,7 +20,9 @@ pub(super) fn completions(arguments: &Completions) -> ExitCode {
 
 pub(super) fn man(arguments: &Man) -> ExitCode {
     if let Some(folder) = &arguments.all {
-        return match clap_mangen::generate_to(Cli::command(), folder) {
+        let written = std::fs::create_dir_all(folder)
+            .and_then(|()| clap_mangen::generate_to(Cli::command(), folder));
+        return match written {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
                 complain(&format!("cannot write to {}: {error}", folder.display()));

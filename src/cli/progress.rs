@@ -18,9 +18,10 @@ impl ProgressLine {
         }
         let bar = ProgressBar::new(u64::try_from(steps).unwrap_or(u64::MAX));
         let look = ProgressStyle::with_template(LOOK);
-        Self(Some(bar.with_style(
-            look.unwrap_or_else(|_| ProgressStyle::default_bar()),
-        )))
+        let bar = bar.with_style(look.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        // Who waits for the first step sees that something goes on.
+        bar.tick();
+        Self(Some(bar))
     }
 
     /// One step further.

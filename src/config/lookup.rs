@@ -102,7 +102,8 @@ pub(super) fn given(name: &str, text: &str, dir: &Path) -> Result<Source, Proble
     })
 }
 
-fn format_of(path: &Path) -> Result<FileFormat, Problem> {
+/// The kind of a file, by its ending.
+pub(super) fn format_of(path: &Path) -> Result<FileFormat, Problem> {
     let ending = path.extension().and_then(|ending| ending.to_str());
     match ending.unwrap_or_default().to_ascii_lowercase().as_str() {
         "yaml" | "yml" => Ok(FileFormat::Yaml),

@@ -1,15 +1,18 @@
 //! Mistakes that have one obvious mend: a key or a word that is misspelt. Mended in the file's own text, so that comments and
 //! order stay.
 
-use std::collections::HashMap;
+mod spots;
+mod toml_spots;
+mod yaml_spots;
+
 use std::ops::Range;
+use std::path::Path;
 
-use yaml_rust2::parser::{Event, Parser};
+use ::config::FileFormat;
 
+use self::spots::{below, range};
 use super::error::Problem;
-
-/// How deep a file may be nested.
-const MOST_DEPTH: usize = 64;
+use super::lookup::format_of;
 
 /// One change of a file's text.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -25,59 +28,50 @@ pub struct Mend {
     range: Range<usize>,
 }
 
-/// Where a key and its value are in a text.
-#[derive(Clone, Debug)]
-struct KeySpot {
-    key: String,
-    /// In characters.
-    key_at: usize,
-    key_line: usize,
-    /// A text or another single value, with its place.
-    value: Option<(String, usize, usize)>,
-}
-
-/// The mends of these mistakes in a text of YAML or JSON. Mistakes without an obvious one, and those of other places than the
+/// The mends of these mistakes in the text of a file. Mistakes without an obvious one, and those of other places than the
 /// text, have none.
-pub fn mends(text: &str, problems: &[Problem]) -> Vec<Mend> {
-    let spots = spots(text);
-    let bytes: Vec<usize> = text.char_indices().map(|(at, _)| at).collect();
+pub fn mends(file: &Path, text: &str, problems: &[Problem]) -> Vec<Mend> {
+    let Ok(format) = format_of(file) else {
+        return Vec::new();
+    };
+    let is_toml = format == FileFormat::Toml;
+    let spots = match is_toml {
+        true => toml_spots::spots(text),
+        // JSON is YAML.
+        false => yaml_spots::spots(text),
+    };
     let found = problems.iter().filter_map(|problem| {
         let after = meant(problem)?;
         let path = problem.place.rsplit_once(' ');
         let path = path.map_or(problem.place.as_str(), |(_, path)| path);
         let spot = spots.get(&path.to_lowercase())?;
-        let (before, at, line) = match problem.message.as_str() {
+        let words = match problem.message.as_str() {
             "unknown key" => {
                 // Somebody has both: which one is meant is not obvious.
                 let (parent, _) = path.rsplit_once('.').unwrap_or(("", path));
-                let mark = if parent.is_empty() { "" } else { "." };
-                let taken = format!("{parent}{mark}{after}").to_lowercase();
-                if spots.contains_key(&taken) {
+                if spots.contains_key(&below(parent, after).to_lowercase()) {
                     return None;
                 }
-                (spot.key.clone(), spot.key_at, spot.key_line)
+                match is_toml {
+                    true => toml_spots::everywhere(text, &path.to_lowercase(), after)?,
+                    false => vec![spot.key.clone()],
+                }
             }
-            message if message.starts_with("expected one of ") => spot.value.clone()?,
+            message if message.starts_with("expected one of ") => vec![spot.value.clone()?],
             _ => return None,
         };
-        let start = *bytes.get(at)?;
-        let rest = text.get(start..)?;
-        let quote = rest
-            .chars()
-            .next()
-            .filter(|letter| matches!(letter, '"' | '\''));
-        let start = start + quote.map_or(0, char::len_utf8);
-        let range = start..start + before.len();
-        // What is written with escapes, or over several lines, is not touched.
-        (text.get(range.clone())? == before).then(|| Mend {
-            path: path.to_owned(),
-            line,
-            before,
-            after: after.to_owned(),
-            range,
-        })
+        let mends = words.into_iter().map(|spot| {
+            Some(Mend {
+                path: path.to_owned(),
+                line: spot.line,
+                range: range(text, &spot)?,
+                before: spot.word,
+                after: after.to_owned(),
+            })
+        });
+        mends.collect::<Option<Vec<Mend>>>()
     });
-    let mut found: Vec<Mend> = found.collect();
+    let mut found: Vec<Mend> = found.flatten().collect();
     found.sort_by_key(|mend| mend.range.start);
     found.dedup_by_key(|mend| mend.range.start);
     found
@@ -99,102 +93,15 @@ fn meant(problem: &Problem) -> Option<&str> {
     word.strip_suffix("`?").filter(|word| !word.contains('`'))
 }
 
-/// A list or a map that is being read.
-enum OpenPart {
-    List(String, usize),
-    Map(String, Option<KeySpot>),
-}
-
-/// The keys of a text by their paths, in small letters. Of a text that cannot be read those before its mistake.
-fn spots(text: &str) -> HashMap<String, KeySpot> {
-    let mut parser = Parser::new_from_str(text);
-    let mut open: Vec<OpenPart> = Vec::new();
-    let mut found = HashMap::new();
-    while let Ok((event, marker)) = parser.next_token() {
-        match event {
-            Event::Scalar(value, ..) => {
-                let place = (value, marker.index(), marker.line());
-                scalar(&mut open, place, &mut found);
-            }
-            Event::Alias(_) => scalar(&mut open, (String::new(), 0, 0), &mut found),
-            Event::SequenceStart(..) => {
-                let path = begun(&mut open, &mut found);
-                open.push(OpenPart::List(path, 0));
-            }
-            Event::MappingStart(..) => {
-                let path = begun(&mut open, &mut found);
-                open.push(OpenPart::Map(path, None));
-            }
-            Event::SequenceEnd | Event::MappingEnd => drop(open.pop()),
-            Event::DocumentEnd | Event::StreamEnd => break,
-            Event::Nothing | Event::StreamStart | Event::DocumentStart => {}
-        }
-        if open.len() > MOST_DEPTH {
-            break;
-        }
-    }
-    found
-}
-
-/// A single value: a key, the value of one, or an item.
-fn scalar(
-    open: &mut [OpenPart],
-    (value, at, line): (String, usize, usize),
-    found: &mut HashMap<String, KeySpot>,
-) {
-    match open.last_mut() {
-        Some(OpenPart::List(_, count)) => *count += 1,
-        Some(OpenPart::Map(path, key)) => match key.take() {
-            None => {
-                *key = Some(KeySpot {
-                    key: value,
-                    key_at: at,
-                    key_line: line,
-                    value: None,
-                });
-            }
-            Some(spot) => {
-                let path = below(path, &spot.key);
-                let value = Some((value, at, line));
-                found.insert(path.to_lowercase(), KeySpot { value, ..spot });
-            }
-        },
-        None => {}
-    }
-}
-
-/// The path of a list or a map that begins here.
-fn begun(open: &mut [OpenPart], found: &mut HashMap<String, KeySpot>) -> String {
-    match open.last_mut() {
-        Some(OpenPart::List(path, count)) => {
-            let path = format!("{path}[{count}]");
-            *count += 1;
-            path
-        }
-        Some(OpenPart::Map(path, key)) => {
-            let Some(spot) = key.take() else {
-                return path.clone();
-            };
-            let path = below(path, &spot.key);
-            found.insert(path.to_lowercase(), spot);
-            path
-        }
-        None => String::new(),
-    }
-}
-
-fn below(path: &str, key: &str) -> String {
-    match path {
-        "" => key.to_owned(),
-        path => format!("{path}.{key}"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    fn in_file(name: &str, text: &str, problems: &[Problem]) -> Vec<Mend> {
+        mends(Path::new(name), text, problems)
+    }
 
     fn problem(place: &str, message: &str, suggestion: &str) -> Problem {
         Problem {
@@ -241,7 +148,7 @@ llm:
             problem("llm.providers[0].name", "unknown key", "known here: a, b"),
             problem("environment X", "unknown key", "did you mean `y`?"),
         ];
-        let found = mends(TEXT, &problems);
+        let found = in_file("p.yml", TEXT, &problems);
         let told: Vec<(usize, &str, &str)> = found
             .iter()
             .map(|mend| (mend.line, mend.before.as_str(), mend.after.as_str()))
@@ -269,16 +176,111 @@ llm:
             "unknown key",
             "did you mean `server`?",
         )];
-        let found = mends(text, &problems);
+        let found = in_file("p.json", text, &problems);
         assert_eq!(mended(text, &found), r#"{"server": {"listen": []}}"#);
+    }
+
+    #[test]
+    fn toml_is_mended_in_all_ways_to_write_a_key() {
+        let text = r#"
+servr.listen = "127.0.0.1:1" # ours — the only one
+[server_]
+"admin_listn" = 'of'
+[[llm.providers]]
+name = "a"
+[[llm.providers]]
+key_rotation = "roundrobin"   # not 'roundrobin'
+timeouts = { conect = "5s" }
+api_kyes = [
+  "k1",
+]
+'api_kye' = "k"
+[llm.providers.circuit_braker]
+failure_threshold = 1
+[llm.providers.limts]
+rpm = 1
+[llm.providers.limits]
+"#;
+        let unknown = |place: &str, meant: &str| {
+            let meant = format!("did you mean `{meant}`?");
+            problem(&format!("my p.toml {place}"), "unknown key", &meant)
+        };
+        let problems = [
+            unknown("servr", "server"),
+            unknown("server_.admin_listn", "admin_listen"),
+            problem(
+                "my p.toml llm.providers[1].key_rotation",
+                "expected one of round_robin, sticky",
+                "did you mean `round_robin`?",
+            ),
+            unknown("llm.providers[1].timeouts.conect", "connect"),
+            unknown("llm.providers[1].api_kyes", "api_keys"),
+            unknown("llm.providers[1].api_kye", "api_key"),
+            unknown("llm.providers[1].circuit_braker", "circuit_breaker"),
+            // Both are there.
+            unknown("llm.providers[1].limts", "limits"),
+        ];
+        let found = in_file("my p.toml", text, &problems);
+        let told: Vec<(usize, &str)> = found
+            .iter()
+            .map(|mend| (mend.line, mend.before.as_str()))
+            .collect();
+        assert_eq!(
+            told,
+            [
+                (2, "servr"),
+                (4, "admin_listn"),
+                (8, "roundrobin"),
+                (9, "conect"),
+                (10, "api_kyes"),
+                (13, "api_kye"),
+                (14, "circuit_braker"),
+            ]
+        );
+        let expected = text
+            .replace("servr", "server")
+            .replace("listn", "listen")
+            .replace("\"roundrobin", "\"round_robin")
+            .replace("conect", "connect")
+            .replace("api_kye", "api_key")
+            .replace("braker", "breaker");
+        assert_eq!(mended(text, &found), expected);
+    }
+
+    #[test]
+    fn a_key_of_toml_is_mended_in_all_its_places() {
+        let text = r#"
+servr.listen = "127.0.0.1:1"
+servr.admin_listen = "off"
+[[llm.providrs]]
+name = "a"
+[llm.providrs.limits]
+rpm = 1
+[[ llm . "providrs" ]]
+name = "providrs"
+"#;
+        let problems = [
+            problem("servr", "unknown key", "did you mean `server`?"),
+            problem("llm.providrs", "unknown key", "did you mean `providers`?"),
+        ];
+        let found = in_file("p.toml", text, &problems);
+        let lines: Vec<usize> = found.iter().map(|mend| mend.line).collect();
+        assert_eq!(lines, [2, 3, 4, 6, 8]);
+        let expected = text
+            .replace("servr", "server")
+            .replace("providrs", "providers")
+            .replace("name = \"providers", "name = \"providrs");
+        assert_eq!(mended(text, &found), expected);
     }
 
     proptest! {
         #[test]
         fn nothing_panics_whatever_the_text_is(text in "\\PC{0,80}", place in "[a-c.\\[\\]0-1]{0,8}") {
             let problems = [problem(&place, "unknown key", "did you mean `x`?")];
-            let found = mends(&text, &problems);
-            let _ = mended(&text, &found);
+            for name in ["p.yaml", "p.toml"] {
+                let found = in_file(name, &text, &problems);
+                let _ = mended(&text, &found);
+            }
         }
     }
 }

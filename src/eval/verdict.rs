@@ -37,7 +37,8 @@ pub fn judged(
     };
     let weights: f64 = results.iter().map(|result| result.weight).sum();
     let held = results.iter().filter(|result| result.passed);
-    let held: f64 = held.map(|result| result.weight).sum();
+    // From zero: the sum of nothing is a negative one.
+    let held = held.fold(0.0, |sum, result| sum + result.weight);
     let score = match (&answer, weights > 0.0) {
         (Err(_), _) => 0.0,
         (Ok(_), true) => held / weights,
@@ -113,5 +114,7 @@ mod tests {
             (true, 1.0)
         );
         assert!(result(json!([]), None).passed);
+        let none = result(json!([{"type": "contains", "value": "moon"}]), None);
+        assert_eq!(format!("{:.2}", none.score), "0.00");
     }
 }

@@ -142,6 +142,12 @@ impl ConfigDraft {
         self.providers.is_empty()
     }
 
+    /// For each provider whose key is looked for by itself, the variables of which one has to hold it.
+    pub(super) fn usual_variables(&self) -> Vec<Vec<String>> {
+        let names = self.providers.iter().map(PlacedDraft::usual_variables);
+        names.filter(|names| !names.is_empty()).collect()
+    }
+
     /// All providers so far.
     pub(super) fn all(&self) -> impl Iterator<Item = ProviderAt> + use<> {
         (0..self.providers.len()).map(ProviderAt)

@@ -152,6 +152,16 @@ impl FieldReports {
         }
     }
 
+    /// Says of everything at and below a path that it needs no setting here, because of that.
+    pub(super) fn spare_below(&mut self, path: &str, why: &str) {
+        let below = |report: &&mut FieldReport| is_below(&report.path, path);
+        for report in self.all.iter_mut().filter(below) {
+            report.kind = FieldKind::Mapped;
+            report.became.clear();
+            why.clone_into(&mut report.why);
+        }
+    }
+
     /// Says `key` by its name, at and below each of these paths: `llm.providers[groq]` rather than `llm.providers[]`.
     pub(super) fn name_below(&mut self, key: &str, names: &HashMap<&str, String>) {
         for report in &mut self.all {

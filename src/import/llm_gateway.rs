@@ -138,7 +138,10 @@ fn build(read: GatewayEntry, path: &str, importer: &mut Importer<'_>) -> Option<
     if read.model.is_none() {
         match &read.list {
             Some(url) => {
-                let url = format!("{}/models", url.trim().trim_end_matches('/'));
+                // What others take for the whole address of the list is one too.
+                let base = url.trim().trim_end_matches('/');
+                let base = base.strip_suffix("/models").unwrap_or(base);
+                let url = format!("{base}/models");
                 provider.set(&["discover", "url"], YamlTree::literal(&url));
             }
             None => provider.set(&["discover"], YamlTree::bare("true")),

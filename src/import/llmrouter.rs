@@ -10,6 +10,7 @@ use super::spans::{count, seconds};
 use super::table::{FieldRow, FieldRule, SourceField, read_fields};
 use super::tree::YamlTree;
 use super::variables::variable_name;
+use crate::config::catalog;
 
 use FieldRule::{Lacks, Read};
 
@@ -303,11 +304,10 @@ fn push(name: String, members: Vec<Tiered>, importer: &mut Importer<'_>) {
     });
 }
 
-/// The built-in provider of a type.
-fn built_in(kind: &str) -> Option<&'static str> {
-    ["huggingface", "groq", "openrouter", "nvidia_nim"]
-        .into_iter()
-        .find(|known| *known == kind)
+/// Whether a type is that of a built-in provider. llmrouter itself knows four; an index that `pointsman catalog build` made has
+/// any, and others by their addresses.
+fn is_built_in(kind: &str) -> bool {
+    catalog::find(kind).is_some_and(|entry| entry.cloud.is_none())
 }
 
 /// Builds a provider; `priority` is that of one that has none of its own.
@@ -329,13 +329,15 @@ fn build(
         return refuse(why, importer);
     }
     let is_echo = read.kind.is_empty() || read.kind == "echo";
-    let Some(built_in) = built_in(&read.kind).or(is_echo.then_some("echo")) else {
-        return refuse(
-            "its type is unknown: echo, huggingface, groq, openrouter and nvidia_nim are known",
-            importer,
-        );
+    let kind = match is_echo {
+        true => "echo",
+        false => read.kind.as_str(),
     };
-    let mut provider = DraftProvider::built_in(built_in);
+    let mut provider = match is_echo || is_built_in(kind) {
+        true => DraftProvider::built_in(kind),
+        false if read.base.is_some() => DraftProvider::own(kind),
+        false => return refuse("its type is unknown, and it has no base_url", importer),
+    };
     if !read.name.is_empty() {
         read.name.clone_into(&mut provider.hint);
     }
@@ -344,7 +346,7 @@ fn build(
         provider.set(&["dialect"], YamlTree::bare("echo"));
         model = model.or_else(|| Some("echo".to_owned()));
     } else {
-        place(&read, built_in, path, &mut provider, importer);
+        place(&read, kind, path, &mut provider, importer);
         if model.is_none() && provider.builtin.is_none_or(|entry| entry.model.is_none()) {
             return refuse("it names no model", importer);
         }
@@ -364,7 +366,7 @@ fn build(
 /// Sets where a provider is called, and with which key, as far as that is not what is usual.
 fn place(
     read: &RouterEntry,
-    built_in: &str,
+    kind: &str,
     path: &str,
     provider: &mut DraftProvider,
     importer: &mut Importer<'_>,
@@ -376,7 +378,7 @@ fn place(
     match (base, own) {
         (_, Some(url)) if Some(url.trim_end_matches("/chat/completions")) != usual => {
             let named = !read.name.is_empty();
-            let name = if named { &read.name } else { built_in };
+            let name = if named { &read.name } else { kind };
             let url = importer.address(url, name);
             provider.set(&["base_url"], url);
         }
@@ -394,7 +396,7 @@ fn place(
             .builtin
             .is_some_and(|entry| entry.variables().contains(name));
         let key = importer.variable(&variable_name(name));
-        if !known || read.name != built_in {
+        if !known || read.name != kind {
             provider.set(&["api_key"], key);
         }
     }
@@ -424,8 +426,11 @@ fn kind(it: &mut RouterEntry, field: &SourceField<'_>, _: &mut Importer<'_>) -> 
     it.kind = field.node.text().unwrap_or_default().to_owned();
     match it.kind.as_str() {
         "echo" => mapped("llm.providers[].dialect: echo"),
-        kind if built_in(kind).is_some() => mapped_with("llm.providers[]", "a built-in provider"),
-        _ => unsupported("is no type that is known"),
+        kind if is_built_in(kind) => mapped_with("llm.providers[]", "a built-in provider"),
+        _ => approximated(
+            "llm.providers[].base_url",
+            "is no type that is known: taken for a server that speaks OpenAI's API",
+        ),
     }
 }
 

@@ -124,9 +124,14 @@ pub fn import(
     if draft.is_empty() {
         return Err(ImportError::Empty(reports.into_all()));
     }
+    let usual = draft.usual_variables();
     let tree = draft.finish(&mut reports);
     reports.explain_addresses();
     tree.add_variables(&mut variables);
+    for names in usual {
+        let known = names.iter().any(|name| variables.contains(name));
+        variables.extend(names.into_iter().next().filter(|_| !known));
+    }
     let mut yaml = format!(
         "# Made by `pointsman import --from {}`, which also reported what became of each field.\n",
         format.as_str()

@@ -33,14 +33,23 @@ const FIELDS: &[FieldRow<Preset>] = &[
         Read(|it, field, _| models(&mut it.fallbacks, field)),
     ),
     (&["route"], Needless("failures walk the chain in any case")),
-    (&["config", "parameters", "params"], Read(nested)),
+    (
+        &[
+            "config",
+            "parameters",
+            "params",
+            "designated_version",
+            "designatedVersion",
+        ],
+        Read(nested),
+    ),
     (&["provider"], Read(provider)),
     (
         &["messages", "prompt", "input"],
         Needless("is each request's own"),
     ),
     (
-        &["system", "system_prompt", "instructions"],
+        &["system", "system_prompt", "systemPrompt", "instructions"],
         Lacks("nothing puts words into prompts: callers send the system's words themselves"),
     ),
     (
@@ -57,9 +66,23 @@ const FIELDS: &[FieldRow<Preset>] = &[
             "description",
             "id",
             "created_at",
+            "createdAt",
             "updated_at",
+            "updatedAt",
             "status",
+            "status_updated_at",
+            "statusUpdatedAt",
             "version",
+            "designated_version_id",
+            "designatedVersionId",
+            "preset_id",
+            "presetId",
+            "creator_id",
+            "creatorId",
+            "creator_user_id",
+            "creatorUserId",
+            "workspace_id",
+            "workspaceId",
         ],
         Needless("describes the preset"),
     ),
@@ -72,6 +95,12 @@ const FIELDS: &[FieldRow<Preset>] = &[
 pub(super) fn read(node: &SourceNode, importer: &mut Importer<'_>) -> Result<(), ImportError> {
     // One request, a list of presets, or presets by their names.
     let presets: Vec<(String, Option<&str>, &SourceNode)> = match (node, node.get("presets")) {
+        // As OpenRouter's own API lists and shows them.
+        (SourceNode::Map(_), None) if node.get("data").is_some() => match node.get("data") {
+            Some(list @ SourceNode::List(_)) => numbered("data", list),
+            Some(one) => vec![("data".to_owned(), None, one)],
+            None => Vec::new(),
+        },
         (_, Some(SourceNode::Map(entries))) => {
             let preset = |(key, preset)| (format!("presets.{key}"), Some(key), preset);
             let entries = entries.iter().map(|(key, preset)| (key.as_str(), preset));
@@ -81,7 +110,15 @@ pub(super) fn read(node: &SourceNode, importer: &mut Importer<'_>) -> Result<(),
         (SourceNode::List(_), None) => numbered("", node),
         (_, None) => vec![(String::new(), None, node)],
     };
-    let known = ["model", "models", "config", "provider", "slug"];
+    let known = [
+        "model",
+        "models",
+        "config",
+        "designated_version",
+        "designatedVersion",
+        "provider",
+        "slug",
+    ];
     let is_preset = |node: &SourceNode| known.iter().any(|key| node.get(key).is_some());
     if !presets.iter().any(|(_, _, preset)| is_preset(preset)) {
         return Err(ImportError::Foreign("there is neither a model nor models"));
@@ -115,7 +152,10 @@ fn build(read: Preset, path: &str, importer: &mut Importer<'_>) {
         }
     }
     if models.is_empty() {
-        importer.reports.drop_below(path, "it names no model");
+        importer.reports.drop_below(
+            path,
+            "it names no model; of presets in a list OpenRouter tells that one by one",
+        );
         return;
     }
     let mut provider = DraftProvider::built_in("openrouter");

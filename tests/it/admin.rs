@@ -4,6 +4,7 @@ mod additions;
 mod doors;
 mod page;
 mod process;
+mod programs;
 mod reloads;
 mod requests;
 mod schema;

@@ -42,19 +42,20 @@ async fn version_and_help_are_printed() {
 #[tokio::test]
 async fn every_command_has_a_manual_page_in_the_folder() {
     let dir = TempDir::new();
-    let (code, told) = both(run(dir.path(), &["man", "--all", "."], &[]).await);
+    let (code, told) = both(run(dir.path(), &["man", "--all", "new/folder"], &[]).await);
     assert_eq!((code, told.as_str()), (Some(0), ""));
+    let folder = dir.path().join("new/folder");
     for name in [
         "pointsman.1",
         "pointsman-serve.1",
         "pointsman-cache-purge.1",
     ] {
-        let page = std::fs::read_to_string(dir.path().join(name)).unwrap();
+        let page = std::fs::read_to_string(folder.join(name)).unwrap();
         assert!(page.contains(".SH NAME"), "{name}: {page}");
     }
-    let nowhere = ["man", "--all", "nowhere"];
-    let (code, told) = both(run(dir.path(), &nowhere, &[]).await);
-    assert!(code == Some(70) && told.contains("nowhere"), "{told}");
+    let in_a_file = ["man", "--all", "new/folder/pointsman.1"];
+    let (code, told) = both(run(dir.path(), &in_a_file, &[]).await);
+    assert!(code == Some(70) && told.contains("pointsman.1"), "{told}");
 }
 
 #[tokio::test]

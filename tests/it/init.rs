@@ -2,8 +2,11 @@
 
 use std::process::Output;
 
+use serde_json::{Value, json};
+
 use crate::support::gateway::{Place, filled, run};
 use crate::support::temp::TempDir;
+use crate::support::terminal::Term;
 use crate::support::{Behaviour, Match, ScriptedUpstream};
 
 fn text(bytes: &[u8]) -> String {
@@ -73,6 +76,97 @@ async fn only_what_works_is_taken() {
     assert!(!dir.path().join("other.yaml").exists());
 }
 
+/// Two servers without keys, both of which answer.
+async fn two_servers() -> (ScriptedUpstream, ScriptedUpstream, String) {
+    let (a, b) = (
+        ScriptedUpstream::start().await,
+        ScriptedUpstream::start().await,
+    );
+    for server in [&a, &b] {
+        let list = Behaviour::json(200, r#"{"data": [{"id": "m"}]}"#);
+        server.on(Match::path("/v1/models"), [list]);
+    }
+    let both = format!("init --provider one={},two={}", a.base_url(), b.base_url());
+    (a, b, both)
+}
+
+#[tokio::test]
+async fn a_person_at_a_terminal_is_asked_what_is_taken_and_whether_it_is_written() {
+    let (a, b, both) = two_servers().await;
+    let mut term = Term::start(&both, &[]);
+    term.shows("Which providers? [one, two]").await;
+    term.press("two\r").await;
+    term.shows("Write pointsman.yaml? [Y/n]").await;
+    let file = term.dir().join("pointsman.yaml");
+    assert!(!file.exists());
+    term.press("\r").await;
+    term.shows("pointsman.yaml is written").await;
+    let written = std::fs::read_to_string(&file).unwrap();
+    assert!(
+        written.contains(&b.base_url()) && !written.contains(&a.base_url()),
+        "{written}"
+    );
+    assert_eq!(term.ended().await.0, "0");
+    // Somebody who takes what is proposed, and then says no.
+    let mut term = Term::start(&both, &[]);
+    term.shows("Which providers? [one, two]").await;
+    term.press("\r").await;
+    term.shows("Write pointsman.yaml? [Y/n]").await;
+    term.press("n\r").await;
+    term.shows("nothing was written").await;
+    assert!(!term.dir().join("pointsman.yaml").exists());
+    assert_eq!(term.ended().await.0, "1");
+}
+
+#[tokio::test]
+async fn programs_get_a_report_and_nothing_is_asked_or_written() {
+    let (a, _b, both) = two_servers().await;
+    // At a terminal, too.
+    let term = Term::start(&format!("{both} --json >report.json"), &[]);
+    term.shows("over").await;
+    let report = read_json(&term.dir().join("report.json"));
+    assert!(!term.dir().join("pointsman.yaml").exists());
+    assert_eq!(term.ended().await.0, "0");
+    assert_eq!(
+        (&report["ok"], &report["problems"]),
+        (&json!(true), &json!([]))
+    );
+    assert_eq!(report["file"], "pointsman.yaml");
+    let written = report["configuration"].as_str().unwrap();
+    assert!(written.contains(&a.base_url()), "{written}");
+    assert_eq!(report["providers"][0]["name"], "one");
+    assert_eq!(report["providers"][0]["taken"], true);
+    // Keys are masked; the ends are those without it.
+    let dir = TempDir::new();
+    let env = [("GROQ_API_KEYS", "k1-of-many-letters,k2")];
+    let output = init(&dir, &["--offline", "--json"], &env).await;
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(
+        report["providers"][0]["keys"][0],
+        json!({"id": "groq#1", "key": "****ters", "source": "env GROQ_API_KEYS[0]", "status": null})
+    );
+    assert_eq!(
+        report["virtual"],
+        json!({"name": "smart", "upstreams": ["groq"]})
+    );
+    assert!(output.stderr.is_empty(), "{}", text(&output.stderr));
+    dir.write("pointsman.yaml", "");
+    for (arguments, code) in [
+        (&["--offline", "--json"][..], 1),
+        (&["--json", "--force", "--provider", "grok1"], 64),
+    ] {
+        let output = init(&dir, arguments, &env).await;
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(output.status.code(), Some(code));
+        assert_eq!(report["ok"], false);
+        assert_eq!(report["problems"].as_array().unwrap().len(), 1);
+    }
+}
+
+fn read_json(file: &std::path::Path) -> Value {
+    serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap()
+}
+
 #[tokio::test]
 async fn without_keys_it_says_what_to_set() {
     let dir = TempDir::new();
@@ -125,6 +219,36 @@ async fn misspelt_keys_and_words_are_mended_and_comments_stay() {
         .replace("stickyy", "sticky")
         .replace("conect", "connect");
     assert_eq!(read(&dir, "p.yaml"), expected);
+}
+
+#[tokio::test]
+async fn toml_is_mended_as_yaml_is() {
+    let before = "\
+# who may call
+servr.listen = \"127.0.0.1:0\"   # nobody else
+[[llm.providrs]]
+name = \"echo\"
+[[llm.providrs]]
+name = 'a'
+base_url = 'http://127.0.0.1:9/v1'
+key_rotation = 'stickyy'
+";
+    let dir = TempDir::new();
+    dir.write("p.toml", before);
+    let fix = ["check", "--config", "p.toml", "--fix", "--yes"];
+    let output = run(dir.path(), &fix, &[]).await;
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert!(
+        said.contains("p.toml:3: llm.providrs: `providrs` becomes `providers`"),
+        "{said}"
+    );
+    assert!(said.contains("4 mends in p.toml"), "{said}");
+    let expected = before
+        .replace("servr", "server")
+        .replace("providrs", "providers")
+        .replace("stickyy", "sticky");
+    assert_eq!(read(&dir, "p.toml"), expected);
 }
 
 #[tokio::test]

@@ -6,7 +6,8 @@ use serde_json::Value;
 
 use crate::support::gateway::{Place, filled, run};
 use crate::support::temp::TempDir;
-use crate::support::{Behaviour, Match, Refusing, ScriptedUpstream};
+use crate::support::terminal::Term;
+use crate::support::{At, Behaviour, Gate, Match, Refusing, ScriptedUpstream};
 
 const SETUP: &str = "
 llm:
@@ -199,4 +200,43 @@ async fn one_key_at_a_time_unless_more_are_asked_for() {
         let made = a.connections() - before;
         assert!(made <= connections, "{made} connections");
     }
+}
+
+#[tokio::test]
+async fn a_terminal_has_a_bar_while_keys_are_tested_and_nothing_else_has() {
+    const BAR: &str = " of 2";
+    const KEYS: &str = "
+llm:
+  providers:
+    - {name: a, base_url: <a>, model: m, api_keys: [k1, k2]}
+";
+    let a = ScriptedUpstream::start().await;
+    let gates = [Gate::new(), Gate::new()];
+    let path = || Match::path("/v1/models");
+    let list = || Behaviour::json(200, LIST);
+    for (key, gate) in ["k1", "k2"].into_iter().zip(&gates) {
+        a.on(path().and_key(key), [list().gate(At::BeforeHead, gate)]);
+    }
+    let dir = TempDir::new();
+    let file = dir.write("p.yaml", &filled(KEYS, &[("a", &a)]));
+    let arguments = format!("keys test --config {}", file.display());
+    let term = Term::start(&arguments, &[]);
+    for (count, gate) in gates.iter().enumerate() {
+        term.shows(&format!("{count}{BAR}")).await;
+        gate.open();
+    }
+    term.shows("2 keys: 2 unproven").await;
+    let shown = term.text();
+    assert!(!shown.contains(BAR), "the bar is gone: {shown}");
+    assert!(shown.contains("PROVIDER"), "{shown}");
+    assert_eq!(term.ended().await.0, "0");
+    a.on(path(), [list()]);
+    for redirected in ["--json >report", "2>errors"] {
+        let term = Term::start(&format!("{arguments} {redirected}"), &[]);
+        term.shows("over").await;
+        assert!(!term.got(BAR), "{redirected}");
+        assert_eq!(term.ended().await.0, "0");
+    }
+    let piped = run(dir.path(), &["keys", "test", "--config", "p.yaml"], &[]).await;
+    assert!(piped.stderr.is_empty(), "{:?}", piped.stderr);
 }

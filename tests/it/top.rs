@@ -1,20 +1,11 @@
 //! `pointsman top` in a terminal of its own: what it shows, what its keys do, and that it leaves the terminal as it was.
 
-use std::num::NonZeroU16;
-use std::sync::Arc;
-
-use pty_process::{OwnedWritePty, Size};
 use serde_json::json;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::process::Child;
-use tokio::sync::watch;
-use tokio::task::JoinHandle;
 
 use crate::admin::side::Side;
 use crate::support::gateway::run;
-use crate::support::planted::assert_clean;
 use crate::support::temp::TempDir;
-use crate::support::wait::bounded;
+use crate::support::terminal::Term;
 use crate::support::{Behaviour, Match, ScriptedUpstream};
 
 const TWO: &str = "
@@ -24,151 +15,9 @@ llm:
     - {name: b, base_url: <a>, model: mb, api_key: kb}
 ";
 
-/// What the terminal got, and what it shows for it.
-struct Seen {
-    bytes: Vec<u8>,
-    parser: vt100::Parser,
-}
-
-fn size(statuses: u16) -> NonZeroU16 {
-    NonZeroU16::new(statuses).unwrap()
-}
-
-/// A terminal in which a command runs.
-struct Term {
-    child: Child,
-    keyboard: OwnedWritePty,
-    seen: Arc<watch::Sender<Seen>>,
-    reading: JoinHandle<()>,
-    _dir: TempDir,
-}
-
-impl Term {
-    /// Runs `pointsman` with these arguments, in a shell that tells before and after how the terminal is set.
-    fn start(arguments: &str, env: &[(&str, &str)]) -> Self {
-        let binary = env!("CARGO_BIN_EXE_pointsman");
-        // The shell itself is told to stay when the test ends the command.
-        Self::run(
-            &format!(
-                "trap '' TERM; stty -a | grep -o '[-]*icanon\\|[-]*echo '; {binary} {arguments}; echo code $?; stty -a | grep -o '[-]*icanon\\|[-]*echo '; echo over"
-            ),
-            env,
-        )
-    }
-
-    /// Runs a script in a terminal of its own.
-    fn run(script: &str, env: &[(&str, &str)]) -> Self {
-        let (pty, pts) = pty_process::open().unwrap();
-        pty.resize(Size::new(24, 80)).unwrap();
-        let dir = TempDir::new();
-        let path = std::env::var("PATH").unwrap();
-        let child = pty_process::Command::new("sh")
-            .args(["-c", script])
-            .env_clear()
-            .env("PATH", path)
-            .env("TERM", "xterm-256color")
-            .envs(env.iter().copied())
-            .current_dir(dir.path())
-            .kill_on_drop(true)
-            .spawn(pts)
-            .unwrap();
-        let (mut screen, keyboard) = pty.into_split();
-        let seen = Arc::new(watch::Sender::new(Seen {
-            bytes: Vec::new(),
-            parser: vt100::Parser::new(size(24), size(80), 0),
-        }));
-        let into = Arc::clone(&seen);
-        let reading = tokio::spawn(async move {
-            let mut part = [0; 4096];
-            // A terminal whose other end is gone is an error on some systems, and the end on others.
-            while let Ok(count @ 1..) = screen.read(&mut part).await {
-                into.send_modify(|seen| {
-                    seen.bytes.extend(&part[..count]);
-                    seen.parser.process(&part[..count]);
-                });
-            }
-        });
-        Self {
-            child,
-            keyboard,
-            seen,
-            reading,
-            _dir: dir,
-        }
-    }
-
-    /// `top` of that process.
-    fn top(side: &Side, env: &[(&str, &str)]) -> Self {
-        Self::start(&format!("top --admin {}", side.address), env)
-    }
-
-    async fn press(&mut self, keys: &str) {
-        self.keyboard.write_all(keys.as_bytes()).await.unwrap();
-    }
-
-    fn text(&self) -> String {
-        self.seen.borrow().parser.screen().contents()
-    }
-
-    fn is_coloured(&self) -> bool {
-        let seen = self.seen.borrow();
-        let screen = seen.parser.screen();
-        let mut statuses =
-            (0..24).flat_map(|row| (0..80).filter_map(move |column| screen.cell(row, column)));
-        statuses.any(|cell| cell.fgcolor() != vt100::Color::Default)
-    }
-
-    /// Completes when the screen is as it should be; shows it when it never is. It is drawn from top to bottom: with the
-    /// footer all of it is there.
-    async fn is(&self, what: &str, mut test: impl FnMut(&vt100::Screen) -> bool) {
-        let mut seen = self.seen.subscribe();
-        let waiting = seen.wait_for(|seen| test(seen.parser.screen()));
-        let waiting = tokio::time::timeout(crate::support::PATIENCE, waiting);
-        if waiting.await.is_err() {
-            panic!("the screen never shows {what}:\n{}", self.text());
-        }
-    }
-
-    async fn shows(&self, text: &str) {
-        self.is(text, |screen| screen.contents().contains(text))
-            .await;
-    }
-
-    async fn hides(&self, text: &str) {
-        let what = format!("no {text}");
-        self.is(&what, |screen| !screen.contents().contains(text))
-            .await;
-    }
-
-    async fn resize(&self, rows: u16, columns: u16) {
-        self.seen.send_modify(|seen| {
-            seen.parser.screen_mut().set_size(size(rows), size(columns));
-        });
-        self.keyboard.resize(Size::new(rows, columns)).unwrap();
-    }
-
-    /// The end: the exit code, after it was looked at whether the terminal is as it was before.
-    async fn ended(mut self) -> (String, Vec<u8>) {
-        self.shows("over").await;
-        bounded("the shell's end", self.child.wait()).await.unwrap();
-        bounded("the terminal's end", self.reading).await.unwrap();
-        let seen = self.seen.borrow();
-        let screen = seen.parser.screen();
-        let text = screen.contents();
-        assert!(
-            !screen.alternate_screen() && !screen.hide_cursor(),
-            "{text}"
-        );
-        assert_eq!(text.matches("icanon").count(), 2, "{text}");
-        assert!(
-            !text.contains("-icanon") && !text.contains("-echo"),
-            "{text}"
-        );
-        assert_clean("a terminal", &seen.bytes);
-        let code = text.split("code ").nth(1).unwrap_or_default();
-        let code = code.lines().next().unwrap_or_default().trim().to_owned();
-        (code, seen.bytes.clone())
-    }
+/// `top` of that process.
+fn top(side: &Side, env: &[(&str, &str)]) -> Term {
+    Term::start(&format!("top --admin {}", side.address), env)
 }
 
 #[tokio::test]
@@ -177,9 +26,9 @@ async fn keys_are_seen_quarantined_released_and_the_terminal_is_left_as_it_was()
     let limited = Behaviour::rate_limited().header("retry-after", "100");
     a.on(Match::key("k2"), [limited]);
     let side = Side::start(TWO, &[("a", &a)]).await;
-    let mut term = Term::top(&side, &[]);
+    let mut term = top(&side, &[]);
     term.shows("? help").await;
-    assert!(term.seen.borrow().parser.screen().alternate_screen());
+    assert!(term.is_full_screen());
     let text = term.text();
     for expected in ["pointsman 0.", "generation 0", "a#2", "b#1", "usable"] {
         assert!(text.contains(expected), "{expected}: {text}");
@@ -212,7 +61,7 @@ async fn keys_are_seen_quarantined_released_and_the_terminal_is_left_as_it_was()
 async fn help_filter_and_another_size() {
     let a = ScriptedUpstream::start().await;
     let side = Side::start(TWO, &[("a", &a)]).await;
-    let mut term = Term::top(&side, &[]);
+    let mut term = top(&side, &[]);
     term.shows("? help").await;
     term.press("?").await;
     term.shows("hold the selected key").await;
@@ -247,11 +96,11 @@ async fn a_signal_ends_it_in_order_and_colours_can_be_off() {
     let side = Side::start(TWO, &[("a", &a)]).await;
     let mut coloured = Vec::new();
     for env in [&[][..], &[("NO_COLOR", "1")]] {
-        let term = Term::top(&side, env);
+        let term = top(&side, env);
         term.shows("? help").await;
         coloured.push(term.is_coloured());
         // To all of the terminal's processes, of which the shell stays.
-        let kill = format!("kill -s TERM -- -{}", term.child.id().unwrap());
+        let kill = format!("kill -s TERM -- -{}", term.id());
         let status = std::process::Command::new("sh")
             .args(["-c", &kill])
             .status();
@@ -277,10 +126,7 @@ async fn it_ends_with_its_terminal() {
         term.shows("? help").await;
         // Half of a key: what reads it waits for the rest.
         term.press("\x1b[").await;
-        term.reading.abort();
-        drop(term.reading.await);
-        drop(term.keyboard);
-        bounded("its end", term.child.wait()).await.unwrap();
+        term.hang_up().await;
     }
 }
 
@@ -289,7 +135,7 @@ async fn a_process_that_ends_is_told_of_and_one_that_comes_back_is_shown_again()
     let a = ScriptedUpstream::start().await;
     let side = Side::start(TWO, &[("a", &a)]).await;
     let address = side.address.to_string();
-    let mut term = Term::top(&side, &[]);
+    let mut term = top(&side, &[]);
     term.shows("? help").await;
     drop(side);
     term.shows("NOT ANSWERING").await;
@@ -306,12 +152,12 @@ async fn what_cannot_be_shown_is_said_without_a_screen() {
     let a = ScriptedUpstream::start().await;
     let text = format!("server: {{admin_token: sk-planted-top-admin-1}}\n{TWO}");
     let side = Side::start(&text, &[("a", &a)]).await;
-    let term = Term::top(&side, &[("POINTSMAN_ADMIN_TOKEN", "sk-planted-top-wrong")]);
+    let term = top(&side, &[("POINTSMAN_ADMIN_TOKEN", "sk-planted-top-wrong")]);
     term.shows("wants a token").await;
     let (code, bytes) = term.ended().await;
     assert_eq!(code, "69");
     assert!(!String::from_utf8_lossy(&bytes).contains("\x1b[?1049h"));
-    let mut term = Term::top(
+    let mut term = top(
         &side,
         &[("POINTSMAN_ADMIN_TOKEN", "sk-planted-top-admin-1")],
     );

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
+use super::sides::{ConfigReading, DataSide};
 use crate::config;
 use crate::domain::money::Pico;
 
@@ -33,12 +34,8 @@ pub(in crate::cli) struct KeysTest {
     /// How long one call may take: 500ms, 10s.
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = span)]
     pub(in crate::cli) timeout: Duration,
-    /// The configuration file (YAML, TOML or JSON).
-    #[arg(long, value_name = "FILE")]
-    pub(in crate::cli) config: Option<PathBuf>,
-    /// Print JSON.
-    #[arg(long)]
-    pub(in crate::cli) json: bool,
+    #[command(flatten)]
+    pub(in crate::cli) reading: ConfigReading,
 }
 
 #[derive(Debug, Args)]
@@ -98,15 +95,8 @@ pub(in crate::cli) struct BenchArguments {
     /// How long one request may take: 30s, 10m.
     #[arg(long, value_name = "TIME", default_value = "10m", value_parser = span)]
     pub(in crate::cli) timeout: Duration,
-    /// The data listener: HOST:PORT or unix:/path. Without it, that of the configuration.
-    #[arg(long, value_name = "ADDR")]
-    pub(in crate::cli) address: Option<String>,
-    /// The configuration file of the process; its `server.listen` says where.
-    #[arg(long, value_name = "FILE")]
-    pub(in crate::cli) config: Option<PathBuf>,
-    /// A file with the token of the client whose requests these are. Without it, the variable POINTSMAN_CLIENT_TOKEN.
-    #[arg(long, value_name = "FILE")]
-    pub(in crate::cli) token_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(in crate::cli) side: DataSide,
     /// Print JSON.
     #[arg(long)]
     pub(in crate::cli) json: bool,
@@ -166,12 +156,8 @@ pub(in crate::cli) struct CatalogBuild {
     /// With a line for each part.
     #[arg(long)]
     pub(in crate::cli) pretty: bool,
-    /// The configuration file (YAML, TOML or JSON).
-    #[arg(long, value_name = "FILE")]
-    pub(in crate::cli) config: Option<PathBuf>,
-    /// Report in JSON.
-    #[arg(long)]
-    pub(in crate::cli) json: bool,
+    #[command(flatten)]
+    pub(in crate::cli) reading: ConfigReading,
 }
 
 #[derive(Debug, Args)]
@@ -179,12 +165,8 @@ pub(in crate::cli) struct CatalogUpdate {
     /// Also lists whose time is not over.
     #[arg(long)]
     pub(in crate::cli) all: bool,
-    /// The configuration file (YAML, TOML or JSON).
-    #[arg(long, value_name = "FILE")]
-    pub(in crate::cli) config: Option<PathBuf>,
-    /// Print JSON.
-    #[arg(long)]
-    pub(in crate::cli) json: bool,
+    #[command(flatten)]
+    pub(in crate::cli) reading: ConfigReading,
 }
 
 #[derive(Debug, Args)]
@@ -192,12 +174,8 @@ pub(in crate::cli) struct CatalogShow {
     /// Models, by their ids in the lists.
     #[arg(value_name = "MODEL")]
     pub(in crate::cli) models: Vec<String>,
-    /// The configuration file (YAML, TOML or JSON).
-    #[arg(long, value_name = "FILE")]
-    pub(in crate::cli) config: Option<PathBuf>,
-    /// Print JSON.
-    #[arg(long)]
-    pub(in crate::cli) json: bool,
+    #[command(flatten)]
+    pub(in crate::cli) reading: ConfigReading,
 }
 
 #[derive(Debug, Args)]
@@ -208,12 +186,8 @@ pub(in crate::cli) struct CatalogDiff {
     /// The second one. Without files: the lists as they are fetched now.
     #[arg(value_name = "AFTER")]
     pub(in crate::cli) after: Option<PathBuf>,
-    /// The configuration file (YAML, TOML or JSON).
-    #[arg(long, value_name = "FILE")]
-    pub(in crate::cli) config: Option<PathBuf>,
-    /// Print JSON.
-    #[arg(long)]
-    pub(in crate::cli) json: bool,
+    #[command(flatten)]
+    pub(in crate::cli) reading: ConfigReading,
 }
 
 #[derive(Debug, Args)]
@@ -235,15 +209,8 @@ pub(in crate::cli) struct EvalArguments {
     /// How long one request may take: 30s, 10m.
     #[arg(long, value_name = "TIME", default_value = "10m", value_parser = span)]
     pub(in crate::cli) timeout: Duration,
-    /// The data listener: HOST:PORT or unix:/path. Without it, that of the configuration.
-    #[arg(long, value_name = "ADDR")]
-    pub(in crate::cli) address: Option<String>,
-    /// The configuration file of the process; its `server.listen` says where.
-    #[arg(long, value_name = "FILE")]
-    pub(in crate::cli) config: Option<PathBuf>,
-    /// A file with the token of the client whose requests these are. Without it, the variable POINTSMAN_CLIENT_TOKEN.
-    #[arg(long, value_name = "FILE")]
-    pub(in crate::cli) token_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(in crate::cli) side: DataSide,
     /// Print JSON.
     #[arg(long)]
     pub(in crate::cli) json: bool,
@@ -274,4 +241,7 @@ pub(in crate::cli) struct InitArguments {
     /// Do not ask at the terminal: take every provider with a key that works.
     #[arg(long)]
     pub(in crate::cli) yes: bool,
+    /// Print what was found and what would be written, as JSON. Nothing is asked, and nothing is written.
+    #[arg(long)]
+    pub(in crate::cli) json: bool,
 }

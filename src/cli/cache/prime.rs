@@ -11,16 +11,11 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::app;
-use crate::cli::admin::{AdminError, token};
 use crate::cli::arguments::CachePrime;
-use crate::cli::ask::{Answered, Asking, Unasked, ask_all};
-use crate::cli::data_listener::{UnknownAddress, data_listener};
+use crate::cli::ask::{Answered, Asking, Unasked};
+use crate::cli::data_listener::{DataError, DataListener};
 use crate::cli::exit::{BAD_INPUT, CANNOT_BIND, NO, complain, say, say_json};
-use crate::config::Listen;
-use crate::domain::secret::ApiKey;
 
-/// The variable that holds the client's token. It is never on the command line, where other users of the machine see it.
-const TOKEN: &str = "POINTSMAN_CLIENT_TOKEN";
 /// How long to wait for one answer: as long as requests may take.
 const TIMEOUT: Duration = Duration::from_secs(600);
 /// Answers beyond that are not kept either.
@@ -40,11 +35,7 @@ enum PrimeError {
     #[error("{0} has no requests")]
     Empty(PathBuf),
     #[error(transparent)]
-    Address(#[from] UnknownAddress),
-    #[error(transparent)]
-    Token(AdminError),
-    #[error(transparent)]
-    Unasked(#[from] Unasked),
+    Asking(#[from] DataError),
 }
 
 /// A request of the file.
@@ -68,7 +59,7 @@ enum PrimeOutcome {
     Failed(String),
 }
 
-pub(super) fn run(arguments: CachePrime) -> ExitCode {
+pub(super) fn run(arguments: &CachePrime) -> ExitCode {
     let as_json = arguments.json;
     match prime(arguments) {
         Ok(done) => {
@@ -89,18 +80,16 @@ pub(super) fn run(arguments: CachePrime) -> ExitCode {
                 PrimeError::File { .. } | PrimeError::Line { .. } | PrimeError::Empty(_) => {
                     BAD_INPUT
                 }
-                _ => CANNOT_BIND,
+                PrimeError::Asking(_) => CANNOT_BIND,
             })
         }
     }
 }
 
-fn prime(arguments: CachePrime) -> Result<Vec<(usize, PrimeOutcome)>, PrimeError> {
+fn prime(arguments: &CachePrime) -> Result<Vec<(usize, PrimeOutcome)>, PrimeError> {
     let requests = read(&arguments.file, &arguments.route)?;
-    let token = token(arguments.token_file, TOKEN).map_err(PrimeError::Token)?;
     let front = FrontDoor {
-        address: data_listener(arguments.address, arguments.config)?,
-        token,
+        listener: DataListener::of(&arguments.side)?,
         force: arguments.force,
     };
     let shows = !arguments.json && io::stderr().is_terminal();
@@ -123,7 +112,7 @@ fn prime(arguments: CachePrime) -> Result<Vec<(usize, PrimeOutcome)>, PrimeError
         drop(sender);
         let mut done = Vec::with_capacity(requests.len());
         for (line, outcome) in outcomes {
-            done.push((line, outcome?));
+            done.push((line, outcome.map_err(DataError::Unasked)?));
             if shows {
                 let (count, all) = (done.len(), requests.len());
                 drop(write!(io::stderr(), "\r{count} of {all}"));
@@ -206,8 +195,7 @@ fn request(text: &str, route: &str) -> Result<(String, String), String> {
 
 /// The data listener, and who asks there.
 struct FrontDoor {
-    address: Listen,
-    token: Option<ApiKey>,
+    listener: DataListener,
     force: bool,
 }
 
@@ -239,16 +227,11 @@ impl FrontDoor {
 
     fn ask(&self, request: &PrimeRequest, cache_control: &str) -> Result<Answered, Unasked> {
         let (path, length) = (&request.path, request.body.len());
+        let authorization = self.listener.authorization();
         let mut text = format!(
-            "POST {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n"
+            "POST {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n{authorization}"
         );
-        let authorization = self.token.as_ref();
-        let authorization = authorization.map(|token| format!("Bearer {}", token.expose()));
         for (name, value) in [
-            (
-                "authorization",
-                authorization.as_deref().unwrap_or_default(),
-            ),
             ("cache-control", cache_control),
             ("x-pointsman-cache", if self.force { "force" } else { "" }),
         ] {
@@ -263,7 +246,7 @@ impl FrontDoor {
             timeout: TIMEOUT,
             longest: LONGEST_ANSWER,
         };
-        ask_all(&self.address, "--address", asking)
+        self.listener.ask(asking)
     }
 }
 

@@ -18,7 +18,8 @@ use crate::domain::catalog::names::provider_key;
 use crate::domain::catalog::offer::ModelGroup;
 
 pub(super) fn run(arguments: &CatalogBuild) -> Result<ExitCode, CatalogError> {
-    let config = load(arguments.config.clone(), arguments.json).map_err(CatalogError::Told)?;
+    let config = load(arguments.reading.config.clone(), arguments.reading.json)
+        .map_err(CatalogError::Told)?;
     let seed = arguments.seed.as_deref().map(list_in).transpose()?;
     let providers = wanted(&config, &arguments.providers)?;
     let listed = fetched(&config, &providers)?;
@@ -185,7 +186,7 @@ fn report(arguments: &CatalogBuild, groups: &[ModelGroup], left_out: &[NotIndexe
     let left_out: Vec<String> = left_out.iter().map(ToString::to_string).collect();
     let names: Vec<&str> = groups.iter().map(|group| &*group.name).collect();
     let to_stdout = arguments.output == Path::new("-");
-    if arguments.json {
+    if arguments.reading.json {
         let document = json!({
             "output": arguments.output,
             "models": names,

@@ -31,7 +31,7 @@ pub(super) fn run(arguments: &CatalogDiff) -> Result<ExitCode, CatalogError> {
     for failure in &failures {
         complain(failure);
     }
-    if arguments.json {
+    if arguments.reading.json {
         let lists: Vec<Value> = all.iter().map(to_json).collect();
         let told = json!({"lists": lists, "failures": failures});
         say_json(&format!("{told:#}\n"));
@@ -50,7 +50,8 @@ fn of_now(
     arguments: &CatalogDiff,
     unix: i64,
 ) -> Result<(Vec<ListChanges>, Vec<String>), CatalogError> {
-    let config = load(arguments.config.clone(), arguments.json).map_err(CatalogError::Told)?;
+    let config = load(arguments.reading.config.clone(), arguments.reading.json)
+        .map_err(CatalogError::Told)?;
     let runtime = runtime()?;
     let (kept, _) = runtime.block_on(current_lists(&config, false));
     let mut fresh = config;

@@ -16,13 +16,14 @@ use crate::domain::catalog::entry::{Entry, ModelList};
 use crate::domain::shown::plain;
 
 pub(super) fn run(arguments: &CatalogShow) -> Result<ExitCode, CatalogError> {
-    let config = load(arguments.config.clone(), arguments.json).map_err(CatalogError::Told)?;
+    let config = load(arguments.reading.config.clone(), arguments.reading.json)
+        .map_err(CatalogError::Told)?;
     let (kept, _) = runtime()?.block_on(current_lists(&config, false));
     let lists = config.lists(&kept);
     let now = now();
     if arguments.models.is_empty() {
         let absent = absent(&config, &kept);
-        if arguments.json {
+        if arguments.reading.json {
             let lists: Vec<Value> = lists.iter().map(|list| list_json(list, now)).collect();
             let told = json!({"lists": lists, "not_fetched": absent});
             say_json(&format!("{told:#}\n"));
@@ -36,7 +37,7 @@ pub(super) fn run(arguments: &CatalogShow) -> Result<ExitCode, CatalogError> {
         .iter()
         .map(|model| (model, sayings(&lists, model, now)))
         .collect();
-    if arguments.json {
+    if arguments.reading.json {
         let models = said.iter().map(|(model, said)| {
             let said = said.iter().map(|saying| {
                 let facts = saying.facts.iter();

@@ -17,7 +17,8 @@ const NO_LISTS: &str =
     "the configuration names no list to fetch: set catalog.discover, or a url in catalog.sources";
 
 pub(super) fn run(arguments: &CatalogUpdate) -> Result<ExitCode, CatalogError> {
-    let config = load(arguments.config.clone(), arguments.json).map_err(CatalogError::Told)?;
+    let config = load(arguments.reading.config.clone(), arguments.reading.json)
+        .map_err(CatalogError::Told)?;
     let path = config.catalog.state.clone();
     let path = path.ok_or_else(|| CatalogError::Missing(NO_STATE.to_owned()))?;
     let updating = update_lists(&config, path.clone(), arguments.all);
@@ -26,7 +27,7 @@ pub(super) fn run(arguments: &CatalogUpdate) -> Result<ExitCode, CatalogError> {
     if updates.is_empty() {
         return Err(CatalogError::Missing(NO_LISTS.to_owned()));
     }
-    if arguments.json {
+    if arguments.reading.json {
         let lists = updates.iter().map(|update| {
             json!({
                 "name": update.name,

@@ -38,7 +38,6 @@ pub(in crate::cli) fn fix(request: &LoadRequest, yes: bool) -> FixEnd {
         .config_path
         .clone()
         .or_else(|| files.first().cloned());
-    let file = file.filter(|file| is_mendable(file));
     let text = file.as_ref().and_then(|file| fs::read_to_string(file).ok());
     let Some((file, text)) = file.zip(text) else {
         return FixEnd::NoMend(errors);
@@ -55,12 +54,6 @@ pub(in crate::cli) fn fix(request: &LoadRequest, yes: bool) -> FixEnd {
         Ok(()) => FixEnd::Written(file, all.len()),
         Err(error) => FixEnd::Unwritten(file, error),
     }
-}
-
-/// Whether mends can be made in this kind of file.
-fn is_mendable(file: &Path) -> bool {
-    let kind = file.extension().and_then(|kind| kind.to_str());
-    matches!(kind, Some("yaml" | "yml" | "json"))
 }
 
 /// The mends of all mistakes, also of those that show when others are mended, and the text with them.
@@ -87,7 +80,7 @@ fn all_mends(
         .map(|name| name.to_string_lossy().into_owned());
     let name = name.unwrap_or_default();
     for _ in 0..ROUNDS {
-        let found = config::mends(&text, &problems);
+        let found = config::mends(file, &text, &problems);
         if found.is_empty() {
             break;
         }

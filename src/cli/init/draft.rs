@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 /// What the virtual provider is called.
-const VIRTUAL: &str = "smart";
+pub(super) const VIRTUAL: &str = "smart";
 
 /// A provider that the configuration is to have.
 #[derive(Clone, Debug)]

@@ -66,6 +66,19 @@ impl PlacedDraft {
         tree
     }
 
+    /// The variables of which one has to hold its key, where nothing says which: those of a built-in provider.
+    pub(super) fn usual_variables(&self) -> Vec<String> {
+        let settings = &self.wanted.settings;
+        let says = |key: &&str| settings.get(&[key]).is_some();
+        let told = ["api_key", "api_key_env", "credentials", "base_url"];
+        // Clouds let in by more than one kind of key.
+        let builtin = self.wanted.builtin.filter(|entry| entry.cloud.is_none());
+        match builtin {
+            Some(entry) if entry.is_automatic() && !told.iter().any(says) => entry.variables(),
+            _ => Vec::new(),
+        }
+    }
+
     /// A built-in provider under another name has to say what its name said.
     fn complete(&self, name: &str, tree: &mut YamlTree) {
         let Some(entry) = self.wanted.builtin else {

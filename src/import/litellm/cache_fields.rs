@@ -36,9 +36,12 @@ const PARAMS: &[SettingRow] = &[
             "similarity_threshold",
             "redis_semantic_cache_embedding_model",
         ],
-        Lacks("only equal requests have one answer"),
+        Lacks(ONLY_EQUAL),
     ),
 ];
+
+/// Why an answer to a request that is like another one is not kept.
+const ONLY_EQUAL: &str = "only equal requests have one answer";
 
 /// `cache`: yes, or the older form with the parameters in it.
 pub(super) fn cache(
@@ -50,6 +53,7 @@ pub(super) fn cache(
         it.cache.on = true;
         return params(it, field, importer);
     }
+    it.cache.places.push(field.path.clone());
     it.cache.on = field.node.is_true();
     match it.cache.on {
         true => mapped_with(
@@ -66,6 +70,7 @@ pub(super) fn params(
     field: &SourceField<'_>,
     importer: &mut Importer<'_>,
 ) -> FieldVerdict {
+    it.cache.places.push(field.path.clone());
     let others = Lacks("there is no such setting of the cache");
     read_fields(PARAMS, &others, it, field.node, &field.path, importer);
     FieldVerdict::Nested
@@ -74,7 +79,18 @@ pub(super) fn params(
 /// Writes the section, if answers are kept.
 pub(super) fn write(settings: CacheSettings, importer: &mut Importer<'_>) {
     let semantic = |store: &String| store.contains("semantic");
-    if !settings.on || settings.store.as_ref().is_some_and(semantic) {
+    if !settings.on {
+        for place in &settings.places {
+            let why = "the cache is off, there and here";
+            importer.reports.spare_below(place, why);
+        }
+        return;
+    }
+    if settings.store.as_ref().is_some_and(semantic) {
+        // None of it, rather than another cache than the one that was meant.
+        for place in &settings.places {
+            importer.reports.drop_below(place, ONLY_EQUAL);
+        }
         return;
     }
     let mut section = YamlTree::map();
@@ -135,7 +151,7 @@ fn store(it: &mut RouterSettings, field: &SourceField<'_>, _: &mut Importer<'_>)
     match store {
         "redis" => mapped("cache.store: valkey"),
         "local" => mapped("cache.store: memory"),
-        store if store.contains("semantic") => unsupported("only equal requests have one answer"),
+        store if store.contains("semantic") => unsupported(ONLY_EQUAL),
         _ => approximated("cache.store: memory", "there is no such store"),
     }
 }

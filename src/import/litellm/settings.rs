@@ -23,6 +23,8 @@ pub(super) struct ProviderBudget {
 #[derive(Default)]
 pub(super) struct CacheSettings {
     pub(super) on: bool,
+    /// Where something is said of it.
+    pub(super) places: Vec<String>,
     /// Its type; nothing is Redis.
     pub(super) store: Option<String>,
     pub(super) url: Option<YamlTree>,

@@ -13,7 +13,7 @@ use crate::support::planted::planted;
 use crate::support::temp::TempDir;
 use crate::support::{At, Behaviour, Gate, Match, ScriptedUpstream, until};
 
-const YAML: &str = "
+pub const YAML: &str = "
 state: {path: <state>}
 additions: {allow: true, exec: [<program>]}
 llm:
@@ -23,13 +23,13 @@ llm:
 ";
 
 /// A folder that outlives the gateway, an upstream, and what may be added.
-struct Room {
-    dir: TempDir,
+pub struct Room {
+    pub dir: TempDir,
     upstream: ScriptedUpstream,
 }
 
 impl Room {
-    async fn new() -> Self {
+    pub async fn new() -> Self {
         let room = Self {
             dir: TempDir::new(),
             upstream: ScriptedUpstream::start().await,
@@ -39,23 +39,28 @@ impl Room {
         room
     }
 
-    fn at(&self, name: &str) -> String {
+    pub fn at(&self, name: &str) -> String {
         self.dir.path().join(name).display().to_string()
     }
 
     /// The program that may be run prints this key from now on; an empty one: it fails.
     fn program(&self, key: &str) {
-        let text = match key {
-            "" => "#!/bin/sh\nexit 7\n".to_owned(),
-            key => format!("#!/bin/sh\necho {}-$1\n", planted(key)),
-        };
+        self.script(&match key {
+            "" => "exit 7".to_owned(),
+            key => format!("echo {}-$1", planted(key)),
+        });
+    }
+
+    /// The program that may be run is this shell script from now on.
+    pub fn script(&self, text: &str) {
+        let text = format!("#!/bin/sh\n{text}\n");
         // In its place: a program that runs cannot be written.
         let path = self.dir.write("next", &text);
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
         fs::rename(path, self.at("key-of")).unwrap();
     }
 
-    async fn start(&self) -> Side {
+    pub async fn start(&self) -> Side {
         self.start_as(YAML).await
     }
 
@@ -81,7 +86,7 @@ impl Room {
         side.write(yaml, &places);
     }
 
-    fn spare(&self) -> Value {
+    pub fn spare(&self) -> Value {
         json!({"key": format!("file:{}", self.at("spare"))})
     }
 
@@ -90,7 +95,7 @@ impl Room {
     }
 
     /// The keys of the requests that come while `count` are asked for.
-    async fn keys_of(&self, side: &Side, target: &str, count: usize) -> Vec<String> {
+    pub async fn keys_of(&self, side: &Side, target: &str, count: usize) -> Vec<String> {
         let before = self.upstream.count();
         for _ in 0..count {
             let answer = side.gateway.chat(target).send().await;
@@ -103,9 +108,9 @@ impl Room {
     }
 }
 
-const KEYS: &str = "/admin/v1/providers/a/keys";
+pub const KEYS: &str = "/admin/v1/providers/a/keys";
 
-async fn add(side: &Side, path: &str, body: &Value) -> Value {
+pub async fn add(side: &Side, path: &str, body: &Value) -> Value {
     let answer = side.post(path, &body.to_string()).send().await;
     assert_eq!(answer.status, 201, "{}", answer.text());
     answer.json()
@@ -128,7 +133,7 @@ async fn refused(side: &Side, path: &str, body: &Value, status: u16, code: &str)
     answer.json()["error"].clone()
 }
 
-async fn additions(side: &Side) -> Value {
+pub async fn additions(side: &Side) -> Value {
     side.get("/admin/v1/additions").send().await.json()
 }
 
@@ -137,7 +142,7 @@ async fn remove(side: &Side, path: &str) -> u16 {
     answer.status
 }
 
-async fn kill(mut side: Side) {
+pub async fn kill(mut side: Side) {
     side.gateway.signal("KILL");
     assert!(!side.gateway.wait_exit().await.success());
 }

@@ -49,9 +49,8 @@ async fn divided(all: &[Side], kind: &str, limit: u64) {
     };
     let patience = PATIENCE + 2 * WINDOW;
     let what = format!("an even share in {patience:?}");
-    tokio::time::timeout(patience, is_divided)
-        .await
-        .expect(&what);
+    let waited = tokio::time::timeout(patience, is_divided).await;
+    assert!(waited.is_ok(), "{what}");
 }
 
 /// The most requests that the upstream got within one minute.

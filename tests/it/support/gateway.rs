@@ -291,6 +291,11 @@ impl Gateway {
     pub async fn finish(mut self) -> Vec<String> {
         self.signal("TERM");
         self.wait_exit().await;
+        self.finish_reading().await
+    }
+
+    /// Everything that a process ever wrote which has ended.
+    pub async fn finish_reading(&mut self) -> Vec<String> {
         for reader in std::mem::take(&mut self.readers) {
             bounded("the end of its output", reader).await.unwrap();
         }

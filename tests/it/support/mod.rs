@@ -10,6 +10,7 @@ pub mod raw;
 pub mod receiver;
 pub mod scripted;
 pub mod temp;
+pub mod terminal;
 pub mod valkey;
 pub mod wait;
 

@@ -96,8 +96,13 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
     ),
     (
         "yaml_rust2",
-        &["config/mend.rs", "import/source.rs"],
+        &["config/mend/yaml_spots.rs", "import/source.rs"],
         "others' files are read by `import::source`, the configuration by `config`",
+    ),
+    (
+        "toml",
+        &["config/mend/toml_spots.rs"],
+        "the configuration is read by `config`",
     ),
     (
         "boon",
