@@ -90,12 +90,18 @@ def share(binary, folder):
 
 def wheel(about, binary, given):
     """The wheel, by maturin. It reads this package's Cargo.toml, and finds the binary of its profile built."""
-    share(binary, fresh(HERE / "wheel" / "data") / "data" / "share")
-    # It takes none from a folder above its own.
-    for name in LICENSES:
-        put(ROOT / name, HERE / "wheel" / name)
-    out = fresh(OUT / "wheel")
-    subprocess.run(["maturin", "build", "--profile", given.profile, "--out", out], cwd=HERE / "wheel", check=True)
+    here, out = HERE / "wheel", fresh(OUT / "wheel")
+    try:
+        share(binary, fresh(here / "data") / "data" / "share")
+        # It takes none from a folder above its own.
+        for name in LICENSES:
+            put(ROOT / name, here / name)
+        subprocess.run(["maturin", "build", "--profile", given.profile, "--out", out], cwd=here, check=True)
+    finally:
+        # Generated: the tree stays as it was.
+        shutil.rmtree(here / "data", ignore_errors=True)
+        for name in LICENSES:
+            (here / name).unlink(missing_ok=True)
     return sorted(out.iterdir())
 
 
