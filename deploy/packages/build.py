@@ -3,8 +3,8 @@
     python3 deploy/packages/build.py [--binary FILE] [--platform NAME] [--profile NAME] [wheel] [npm] [deb]
 
 They go to target/packages. Without a word all are built whose tools are there. The binary is that of `cargo build --profile dist`,
-or FILE; maturin builds that of a wheel itself. Another `--profile`, such as `dev`, is for trying packages out. `--platform` is npm's name of the platform that FILE is for (`linux-arm64`); without
-it, this machine's. Version, description and licence are those of Cargo.toml. Needs Python 3.9; a wheel maturin, a Debian package
+or FILE; maturin builds that of a wheel itself. Another `--profile`, such as `dev`, is for trying packages out. `--platform` is npm's
+name of the platform that FILE is for (`linux-arm64`); without it, this machine's. Version, description and licence are those of Cargo.toml. Needs Python 3.9; a wheel maturin, a Debian package
 dpkg-deb and objdump.
 """
 

@@ -144,8 +144,8 @@ fn at_three_times_the_demand_upstreams_refuse_less_than_one_in_a_thousand() {
             demand: 3.0,
             tokens: 2000,
             warm_up: Duration::from_secs(180),
-            // Whole windows only: one more or less must not decide. The example plays longer ones.
-            measured: Duration::from_secs(1800),
+            // Whole windows only: one more or less must not decide.
+            measured: Duration::from_secs(3600),
         };
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()

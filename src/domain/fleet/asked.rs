@@ -117,9 +117,7 @@ impl Quota {
         self.asked = Some((round, now, asks));
         Some(asks)
     }
-}
 
-impl Quota {
     /// Whether little changes by asking: the last answer was about what it had already, and it either has twice what it uses and
     /// wants, or wants about as much as it did then. Who has nothing waits for something, and is not calm. Demand is that of about
     /// ten seconds.
