@@ -172,12 +172,22 @@ impl TreeClient {
         }
     }
 
-    /// How many tokens an answer of this upstream is expected to have, if it may have at most this many.
-    pub fn expected_output(&self, upstream: &Upstream, most: Option<u64>) -> u64 {
+    /// How many tokens an answer of this upstream is expected to have, if it may have at most this many. `beside`: those that it is
+    /// compared with.
+    pub fn expected_output(
+        &self,
+        upstream: &Upstream,
+        beside: &[Upstream],
+        most: Option<u64>,
+    ) -> u64 {
         let cells = self.statuses.load();
-        let cells = cells.providers.get(&upstream.provider);
-        let average = cells.map(|cells| cells.provider.output.of(&upstream.model));
-        average.unwrap_or_default().expected(most)
+        let average = |one: &Upstream| {
+            let cells = cells.providers.get(&one.provider);
+            let average = cells.map(|cells| cells.provider.output.of(&one.model));
+            average.unwrap_or_default()
+        };
+        let usual = average(upstream).or_usual(beside.iter().map(average));
+        usual.expected(most)
     }
 
     /// Requests in flight at a provider.

@@ -32,6 +32,8 @@ pub(super) const JSON_SAFE: u64 = 1 << 53;
 struct RequestFigures<'a> {
     dispatch: &'a Dispatch,
     asked: &'a RequestShape<'a>,
+    /// All that may serve it.
+    upstreams: &'a [Upstream],
     /// Whether turns are taken: a question about the order takes none.
     takes_turns: bool,
 }
@@ -48,7 +50,7 @@ impl UpstreamFigures for RequestFigures<'_> {
     fn cost(&self, upstream: &Upstream) -> Option<Pico> {
         let (sheet, _) = self.dispatch.prices.sheet_of(upstream)?;
         let (tree, asked) = (&self.dispatch.tree, self.asked);
-        let output = tree.expected_output(upstream, asked.output_tokens);
+        let output = tree.expected_output(upstream, self.upstreams, asked.output_tokens);
         let since = Duration::from_secs(u64::try_from(asked.unix).unwrap_or(0));
         let at = SystemTime::UNIX_EPOCH.checked_add(since)?;
         expected_cost(&sheet, asked.prompt_tokens, output, at)
@@ -240,9 +242,11 @@ impl Dispatch {
     ) -> RankedChain {
         let mut steps = Vec::new();
         let mut random = fastrand::Rng::with_seed(seed);
+        let all = Arc::clone(&chain);
         let figures = RequestFigures {
             dispatch: self,
             asked,
+            upstreams: &all.upstreams,
             takes_turns,
         };
         let mut inquiry = Inquiry {

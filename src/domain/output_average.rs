@@ -37,6 +37,21 @@ impl OutputAverage {
         self.0 = self.0 - self.0 / SHARE + answer / SHARE;
     }
 
+    /// This, or of an upstream that has not answered yet the mean of those beside it that have: compared by a guess, the cheaper one
+    /// of two might never be asked where answers are short.
+    #[must_use]
+    pub fn or_usual(self, beside: impl Iterator<Item = Self>) -> Self {
+        if self != Self::default() {
+            return self;
+        }
+        let answered = beside.filter(|one| *one != Self::default());
+        let (sum, count) = answered.fold((0_u128, 0_u128), |(sum, count), one| {
+            (sum + u128::from(one.0), count + 1)
+        });
+        let mean = sum.checked_div(count).map(u64::try_from);
+        mean.and_then(Result::ok).map_or(self, Self)
+    }
+
     /// The tokens of an answer that may have at most this many.
     pub fn expected(self, most: Option<u64>) -> u64 {
         let average = (self.0 + PARTS / 2) / PARTS;
@@ -68,5 +83,18 @@ mod tests {
             average.add(u64::MAX);
         }
         assert_eq!(average.expected(None), LONGEST);
+    }
+
+    #[test]
+    fn who_has_not_answered_is_taken_for_as_long_as_those_beside_it() {
+        let mut short = OutputAverage::default();
+        (0..100).for_each(|_| short.add(10));
+        let mut long = OutputAverage::default();
+        (0..100).for_each(|_| long.add(30));
+        let new = OutputAverage::default();
+        let usual = new.or_usual([short, new, long].into_iter());
+        assert_eq!(usual.expected(None), 20);
+        assert_eq!(short.or_usual([long].into_iter()), short);
+        assert_eq!(new.or_usual([new].into_iter()), new);
     }
 }
