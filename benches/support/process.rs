@@ -79,12 +79,15 @@ fn read_until<T>(lines: &mut BufReader<ChildStdout>, mut said: impl FnMut(&str) 
 /// Pointsman with this configuration, which must say `log: {format: json}`, and the addresses of these of its listeners
 /// (`data`, `admin`), all of them on ports of the system's choice.
 pub fn pointsman<const N: usize>(config: &str, listeners: [&str; N]) -> (Process, [String; N]) {
-    let path = std::env::temp_dir().join(format!("pointsman-bench-{}.yaml", std::process::id()));
+    // Each has a file of its own: one that is written again would be reloaded.
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("pointsman.yaml");
     std::fs::write(&path, config).expect("a file");
-    let program = Command::new(env!("CARGO_BIN_EXE_pointsman"));
-    let started = serve(program, &path, listeners);
-    drop(std::fs::remove_file(path));
-    started
+    serve(
+        Command::new(env!("CARGO_BIN_EXE_pointsman")),
+        &path,
+        listeners,
+    )
 }
 
 /// The same of a file that stays, by a command that runs Pointsman with the arguments that it is given.

@@ -1,8 +1,8 @@
 //! Closed loops: every peer in turn, slice by slice, at each number of connections and in each kind of answer.
 
 use super::Effort;
-use super::counters::{Reading, Tracer};
-use super::peers::{Launch, Peer};
+use super::counters::{Reading, Spent, Tracer};
+use super::peers::{Launch, Peer, Served};
 use super::table::Table;
 use crate::load::{Callers, Shape};
 use crate::upstream::EVENTS;
@@ -71,46 +71,17 @@ pub async fn run(peers: &[Peer], upstream: &str, effort: &Effort, table: &mut Ta
             .collect();
         for kind in &KINDS {
             for connections in CONNECTIONS {
-                let mut callers = Vec::new();
-                for peer in &served {
-                    let mut of = Callers::connect(&peer.running.address, connections).await;
-                    of.run(kind.shape, connections.max((kind.slice)(1) / 2))
-                        .await;
-                    callers.push(of);
-                }
-                let mut spent = vec![(0.0, 0.0, 0.0); served.len()];
-                let slices = kind.slices.div_ceil(effort.hurry);
-                for slice in 0..slices {
-                    for turn in 0..served.len() {
-                        // Who goes first changes.
-                        let which = (turn + slice + round) % served.len();
-                        let running = &served[which].running;
-                        let before = Reading::of(running);
-                        let total = (kind.slice)(connections);
-                        let times = callers[which].run(kind.shape, total).await;
-                        let more = before.spent(running);
-                        spent[which].0 += more.cpu_micros;
-                        spent[which].1 += more.switches;
-                        spent[which].2 += (times.len() * kind.units) as f64;
-                    }
-                }
-                let name = |what: &str| {
-                    let (kind, unit) = (kind.name, kind.unit);
-                    format!("{kind}, {connections} connections: {what} per {unit}")
+                let mut cell = Cell {
+                    kind,
+                    connections,
+                    served: &served,
+                    callers: Vec::new(),
                 };
-                for (column, (cpu, switches, units)) in spent.into_iter().enumerate() {
-                    table.add(&name("CPU µs"), column, cpu / units);
-                    table.add(&name("context switches"), column, switches / units);
-                }
+                cell.warm().await;
+                cell.time(round, effort, table).await;
                 // Every other round: strace makes all of it slow.
                 if round % 2 == 0 {
-                    let total = (kind.traced)(connections);
-                    for (column, (peer, of)) in served.iter().zip(&mut callers).enumerate() {
-                        let work = of.run(kind.shape, total);
-                        let calls = tracer.calls(&peer.running, work).await;
-                        let units = (total * kind.units) as f64;
-                        table.add(&name("system calls"), column, calls / units);
-                    }
+                    cell.trace(&mut tracer, table).await;
                 }
             }
         }
@@ -118,9 +89,73 @@ pub async fn run(peers: &[Peer], upstream: &str, effort: &Effort, table: &mut Ta
     println!(
         "System calls: {}.",
         if tracer.is_allowed {
-            "all, by `strace -c -f`, beside the rounds that are timed"
+            "all, by `strace -c -f`, beside the slices that are timed"
         } else {
             "those that read and write, by /proc/PID/io"
         }
     );
+}
+
+/// One kind of answer at one number of connections.
+struct Cell<'a> {
+    kind: &'a Kind,
+    connections: usize,
+    served: &'a [Served],
+    /// Of each peer.
+    callers: Vec<Callers>,
+}
+
+impl Cell<'_> {
+    /// Opens all connections, here and behind the peers.
+    async fn warm(&mut self) {
+        let total = self.connections.max((self.kind.slice)(1) / 2);
+        for peer in self.served {
+            let mut callers = Callers::connect(&peer.running.address, self.connections).await;
+            callers.run(self.kind.shape, total).await;
+            self.callers.push(callers);
+        }
+    }
+
+    async fn time(&mut self, round: usize, effort: &Effort, table: &mut Table) {
+        let count = self.served.len();
+        let mut all: Vec<(Spent, f64)> = Vec::new();
+        all.resize_with(count, Default::default);
+        for slice in 0..self.kind.slices.div_ceil(effort.hurry) {
+            for turn in 0..count {
+                // Who goes first changes.
+                let which = (turn + slice + round) % count;
+                let running = &self.served[which].running;
+                let before = Reading::of(running);
+                let total = (self.kind.slice)(self.connections);
+                let times = self.callers[which].run(self.kind.shape, total).await;
+                let spent = before.spent(running);
+                all[which].0.cpu_micros += spent.cpu_micros;
+                all[which].0.switches += spent.switches;
+                all[which].1 += (times.len() * self.kind.units) as f64;
+            }
+        }
+        for (column, (spent, units)) in all.into_iter().enumerate() {
+            table.add(&self.name("CPU µs"), column, spent.cpu_micros / units);
+            table.add(
+                &self.name("context switches"),
+                column,
+                spent.switches / units,
+            );
+        }
+    }
+
+    async fn trace(&mut self, tracer: &mut Tracer, table: &mut Table) {
+        let name = self.name("system calls");
+        let total = (self.kind.traced)(self.connections);
+        for (column, callers) in self.callers.iter_mut().enumerate() {
+            let work = callers.run(self.kind.shape, total);
+            let calls = tracer.calls(&self.served[column].running, work).await;
+            table.add(&name, column, calls / (total * self.kind.units) as f64);
+        }
+    }
+
+    fn name(&self, what: &str) -> String {
+        let Kind { name, unit, .. } = self.kind;
+        format!("{name}, {}: {what} per {unit}", self.connections)
+    }
 }
