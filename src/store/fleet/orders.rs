@@ -33,7 +33,7 @@ pub(super) async fn carry_out(
         link,
         is_up: false,
         scripts: true,
-        runner: ScriptRunner::new(),
+        runner: ScriptRunner::new(ANSWER),
         clock: None,
     };
     let mut first = Some(Box::pin(tokio::time::sleep(FIRST)));

@@ -2,22 +2,22 @@
 //! know them or the user may not name them.
 
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use redis::{ErrorKind, FromRedisValue, Pipeline, RedisError, ServerErrorKind, ToRedisArgs};
 use tokio::time::Instant;
 
-use super::parts::ANSWER;
 use crate::store::valkey::link::{Link, LinkFault};
 use crate::wire::fleet::script::script_hash;
 
 /// A script of the fleet.
 #[derive(Debug)]
-pub(super) struct Script {
+pub(super) struct FleetScript {
     text: &'static str,
     hash: OnceLock<String>,
 }
 
-impl Script {
+impl FleetScript {
     pub(super) const fn new(text: &'static str) -> Self {
         Self {
             text,
@@ -42,7 +42,7 @@ impl Script {
 /// What a script is run with.
 #[derive(Clone, Debug)]
 pub(super) struct ScriptCall {
-    script: &'static Script,
+    script: &'static FleetScript,
     keys: usize,
     arguments: Vec<Vec<u8>>,
 }
@@ -57,16 +57,17 @@ impl ScriptCall {
 /// How this connection's server is told which script to run.
 #[derive(Debug)]
 pub(super) struct ScriptRunner {
+    /// What the answers to one order may take.
+    limit: Duration,
     /// By hashes; the server has not refused that.
     by_hash: bool,
-    was_told: bool,
 }
 
 impl ScriptRunner {
-    pub(super) const fn new() -> Self {
+    pub(super) const fn new(limit: Duration) -> Self {
         Self {
+            limit,
             by_hash: true,
-            was_told: false,
         }
     }
 
@@ -85,22 +86,28 @@ impl ScriptRunner {
         answers.pop().ok_or(LinkFault::Lost)
     }
 
-    /// Runs several at once, within [`ANSWER`] for all. What one of them answers comes at its place.
+    /// Runs several at once, within the limit for all. What one of them answers comes at its place.
     pub(super) async fn run_all<T: FromRedisValue>(
         &mut self,
         link: &Link,
         calls: &[ScriptCall],
     ) -> Result<Vec<T>, LinkFault> {
-        let until = Instant::now() + ANSWER;
+        let until = Instant::now() + self.limit;
         let mut answers: Vec<Option<T>> = calls.iter().map(|_| None).collect();
+        let mut forbidden = None;
         if self.by_hash {
             let by_hash = calls.iter().map(|call| (call, false));
-            let results = link.ask_each::<T>(&mut pipeline(by_hash), ANSWER).await?;
+            let results = link
+                .ask_each::<T>(&mut pipeline(by_hash), self.limit)
+                .await?;
             for (answer, result) in answers.iter_mut().zip(results) {
                 match result {
                     Ok(given) => *answer = Some(given),
                     Err(error) if is_unknown(&error) => {}
-                    Err(error) if forbids_scripts(&error.to_string()) => self.forbidden(&error),
+                    Err(error) if forbids_scripts(&error.to_string()) => {
+                        self.by_hash = false;
+                        forbidden = Some(error);
+                    }
                     Err(error) => return Err(link.refused(&error)),
                 }
             }
@@ -110,6 +117,10 @@ impl ScriptRunner {
             let texts = open().map(|(call, _)| (call, true));
             let left = until.saturating_duration_since(Instant::now());
             let given: Vec<T> = link.ask(&pipeline(texts), left).await?;
+            // Whoever may run none at all is told that, and not this.
+            if let Some(error) = forbidden {
+                link.runs_whole_scripts(&error);
+            }
             let places = answers.iter_mut().filter(|it| it.is_none());
             for (answer, given) in places.zip(given) {
                 *answer = Some(given);
@@ -117,18 +128,6 @@ impl ScriptRunner {
         }
         let answers: Option<Vec<T>> = answers.into_iter().collect();
         answers.ok_or(LinkFault::Lost)
-    }
-
-    fn forbidden(&mut self, error: &RedisError) {
-        self.by_hash = false;
-        if !std::mem::replace(&mut self.was_told, true) {
-            let error = error.to_string();
-            tracing::warn!(
-                error,
-                hint = "its user needs +evalsha",
-                "the fleet's server runs no scripts by their hashes: they are sent whole, which costs it a little more"
-            );
-        }
     }
 }
 

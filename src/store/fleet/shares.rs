@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::keys::FleetKeys;
-use super::script::{Script, ScriptCall, ScriptRunner};
+use super::script::{FleetScript, ScriptCall, ScriptRunner};
 use crate::domain::fleet::money::{self, GivenClaim};
 use crate::domain::fleet::quota::{LimitSubject, QuotaKind};
 use crate::domain::fleet::quotas::{BudgetQuestion, QuotaAnswers};
@@ -12,8 +12,8 @@ use crate::domain::ids::FleetNode;
 use crate::store::valkey::link::{Link, LinkFault};
 use crate::wire::fleet::secret::FleetSecret;
 
-static SHARE: Script = Script::new(include_str!("scripts/share.lua"));
-static CLAIM: Script = Script::new(include_str!("scripts/claim.lua"));
+static SHARE: FleetScript = FleetScript::new(include_str!("scripts/share.lua"));
+static CLAIM: FleetScript = FleetScript::new(include_str!("scripts/claim.lua"));
 /// What counts in limits is remembered for so long after the last question that could need it, longer than any share lasts:
 /// only a question that counts all claims anew says how long.
 const SPARE: Duration = Duration::from_secs(300);

@@ -132,6 +132,7 @@ struct LinkState {
     /// Why there is none.
     trouble: ArcSwapOption<String>,
     told: ArcSwapOption<(String, Instant)>,
+    runs_whole: AtomicBool,
     connections: AtomicU64,
     timeouts: AtomicU64,
     failures: AtomicU64,
@@ -174,6 +175,7 @@ impl Link {
             live: ArcSwapOption::empty(),
             trouble: ArcSwapOption::empty(),
             told: ArcSwapOption::empty(),
+            runs_whole: AtomicBool::new(false),
             connections: AtomicU64::new(0),
             timeouts: AtomicU64::new(0),
             failures: AtomicU64::new(0),
@@ -253,6 +255,15 @@ impl Link {
     pub fn refused(&self, error: &RedisError) -> LinkFault {
         self.shared.failures.fetch_add(1, Ordering::Relaxed);
         LinkFault::Refused(self.shared.refused(error))
+    }
+
+    /// Tells, once, that the server runs scripts only when they are sent whole.
+    pub fn runs_whole_scripts(&self, error: &RedisError) {
+        if !self.shared.runs_whole.swap(true, Ordering::Relaxed) {
+            let (server, error) = (&self.shared.server, self.shared.words(error));
+            let hint = "let its user run +evalsha";
+            tracing::warn!(%server, error, hint, "scripts are sent whole each time, which costs the shared store more");
+        }
     }
 
     /// What the server answers, a refusal too.
