@@ -13,6 +13,8 @@ use crate::domain::time::Time;
 const TTL_QUESTIONS: u32 = 4;
 /// What nothing new is to be expected of is asked about in every second round, all of it in the same one.
 const CALM_ROUNDS: u64 = 2;
+/// A budget in every fourth: what is claimed does not end, and enough of it is there.
+const CALM_BUDGET_ROUNDS: u64 = 4;
 
 /// What is known of one, and was asked.
 #[derive(Clone, Debug)]
@@ -152,7 +154,7 @@ impl BudgetQuota {
         let last = &self.last;
         // Two thirds of what it wants to have at hand are enough for some ten seconds.
         let is_calm = last.need == 0 && last.want <= last.has.saturating_sub(last.used) / 2;
-        let has_turn = !is_calm || round.is_multiple_of(CALM_ROUNDS);
+        let has_turn = !is_calm || round.is_multiple_of(CALM_BUDGET_ROUNDS);
         let is_due = self.asked.as_ref().is_none_or(|(_, at, before)| {
             let is_new = last.want > 0 || before.used != last.used || before.has != last.has;
             (is_new && has_turn) || now >= *at + 2 * idle

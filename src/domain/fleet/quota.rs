@@ -42,7 +42,7 @@ impl QuotaKind {
     }
 
     /// Its number in the store. None is ever used for another kind.
-    pub const fn number(self) -> u64 {
+    pub const fn number(self) -> u8 {
         match self {
             Self::Requests => 0,
             Self::Tokens => 1,
@@ -51,11 +51,12 @@ impl QuotaKind {
         }
     }
 
-    /// How long what was used counts when its process says nothing any more: as long as the windows of
-    /// a key's state with their last slot. Places are free with their share.
+    /// How long what was used counts when its process says nothing any more and its share has ended: with the shortest share,
+    /// which is asked for after the use, as long as the windows of a key's state with their last slot. Places are free with
+    /// their share.
     pub const fn span(self) -> Duration {
         match self {
-            Self::Requests | Self::Tokens => Duration::from_secs(61),
+            Self::Requests | Self::Tokens => Duration::from_secs(59),
             Self::Day => Duration::from_secs(24 * 60 * 60 + 5 * 60),
             Self::Places => Duration::ZERO,
         }

@@ -44,7 +44,7 @@ pub struct ShareQuestion {
     pub least: u64,
     /// How long the share is to last.
     pub ttl: Duration,
-    /// How long what it has used counts when it says nothing any more; zero: as long as the share.
+    /// How long what it has used counts after that, when it says nothing any more. The same in all questions about a limit.
     pub span: Duration,
 }
 
@@ -66,14 +66,21 @@ struct ShareClaim {
     /// What counts against the limit.
     held: u64,
     used: u64,
-    /// When that ends, or when what it has used ends, for a process that says nothing any more.
+    /// When that ends: its share, or what it has used, for a process that says nothing any more.
     until: Time,
-    used_until: Time,
-    /// Since when it holds a limit that is too small for all.
-    since: Option<Time>,
-    /// It does not ask for such a limit until then.
-    rests: Time,
+    span: Duration,
+    turn: Option<ShareTurn>,
     is_silent: bool,
+}
+
+/// Where a process is in its turns with a limit that is too small for all.
+#[cfg(feature = "internals")]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum ShareTurn {
+    /// It holds it since then.
+    Holds(Time),
+    /// It does not ask for it until then.
+    Rests(Time),
 }
 
 /// One limit, as the store has it.
@@ -90,6 +97,13 @@ pub struct SharedLimit {
     first_end: Time,
     /// When somebody was last refused a limit that is too small for all.
     wanted: Option<Time>,
+}
+
+#[cfg(feature = "internals")]
+impl ShareClaim {
+    fn ends_turn(&mut self) {
+        self.turn = (self.turn).filter(|turn| matches!(turn, ShareTurn::Rests(_)));
+    }
 }
 
 /// A part of `limit` by demand: a quarter of an even share first (a sixteenth for one that wants nothing), then a part of the
@@ -120,7 +134,7 @@ impl SharedLimit {
         let claims = self.claims.values();
         let held = claims.map(|claim| match now < claim.until {
             true => claim.held,
-            false if now < claim.used_until => claim.used,
+            false if now < claim.until + claim.span && !claim.is_silent => claim.used,
             false => 0,
         });
         held.fold(0, u64::saturating_add)
@@ -143,15 +157,14 @@ impl SharedLimit {
         let others = self.held - own.held;
         let room = asks.limit.saturating_sub(others);
         let mut claim = ShareClaim {
-            since: own.since,
-            rests: own.rests,
+            turn: own.turn,
             ..ShareClaim::default()
         };
         let mut fair = fair_share(asks.limit, asks.demand, all_demand, nodes);
         if fair < asks.least && asks.demand > 0 {
             fair = self.exclusive(&asks, room, &mut claim, now);
         } else {
-            claim.since = None;
+            claim.ends_turn();
         }
         if now < born + SETTLING {
             fair = fair.min(asks.has.max((asks.limit / FIRST_PART).max(1)));
@@ -166,7 +179,7 @@ impl SharedLimit {
         claim.held = share.max(asks.has).max(asks.used);
         claim.used = asks.used;
         claim.until = now + asks.ttl;
-        claim.used_until = now + asks.ttl.max(asks.span);
+        claim.span = asks.span;
         self.nodes = nodes;
         self.demand = all_demand;
         self.held = others.saturating_add(claim.held);
@@ -184,21 +197,22 @@ impl SharedLimit {
         now: Time,
     ) -> u64 {
         let is_wanted = self.wanted.is_some_and(|at| now < at + REST);
-        let holds = asks.has >= asks.least && claim.since.is_some();
-        if holds && is_wanted && claim.since.is_some_and(|since| now >= since + HOLD) {
-            claim.since = None;
-            claim.rests = now + REST;
+        if let Some(ShareTurn::Holds(since)) = claim.turn
+            && asks.has >= asks.least
+        {
+            if !is_wanted || now < since + HOLD {
+                return asks.least;
+            }
+            claim.turn = Some(ShareTurn::Rests(now + REST));
             return 0;
         }
-        if holds {
-            return asks.least;
-        }
-        let may = now >= claim.rests || !is_wanted;
+        let rests = matches!(claim.turn, Some(ShareTurn::Rests(until)) if now < until);
+        let may = !rests || !is_wanted;
         if may && room >= asks.least {
-            claim.since = Some(now);
+            claim.turn = Some(ShareTurn::Holds(now));
             return asks.least;
         }
-        claim.since = None;
+        claim.ends_turn();
         if may {
             self.wanted = Some(now);
         }
@@ -210,12 +224,12 @@ impl SharedLimit {
         (self.nodes, self.demand, self.held) = (0, 0, 0);
         self.first_end = Time::NEVER;
         self.claims.retain(|_, claim| {
-            if claim.until <= now && (claim.used_until <= now || claim.used == 0) {
-                return false;
-            }
-            if claim.until <= now {
+            if claim.until <= now && !claim.is_silent {
                 (claim.demand, claim.held) = (0, claim.used);
-                (claim.until, claim.is_silent) = (claim.used_until, true);
+                (claim.until, claim.is_silent) = (claim.until + claim.span, true);
+            }
+            if claim.until <= now || claim.held == 0 && claim.is_silent {
+                return false;
             }
             self.nodes += u64::from(!claim.is_silent);
             self.demand += claim.demand;

@@ -1,7 +1,9 @@
 //! The names of what a fleet has in its store, and the scripts that change it.
 //!
 //! All names begin with `{pm:NAME}:`: one tag, so that a cluster keeps them together, and one pattern for an access
-//! control list. Scripts go over as text each time: some hundred bytes, and nothing has to be loaded before.
+//! control list. Nothing has to be loaded before: see `script`.
+
+use super::script::FleetScript;
 
 /// What a process that has said nothing for this long has left, in ms.
 pub(super) const AWAY_MS: u64 = 20_000;
@@ -45,7 +47,8 @@ impl FleetKeys {
 /// sender knows (0: it does not), then for each fact its field, generation, how many ms it lasts and is remembered, record. What is
 /// not to be remembered any more counts as absent. A lower generation changes nothing, nor does an end that is not a second later: what comes back over the store is a little later each time. A
 /// server that was frozen carries out late what was sent before: what a fact lasts is shorter by that. Answers how many were news.
-pub(super) const MERGE: &str = r"
+pub(super) static MERGE: FleetScript = FleetScript::new(
+    r"
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
 local told, late = 0, 0
@@ -75,27 +78,32 @@ end
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
 redis.call('PEXPIRE', KEYS[2], ARGV[2])
 return told
-";
+",
+);
 
 /// Says that a process is there: `KEYS` nodes; `ARGV` the process, after how many ms of silence one is gone. Answers who is.
-pub(super) const BEAT: &str = r"
+pub(super) static BEAT: FleetScript = FleetScript::new(
+    r"
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
 redis.call('ZADD', KEYS[1], now, ARGV[1])
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - ARGV[2])
 redis.call('PEXPIRE', KEYS[1], 10 * ARGV[2])
 return redis.call('ZRANGE', KEYS[1], 0, -1)
-";
+",
+);
 
 /// Removes fields that still are what they were when they were read: `KEYS` facts; `ARGV` field and value, again and again.
-pub(super) const SWEEP: &str = r"
+pub(super) static SWEEP: FleetScript = FleetScript::new(
+    r"
 for at = 1, #ARGV, 2 do
   if redis.call('HGET', KEYS[1], ARGV[at]) == ARGV[at + 1] then
     redis.call('HDEL', KEYS[1], ARGV[at])
   end
 end
 return 0
-";
+",
+);
 
 /// What a field says beside its generation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

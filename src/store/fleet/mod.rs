@@ -1,11 +1,12 @@
 //! The store that a fleet shares, as the tasks see it that talk to it: [`FleetStore`] takes orders and tells news, and never
-//! makes anybody wait. `keys` are the names of what is in it and the scripts that change it, `orders` the task that
+//! makes anybody wait. `keys` are the names of what is in it and the scripts that change it, `script` runs those, `orders` the task that
 //! carries orders out, `shares` how it asks for parts of limits and budgets, `reader` the task that waits for what others tell.
 
 mod keys;
 mod orders;
 mod parts;
 mod reader;
+mod script;
 mod shares;
 
 use tokio::sync::{mpsc, oneshot};

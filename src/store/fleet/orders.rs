@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 
 use super::keys::{AWAY_MS, BEAT, FORGET_MS, FieldParts, LOG, MERGE, SWEEP, millis, parts, value};
 use super::parts::{ANSWER, StoreOrder, StoreParts};
+use super::script::{ScriptRunner, forbids_scripts};
 use super::shares::{self, Questions};
 use crate::domain::fleet::quotas::BudgetQuestion;
 use crate::domain::fleet::{FleetFact, FleetNews, FleetOrder, FleetSubject};
@@ -32,6 +33,7 @@ pub(super) async fn carry_out(
         link,
         is_up: false,
         scripts: true,
+        runner: ScriptRunner::new(ANSWER),
         clock: None,
     };
     let mut first = Some(Box::pin(tokio::time::sleep(FIRST)));
@@ -72,6 +74,7 @@ struct OrderTask {
     is_up: bool,
     /// Scripts were not refused.
     scripts: bool,
+    runner: ScriptRunner,
     /// The server's clock in ms, and when it showed that here.
     clock: Option<(u64, Time)>,
 }
@@ -82,6 +85,7 @@ impl OrderTask {
         if is_up {
             // Another server, or other rights.
             self.scripts = true;
+            self.runner.reconnected();
             self.clock = None;
             self.store.tell(FleetNews::Up);
         } else {
@@ -126,14 +130,7 @@ impl OrderTask {
         let LinkFault::Refused(words) = fault else {
             return false;
         };
-        let lower = words.to_ascii_lowercase();
-        let is_about_scripts = lower.contains("eval")
-            && (lower.contains("noperm")
-                || lower.contains("no permission")
-                || lower.contains("permission")
-                || lower.contains("unknown command")
-                || lower.contains("not allowed")
-                || lower.contains("disabled"));
+        let is_about_scripts = forbids_scripts(words);
         if is_about_scripts && self.scripts {
             self.scripts = false;
             self.store.tell(FleetNews::Scriptless(words.clone()));
@@ -175,18 +172,17 @@ impl OrderTask {
         }
     }
 
-    async fn merge(&self, records: &[(String, FleetRecord, Vec<u8>)]) -> Result<(), LinkFault> {
+    async fn merge(&mut self, records: &[(String, FleetRecord, Vec<u8>)]) -> Result<(), LinkFault> {
         let keys = &self.store.keys;
-        let mut commands = redis::pipe();
-        let eval = commands.cmd("EVAL").arg(MERGE).arg(2);
-        eval.arg(&keys.facts).arg(&keys.log).arg(LOG).arg(FORGET_MS);
-        eval.arg(self.server_now().unwrap_or(0));
+        let mut call = MERGE.call(2);
+        call.arg(&keys.facts).arg(&keys.log).arg(LOG).arg(FORGET_MS);
+        call.arg(self.server_now().unwrap_or(0));
         for (field, record, bytes) in records {
-            eval.arg(field).arg(record.generation);
-            eval.arg(whole(record.left)).arg(whole(record.keep));
-            eval.arg(&bytes[..]);
+            call.arg(field).arg(record.generation);
+            call.arg(whole(record.left)).arg(whole(record.keep));
+            call.arg(&bytes[..]);
         }
-        let [_told] = self.link.ask::<[i64; 1]>(&commands, ANSWER).await?;
+        let _told: i64 = self.runner.run(&self.link, call).await?;
         Ok(())
     }
 
@@ -276,19 +272,22 @@ impl OrderTask {
 
     async fn sweep(&mut self, over: Vec<(Vec<u8>, Vec<u8>)>) {
         let facts = &self.store.keys.facts;
-        let mut commands = redis::pipe();
         if self.scripts {
-            let eval = commands.cmd("EVAL").arg(SWEEP).arg(1).arg(facts);
+            let mut call = SWEEP.call(1);
+            call.arg(facts);
             for (field, value) in &over {
-                eval.arg(field).arg(value);
+                call.arg(field).arg(value);
             }
-        } else {
-            let hdel = commands.cmd("HDEL").arg(facts);
-            for (field, _) in &over {
-                hdel.arg(field);
-            }
+            // What stays is removed another time.
+            let _ = self.runner.run::<i64>(&self.link, call).await;
+            return;
         }
-        // What stays is removed another time.
+        let mut commands = redis::pipe();
+        let hdel = commands.cmd("HDEL").arg(facts);
+        for (field, _) in &over {
+            hdel.arg(field);
+        }
+        // Likewise.
         let _ = self.link.ask::<[i64; 1]>(&commands, ANSWER).await;
     }
 
@@ -297,11 +296,10 @@ impl OrderTask {
         let nodes = &self.store.keys.nodes;
         let mut read = None;
         if self.scripts {
-            let mut commands = redis::pipe();
-            let eval = commands.cmd("EVAL").arg(BEAT).arg(1).arg(nodes);
-            eval.arg(&member).arg(AWAY_MS);
-            match self.link.ask::<[Vec<String>; 1]>(&commands, ANSWER).await {
-                Ok([members]) => read = Some(members),
+            let mut call = BEAT.call(1);
+            call.arg(nodes).arg(&member).arg(AWAY_MS);
+            match self.runner.run(&self.link, call).await {
+                Ok(members) => read = Some(members),
                 Err(fault) if self.is_scriptless(&fault) => {}
                 Err(_) => return,
             }
@@ -361,7 +359,14 @@ impl OrderTask {
         let StoreParts {
             keys, secret, node, ..
         } = &self.store;
-        match shares::ask(&self.link, keys, secret, node, &questions).await {
+        let asked = shares::ask(
+            (&mut self.runner, &self.link),
+            keys,
+            secret,
+            node,
+            &questions,
+        );
+        match asked.await {
             Ok(answers) => self.store.tell(FleetNews::Shares(answers)),
             Err(fault) => {
                 self.is_scriptless(&fault);

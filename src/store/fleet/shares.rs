@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::keys::FleetKeys;
-use super::parts::ANSWER;
+use super::script::{FleetScript, ScriptCall, ScriptRunner};
 use crate::domain::fleet::money::{self, GivenClaim};
 use crate::domain::fleet::quota::{LimitSubject, QuotaKind};
 use crate::domain::fleet::quotas::{BudgetQuestion, QuotaAnswers};
@@ -12,8 +12,8 @@ use crate::domain::ids::FleetNode;
 use crate::store::valkey::link::{Link, LinkFault};
 use crate::wire::fleet::secret::FleetSecret;
 
-const SHARE: &str = include_str!("scripts/share.lua");
-const CLAIM: &str = include_str!("scripts/claim.lua");
+static SHARE: FleetScript = FleetScript::new(include_str!("scripts/share.lua"));
+static CLAIM: FleetScript = FleetScript::new(include_str!("scripts/claim.lua"));
 /// What counts in limits is remembered for so long after the last question that could need it, longer than any share lasts:
 /// only a question that counts all claims anew says how long.
 const SPARE: Duration = Duration::from_secs(300);
@@ -28,20 +28,21 @@ pub(super) struct Questions {
 
 /// Asks, for this process.
 pub(super) async fn ask(
-    link: &Link,
+    (runner, link): (&mut ScriptRunner, &Link),
     keys: &FleetKeys,
     secret: &FleetSecret,
     node: &FleetNode,
     questions: &Questions,
 ) -> Result<QuotaAnswers, LinkFault> {
-    let mut commands = redis::pipe();
+    let mut calls = Vec::new();
     if !questions.shares.is_empty() {
-        share_command(&mut commands, keys, secret, node, &questions.shares);
+        let asked = (questions.round, &questions.shares[..]);
+        calls.push(share_call(keys, secret, node, asked));
     }
     if !questions.claims.is_empty() {
-        claim_command(&mut commands, keys, secret, node, &questions.claims);
+        calls.push(claim_call(keys, secret, node, &questions.claims));
     }
-    let answers: Vec<Vec<i64>> = link.ask(&commands, ANSWER).await?;
+    let answers: Vec<Vec<i64>> = runner.run_all(link, &calls).await?;
     let mut answers = answers.into_iter();
     let mut told = QuotaAnswers {
         round: questions.round,
@@ -76,63 +77,63 @@ pub(super) async fn ask(
     Ok(told)
 }
 
-fn share_command(
-    commands: &mut redis::Pipeline,
+fn share_call(
     keys: &FleetKeys,
     secret: &FleetSecret,
     node: &FleetNode,
-    shares: &[(LimitSubject, ShareQuestion)],
-) {
+    (round, shares): (u64, &[(LimitSubject, ShareQuestion)]),
+) -> ScriptCall {
     // What one owner's limits are asked about goes over together.
     let owners = || shares.chunk_by(|(one, _), (next, _)| one.owner == next.owner);
-    let eval = commands.cmd("EVAL").arg(SHARE).arg(owners().count());
+    let mut call = SHARE.call(owners().count());
     for owned in owners() {
         if let Some((subject, _)) = owned.first() {
-            eval.arg(format!("{}{}", keys.limits, secret.limits(&subject.owner)));
+            call.arg(format!("{}{}", keys.limits, secret.limits(&subject.owner)));
         }
     }
-    eval.arg(node.as_str()).arg(whole(share::HOLD));
-    eval.arg(whole(share::REST)).arg(whole(share::SETTLING));
+    call.arg(node.as_str()).arg(exact(round));
+    call.arg(whole(share::HOLD)).arg(whole(share::REST));
+    call.arg(whole(share::SETTLING)).arg(share::FIRST_PART);
     // As long as what counts longest: who asks for one kind alone must not have another one forgotten.
-    eval.arg(share::FIRST_PART)
-        .arg(whole(QuotaKind::Day.span() + SPARE));
+    call.arg(whole(QuotaKind::Day.span() + SPARE));
+    for kind in QuotaKind::ALL {
+        call.arg(whole(kind.span()));
+    }
     for owned in owners() {
         let questions = owned.iter().map(|(subject, asks)| {
-            doubles([
-                subject.kind.number(),
-                asks.seq,
+            let numbers = doubles([
                 asks.limit,
                 asks.has,
                 asks.used,
                 asks.demand,
                 asks.least,
                 whole(asks.ttl),
-                whole(asks.span),
-            ])
+            ]);
+            [&[subject.kind.number()][..], &numbers].concat()
         });
-        eval.arg(questions.collect::<Vec<_>>().concat());
+        call.arg(questions.collect::<Vec<_>>().concat());
     }
+    call
 }
 
-fn claim_command(
-    commands: &mut redis::Pipeline,
+fn claim_call(
     keys: &FleetKeys,
     secret: &FleetSecret,
     node: &FleetNode,
     claims: &[BudgetQuestion],
-) {
-    let eval = commands.cmd("EVAL").arg(CLAIM).arg(claims.len());
+) -> ScriptCall {
+    let mut call = CLAIM.call(claims.len());
     for question in claims {
-        eval.arg(format!(
+        call.arg(format!(
             "{}{}",
             keys.budget,
             secret.budget(question.subject)
         ));
     }
-    eval.arg(node.as_str()).arg(whole(money::SETTLING));
-    eval.arg(money::FIRST_PART);
+    call.arg(node.as_str()).arg(whole(money::SETTLING));
+    call.arg(money::FIRST_PART);
     for BudgetQuestion { asks, lasts, .. } in claims {
-        eval.arg(doubles([
+        call.arg(doubles([
             asks.seq,
             asks.amount,
             asks.has,
@@ -144,10 +145,11 @@ fn claim_command(
             whole(*lasts),
         ]));
     }
+    call
 }
 
 /// The numbers of a question, as scripts read them: doubles, the lowest byte first.
-fn doubles(numbers: [u64; 9]) -> Vec<u8> {
+fn doubles<const COUNT: usize>(numbers: [u64; COUNT]) -> Vec<u8> {
     #[expect(clippy::cast_precision_loss, reason = "they are exact")]
     let bytes = numbers.map(|number| (exact(number) as f64).to_le_bytes());
     bytes.concat()

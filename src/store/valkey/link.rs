@@ -75,8 +75,8 @@ impl LinkPurpose {
                 "its user needs +get +set +getrange +pttl +strlen +scan +unlink +ping on the keys of the prefix"
             }
             Self::Fleet | Self::FleetNews => {
-                "its user needs +eval +hset +hget +hdel +hgetall +xadd +xread +xrevrange +zadd +zrem +zrange \
-                 +zremrangebyscore +set +pexpire +time +ping on the keys {pm:NAME}:*"
+                "its user needs +evalsha +eval +hset +hget +hmget +hdel +hgetall +xadd +xread +xrevrange +zadd +zrem \
+                 +zrange +zremrangebyscore +set +pexpire +time +ping on the keys {pm:NAME}:*"
             }
         }
     }
@@ -132,6 +132,7 @@ struct LinkState {
     /// Why there is none.
     trouble: ArcSwapOption<String>,
     told: ArcSwapOption<(String, Instant)>,
+    runs_whole: AtomicBool,
     connections: AtomicU64,
     timeouts: AtomicU64,
     failures: AtomicU64,
@@ -174,6 +175,7 @@ impl Link {
             live: ArcSwapOption::empty(),
             trouble: ArcSwapOption::empty(),
             told: ArcSwapOption::empty(),
+            runs_whole: AtomicBool::new(false),
             connections: AtomicU64::new(0),
             timeouts: AtomicU64::new(0),
             failures: AtomicU64::new(0),
@@ -227,34 +229,71 @@ impl Link {
         commands: &Pipeline,
         limit: Duration,
     ) -> Result<T, LinkFault> {
+        match self.answers(commands, limit).await? {
+            Ok(answer) => Ok(answer),
+            Err(error) => Err(self.refused(&error)),
+        }
+    }
+
+    /// The same for commands of which each may be refused by itself, where the caller knows what to do about a refusal: what
+    /// is one is told with [`Link::refused`].
+    ///
+    /// # Errors
+    /// No connection, or no answer in time.
+    pub async fn ask_each<T: FromRedisValue>(
+        &self,
+        commands: &mut Pipeline,
+        limit: Duration,
+    ) -> Result<Vec<Result<T, RedisError>>, LinkFault> {
+        match self.answers(commands.ignore_errors(), limit).await? {
+            Ok(answers) => Ok(answers),
+            Err(error) => Err(self.refused(&error)),
+        }
+    }
+
+    /// Counts and tells a refusal.
+    pub fn refused(&self, error: &RedisError) -> LinkFault {
+        self.shared.failures.fetch_add(1, Ordering::Relaxed);
+        LinkFault::Refused(self.shared.refused(error))
+    }
+
+    /// Tells, once, that the server runs scripts only when they are sent whole.
+    pub fn runs_whole_scripts(&self, error: &RedisError) {
+        if !self.shared.runs_whole.swap(true, Ordering::Relaxed) {
+            let (server, error) = (&self.shared.server, self.shared.words(error));
+            let hint = "let its user run +evalsha";
+            tracing::warn!(%server, error, hint, "scripts are sent whole each time, which costs the shared store more");
+        }
+    }
+
+    /// What the server answers, a refusal too.
+    async fn answers<T: FromRedisValue>(
+        &self,
+        commands: &Pipeline,
+        limit: Duration,
+    ) -> Result<Result<T, RedisError>, LinkFault> {
         let Some(live) = self.shared.live() else {
             return Err(LinkFault::Down);
         };
         let mut connection = live.commands.clone();
-        match timeout(limit, commands.query_async(&mut connection)).await {
-            Ok(Ok(answer)) => {
-                live.in_a_row.store(0, Ordering::Relaxed);
-                Ok(answer)
+        let answer = timeout(limit, commands.query_async(&mut connection)).await;
+        let Ok(answer) = answer else {
+            self.shared.timeouts.fetch_add(1, Ordering::Relaxed);
+            let in_a_row = live.in_a_row.fetch_add(1, Ordering::Relaxed) + 1;
+            if in_a_row >= MOST_TIMEOUTS {
+                live.end();
             }
-            Ok(Err(error)) => {
-                self.shared.failures.fetch_add(1, Ordering::Relaxed);
-                if error.is_io_error() || error.is_connection_dropped() {
-                    live.end();
-                    return Err(LinkFault::Lost);
-                }
-                // It has answered.
-                live.in_a_row.store(0, Ordering::Relaxed);
-                Err(LinkFault::Refused(self.shared.refused(&error)))
-            }
-            Err(_) => {
-                self.shared.timeouts.fetch_add(1, Ordering::Relaxed);
-                let in_a_row = live.in_a_row.fetch_add(1, Ordering::Relaxed) + 1;
-                if in_a_row >= MOST_TIMEOUTS {
-                    live.end();
-                }
-                Err(LinkFault::Timeout)
-            }
+            return Err(LinkFault::Timeout);
+        };
+        let lost = answer.as_ref().err();
+        if lost.is_some_and(|error| error.is_io_error() || error.is_connection_dropped()) {
+            self.shared.failures.fetch_add(1, Ordering::Relaxed);
+            live.end();
+            return Err(LinkFault::Lost);
         }
+        // It has answered.
+        live.in_a_row.store(0, Ordering::Relaxed);
+        Ok(answer)
     }
 }
 

@@ -109,6 +109,46 @@ async fn a_server_without_scripts_carries_facts_all_the_same() {
     becomes(&all[1], 0, "cooling").await;
 }
 
+/// Calls of a command, as the server counts them.
+async fn calls(world: &World, command: &str) -> u64 {
+    let said = world.valkey.says(&[b"INFO", b"commandstats"]).await;
+    let text = String::from_utf8(said.concat()).unwrap();
+    let start = format!("cmdstat_{command}:calls=");
+    let count = text.lines().find_map(|line| line.strip_prefix(&start));
+    let digits = count.and_then(|rest| rest.split(',').next());
+    digits.map_or(0, |digits| digits.parse().unwrap())
+}
+
+#[tokio::test]
+async fn scripts_go_over_once_and_again_to_a_server_that_has_forgotten_them() {
+    let Some(world) = World::new(&[]).await else {
+        return;
+    };
+    let yaml = YAML.replace("cooldown:", "limits: {rpm: 500}, cooldown:");
+    let all = world.processes_with(&yaml, &world.valkey.url(), 2).await;
+    until("scripts to be named", async || {
+        ask(&all[0], "p:m").await;
+        calls(&world, "evalsha").await > 20
+    })
+    .await;
+    let whole = calls(&world, "eval").await;
+    assert!(whole <= 8, "{whole}");
+    world.valkey.says(&[b"SCRIPT", b"FLUSH"]).await;
+    world.upstream.on(Match::key("k1"), [limited("60")]);
+    until("the key to be refused", async || {
+        ask(&all[0], "p:m").await;
+        key(&all[0], 0).await == "cooling"
+    })
+    .await;
+    becomes(&all[1], 0, "cooling").await;
+    assert!(calls(&world, "eval").await > whole);
+    let told = fleet(&all[0]).await;
+    assert!(
+        told["without_scripts"].is_null() && told["unsent"] == 0,
+        "{told}"
+    );
+}
+
 #[tokio::test]
 async fn a_breaker_that_opened_elsewhere_is_tried_by_one_request() {
     let Some(world) = World::new(&[]).await else {

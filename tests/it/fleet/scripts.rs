@@ -12,6 +12,14 @@ use crate::support::valkey::ValkeyProcess;
 const SHARE: &str = include_str!("../../../src/store/fleet/scripts/share.lua");
 const CLAIM: &str = include_str!("../../../src/store/fleet/scripts/claim.lua");
 
+/// How long what was used counts, for each kind.
+const SPANS: [Duration; 4] = [
+    Duration::from_secs(59),
+    Duration::from_secs(7),
+    Duration::from_secs(3000),
+    Duration::ZERO,
+];
+
 /// The script as if it ran `now`.
 fn at(script: &str, now: u64) -> String {
     let clock = "redis.call('TIME')";
@@ -23,19 +31,18 @@ fn at(script: &str, now: u64) -> String {
     )
 }
 
-/// Runs it for one limit or budget, with what holds for all and the question.
+/// Runs it with what holds for all, and for each hash the questions.
 async fn run(
     server: &ValkeyProcess,
     script: &str,
-    hash: &str,
     all: &[String],
-    asks: [u64; 9],
+    questions: &[(String, Vec<u8>)],
 ) -> Vec<i64> {
-    let mut command: Vec<&[u8]> = vec![b"EVAL", script.as_bytes(), b"1", hash.as_bytes()];
+    let count = questions.len().to_string();
+    let mut command: Vec<&[u8]> = vec![b"EVAL", script.as_bytes(), count.as_bytes()];
+    command.extend(questions.iter().map(|(hash, _)| hash.as_bytes()));
     command.extend(all.iter().map(String::as_bytes));
-    #[expect(clippy::cast_precision_loss, reason = "they are exact")]
-    let question = asks.map(|number| (number as f64).to_le_bytes()).concat();
-    command.push(&question);
+    command.extend(questions.iter().map(|(_, question)| &question[..]));
     let said = server.says(&command).await;
     let said: Vec<String> = said
         .iter()
@@ -47,12 +54,66 @@ async fn run(
         .unwrap_or_else(|_| panic!("{said:?}"))
 }
 
+fn doubles<const COUNT: usize>(numbers: [u64; COUNT]) -> Vec<u8> {
+    #[expect(clippy::cast_precision_loss, reason = "they are exact")]
+    let bytes = numbers.map(|number| (number as f64).to_le_bytes());
+    bytes.concat()
+}
+
 fn ms(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap()
 }
 
 fn node(number: usize) -> FleetNode {
     FleetNode::from(format!("n{number}.0"))
+}
+
+/// A limit that nine processes share, and what each has of it.
+struct DividedLimit {
+    machine: SharedLimit,
+    limit: u64,
+    least: u64,
+    has: [u64; 9],
+}
+
+impl DividedLimit {
+    fn new(random: &mut fastrand::Rng) -> Self {
+        let limit = [3, 40, 1000, 1_000_000][random.usize(..4)];
+        Self {
+            machine: SharedLimit::default(),
+            limit,
+            least: random.u64(1..=1 + limit / 5),
+            has: [0; 9],
+        }
+    }
+
+    fn asks(
+        &self,
+        of: usize,
+        seq: u64,
+        span: Duration,
+        random: &mut fastrand::Rng,
+    ) -> ShareQuestion {
+        let limit = self.limit;
+        ShareQuestion {
+            seq,
+            limit,
+            has: if random.u8(..8) == 0 {
+                random.u64(..=limit)
+            } else {
+                self.has[of]
+            },
+            used: random.u64(..=limit / 4),
+            demand: if random.bool() {
+                random.u64(..=limit)
+            } else {
+                0
+            },
+            least: self.least,
+            ttl: Duration::from_secs(random.u64(1..4)),
+            span,
+        }
+    }
 }
 
 #[tokio::test]
@@ -62,70 +123,62 @@ async fn the_script_for_limits_divides_as_the_machine_does() {
     };
     for seed in 0..6 {
         let mut random = fastrand::Rng::with_seed(seed);
-        let limit = [3, 40, 1000, 1_000_000][random.usize(..4)];
-        let least = random.u64(1..=1 + limit / 5);
-        // Several kinds of one owner.
-        let hash = format!("{{t}}:h{}", seed / 4);
-        let mut machine = SharedLimit::default();
-        let (mut now, mut seqs, mut has) = (1_700_000_000_000, [0; 9], [0; 9]);
+        // All kinds of two owners.
+        let mut limits: Vec<_> = (0..8).map(|_| DividedLimit::new(&mut random)).collect();
+        let (mut now, mut seqs) = (1_700_000_000_000, [0; 9]);
         for step in 0..400 {
             let long = if random.u8(..40) == 0 { 90_000 } else { 700 };
             now += random.u64(..long);
             let of = random.usize(..9);
             // Now and then one comes late.
             seqs[of] += u64::from(random.u8(..10) > 0);
-            let asks = ShareQuestion {
-                seq: seqs[of],
-                limit,
-                has: if random.u8(..8) == 0 {
-                    random.u64(..=limit)
-                } else {
-                    has[of]
-                },
-                used: random.u64(..=limit / 4),
-                demand: if random.bool() {
-                    random.u64(..=limit)
-                } else {
-                    0
-                },
-                least,
-                ttl: Duration::from_secs(random.u64(1..4)),
-                span: Duration::from_secs(if random.bool() { 61 } else { 0 }),
-            };
-            let given = machine.ask(&node(of), asks, Time::from_millis(now));
-            let mut all = vec![node(of).to_string()];
-            all.extend(
-                [
-                    ms(share::HOLD),
-                    ms(share::REST),
-                    ms(share::SETTLING),
-                    share::FIRST_PART,
-                    3_600_000,
-                ]
-                .map(|number| number.to_string()),
-            );
-            let question = [
-                seed % 4,
-                asks.seq,
-                limit,
-                asks.has,
-                asks.used,
-                asks.demand,
-                least,
-                ms(asks.ttl),
-                ms(asks.span),
-            ];
-            let said = run(&server, &at(SHARE, now), &hash, &all, question).await;
-            let expected = given.map_or(vec![-1, -1], |given| {
-                vec![
-                    i64::try_from(given.share).unwrap(),
-                    i64::try_from(given.nodes).unwrap(),
-                ]
-            });
-            assert_eq!(said, expected, "seed {seed}, step {step}: {asks:?}");
-            if let Some(given) = given {
-                has[of] = given.share;
+            let (mut questions, mut asked, mut expected) = (Vec::new(), Vec::new(), Vec::new());
+            for owner in 0..2 {
+                let mut question = Vec::new();
+                // One kind, or all, or some.
+                let (mask, one) = (random.u8(..16), random.u8(..3) == 0);
+                for kind in 0..4 {
+                    if one && kind != usize::from(mask % 4) || !one && mask & (1 << kind) == 0 {
+                        continue;
+                    }
+                    let limit = &mut limits[owner * 4 + kind];
+                    let asks = limit.asks(of, seqs[of], SPANS[kind], &mut random);
+                    let given = limit.machine.ask(&node(of), asks, Time::from_millis(now));
+                    if let Some(given) = given {
+                        limit.has[of] = given.share;
+                    }
+                    let given = given.map_or([-1, -1], |given| {
+                        [given.share, given.nodes].map(|it| i64::try_from(it).unwrap())
+                    });
+                    expected.extend(given);
+                    question.push(u8::try_from(kind).unwrap());
+                    question.extend(doubles([
+                        asks.limit,
+                        asks.has,
+                        asks.used,
+                        asks.demand,
+                        asks.least,
+                        ms(asks.ttl),
+                    ]));
+                    asked.push((owner, kind, asks));
+                }
+                if !question.is_empty() {
+                    questions.push((format!("{{t}}:h{seed}:{owner}"), question));
+                }
             }
+            let numbers = [
+                seqs[of],
+                ms(share::HOLD),
+                ms(share::REST),
+                ms(share::SETTLING),
+                share::FIRST_PART,
+                3_600_000,
+            ];
+            let mut all = vec![node(of).to_string()];
+            all.extend(numbers.map(|number| number.to_string()));
+            all.extend(SPANS.map(|span| ms(span).to_string()));
+            let said = run(&server, &at(SHARE, now), &all, &questions).await;
+            assert_eq!(said, expected, "seed {seed}, step {step}: {asked:?}");
         }
     }
 }
@@ -162,11 +215,12 @@ async fn the_script_for_budgets_divides_as_the_machine_does() {
             let given = machine.ask(&node(of), asks, Time::from_millis(now));
             let mut all = vec![node(of).to_string()];
             all.extend([ms(money::SETTLING), money::FIRST_PART].map(|number| number.to_string()));
-            let question = [
+            let question = doubles([
                 asks.seq, amount, asks.has, asks.used, asks.want, asks.need, asks.heard,
                 asks.nodes, 3_600_000,
-            ];
-            let said = run(&server, &at(CLAIM, now), &hash, &all, question).await;
+            ]);
+            let questions = [(hash.clone(), question)];
+            let said = run(&server, &at(CLAIM, now), &all, &questions).await;
             let expected = given.map_or(vec![-1; 3], |given| {
                 [given.claimed, given.spent, given.left]
                     .map(|number| i64::try_from(number).unwrap())

@@ -1,4 +1,4 @@
-//! A server with TLS and a user whose rights are those of `docs/fleet.md`, and no more.
+//! A server with TLS and a user whose rights are those of `docs/fleet.md`, and no more; and one with fewer.
 
 use crate::support::certs::Issuer;
 use crate::support::temp::TempDir;
@@ -84,6 +84,48 @@ async fn everything_is_shared_over_tls_by_a_user_with_the_rights_that_are_docume
     world.upstream.on(Match::key("k1"), [limited("60")]);
     until("it to cool there too", async || {
         // The other key may be asked, and its share may be used up at first.
+        ask(&all[0], "p:m").await;
+        key(&all[1], 0).await == "cooling"
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_user_who_may_not_name_scripts_sends_them_whole() {
+    let (files, fewer) = (TempDir::new(), rights().replace("+evalsha ", ""));
+    assert_ne!(fewer, rights());
+    files.write(
+        "users.acl",
+        &format!("{fewer}\nuser default on nopass ~* &* +@all\n"),
+    );
+    let Some(valkey) = ValkeyProcess::start_in(files, &["--aclfile", "users.acl"]).await else {
+        return;
+    };
+    let dir = TempDir::new();
+    dir.write("fleet.key", SECRET);
+    let world = World {
+        valkey,
+        upstream: ScriptedUpstream::start().await,
+        dir,
+    };
+    let url = format!(
+        "redis://pointsman:hush-hush@127.0.0.1:{}/0",
+        world.valkey.port()
+    );
+    let yaml = YAML.replace(", ca_file: \"<name>\"", "");
+    let all = world.processes_with(&yaml, &url, 2).await;
+    until("shares and claims", async || {
+        for side in &all {
+            ask(side, "p:m").await;
+        }
+        let told = fleet(&all[0]).await;
+        let spent = told["budgets"][0]["spent_by_all"].is_string();
+        spent && share(&all[0], "rpm").await > 60
+    })
+    .await;
+    assert!(fleet(&all[0]).await["without_scripts"].is_null());
+    world.upstream.on(Match::key("k1"), [limited("60")]);
+    until("it to cool there too", async || {
         ask(&all[0], "p:m").await;
         key(&all[1], 0).await == "cooling"
     })

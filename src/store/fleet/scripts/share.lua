@@ -1,127 +1,145 @@
 -- Shares of limits: `SharedLimit::ask` of domain/fleet/share.rs, for each limit in turn.
--- KEYS: for each owner of limits a hash. Its fields are, for each kind of limit, `t:KIND` (totals) and `n:KIND:PROCESS` (a claim),
--- all of doubles, which cost a fraction of what text costs; all limits of an owner are read and written together.
--- ARGV: the process, hold, rest, settling (ms), first part, keep (ms); then for each owner its questions, one after the other.
+-- KEYS: for each owner of limits a hash. Its fields are `t` (totals) and `n:PROCESS` (what that has claimed), each a record with a
+-- place for every kind of limit, so that all limits of an owner are read and written together.
+-- ARGV: the process, seq, hold, rest, settling (ms), first part, keep (ms), the span of each kind (ms); then for each owner its
+-- questions, one after the other.
 -- Answers two numbers for each limit: the share and how many have one; -1 twice for a question that came late.
-local call, pack, read, floor, max, min = redis.call, struct.pack, struct.unpack, math.floor, math.max, math.min
-local sub, unpack = string.sub, unpack
+-- What this costs is as good as all that a fleet costs its server: each number that is packed or unpacked counts, each byte of a
+-- string (the interpreter hashes all of it), each call of a function, and most of all each call of the server.
+local call, pack, read, floor, sub = redis.call, struct.pack, struct.unpack, math.floor, string.sub
 local time = redis.call('TIME')
 local now = time[1] * 1000 + floor(time[2] / 1000)
-local process = ARGV[1]
-local HOLD, REST, SETTLING = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
-local FIRST, KEEP = tonumber(ARGV[5]), ARGV[6]
--- kind, seq, limit, has, used, demand, least, ttl, span (the last two in ms).
-local QUESTION, QUESTION_LENGTH = '<ddddddddd', 72
+local field, seq = 'n:' .. ARGV[1], tonumber(ARGV[2])
+local HOLD, REST, SETTLING = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+local FIRST, KEEP = tonumber(ARGV[6]), ARGV[7]
+local FIXED, KINDS = 11, 4
+-- kind, limit, has, used, demand, least, ttl (ms).
+local QUESTION, QUESTION_LENGTH = '<Bdddddd', 49
+-- Places of the records. Doubles: text costs several times as much.
 -- born (-1: not yet), nodes, demand, held, wanted (-1: not), when the first claim ends.
-local TOTALS, TOTALS_LENGTH = '<dddddd', 48
--- seq, demand, held, used, until, used_until, since (-1: not), rests, silent (0 or 1).
-local CLAIM, CLAIM_LENGTH = '<ddddddddd', 72
--- The names of fields, by the number of a kind.
-local TOTALS_OF, CLAIM_OF = {}, {}
-for kind = 0, 3 do
-  TOTALS_OF[kind], CLAIM_OF[kind] = 't:' .. kind, 'n:' .. kind .. ':' .. process
-end
+local TOTALS = '<dddddd'
+-- seq (0: no claim, negative: silent), demand, held, used, until, turn (since when it holds; negative: until when it rests; 0: neither).
+local CLAIM = '<dddddd'
+local LENGTH = 48
+local NO_TOTALS, NO_CLAIMS = pack(TOTALS, -1, 0, 0, 0, -1, 0):rep(KINDS), pack(CLAIM, 0, 0, 0, 0, 0, 0):rep(KINDS)
 
 local function fair_share(limit, demand, all, nodes)
   if nodes <= 1 and demand == 0 then return limit - floor(limit / 2) end
   if nodes <= 1 then return limit end
   if demand == 0 then return floor(limit / (nodes * 16)) end
   local least = floor(limit / (nodes * 4))
-  local rest = limit - min(least * nodes, limit)
-  return least + floor(rest * demand / max(all, demand))
+  local rest = limit - least * nodes
+  if rest < 0 then rest = 0 end
+  if all < demand then all = demand end
+  return least + floor(rest * demand / all)
 end
 
--- Of the claims of one kind drops those that have ended, and counts the others. Answers the totals, and this process's claim.
-local function counted(hash, fields, mine)
-  local prefix = sub(mine, 1, 4)
-  local nodes, demand, held, first, own = 0, 0, 0, math.huge, nil
+-- Of the claims of one kind drops those that have ended, and counts the others. Answers the totals, and this process's record.
+local function counted(hash, fields, kind)
+  local from, span = kind * LENGTH + 1, tonumber(ARGV[8 + kind])
+  local nodes, demand, held, first, own = 0, 0, 0, math.huge, NO_CLAIMS
   for at = 1, #fields, 2 do
     local name, text = fields[at], fields[at + 1]
-    if sub(name, 1, 4) == prefix and #text == CLAIM_LENGTH then
-      local seq, wants, holds, used, ends, used_ends, since, rests, silent = read(CLAIM, text)
-      if ends <= now and (used_ends <= now or used == 0) then
-        call('HDEL', hash, name)
-        text = nil
-      elseif ends <= now then
-        wants, holds, ends, silent = 0, used, used_ends, 1
-        text = pack(CLAIM, seq, wants, holds, used, ends, used_ends, since, rests, silent)
-        call('HSET', hash, name, text)
+    if name ~= 't' and #text == #NO_CLAIMS then
+      local last, wants, holds, used, ends, turn = read(CLAIM, text, from)
+      if last ~= 0 and ends <= now then
+        if last > 0 then last, wants, holds, ends = -last, 0, used, ends + span end
+        if ends <= now or holds == 0 then last, wants, holds, used, ends, turn = 0, 0, 0, 0, 0, 0 end
+        text = sub(text, 1, from - 1) .. pack(CLAIM, last, wants, holds, used, ends, turn) .. sub(text, from + LENGTH)
+        fields[at + 1] = text
+        if text == NO_CLAIMS then call('HDEL', hash, name) else call('HSET', hash, name, text) end
       end
-      if text then
-        demand, held, first = demand + wants, held + holds, min(first, ends)
-        if silent == 0 then nodes = nodes + 1 end
-        if name == mine then own = text end
+      if last ~= 0 then
+        demand, held = demand + wants, held + holds
+        if ends < first then first = ends end
+        if last > 0 then nodes = nodes + 1 end
       end
+      if name == field then own = text end
     end
   end
   return nodes, demand, held, first, own
 end
 
-local answers = {}
+-- A record with new places where there are any, which are none afterwards.
+local function joined(places, record)
+  local first, second, third, fourth = places[1], places[2], places[3], places[4]
+  record = (first or sub(record, 1, 48)) .. (second or sub(record, 49, 96)) .. (third or sub(record, 97, 144))
+    .. (fourth or sub(record, 145))
+  places[1], places[2], places[3], places[4] = false, false, false, false
+  return record
+end
+
+local answers, answered = {}, 0
+local new_totals, new_claims = { false, false, false, false }, { false, false, false, false }
 for place = 1, #KEYS do
-  local hash, questions = KEYS[place], ARGV[6 + place]
-  local names = {}
+  local hash, questions = KEYS[place], ARGV[FIXED + place]
+  local known = call('HMGET', hash, 't', field)
+  local totals, claims = known[1], known[2]
+  if not totals or #totals ~= #NO_TOTALS then totals = NO_TOTALS end
+  if not claims or #claims ~= #NO_CLAIMS then claims = NO_CLAIMS end
+  local fields, is_claimed = nil, false
   for at = 1, #questions, QUESTION_LENGTH do
-    local kind = read('<d', questions, at)
-    names[#names + 1] = TOTALS_OF[kind]
-    names[#names + 1] = CLAIM_OF[kind]
-  end
-  local known, written, fields = call('HMGET', hash, unpack(names)), {}, nil
-  for at = 1, #names, 2 do
-    local _, seq, limit, has, used, demand, least, ttl, span =
-      read(QUESTION, questions, (at - 1) / 2 * QUESTION_LENGTH + 1)
-    local totals, own = known[at], known[at + 1]
-    local born, nodes, all, held, wanted, first = -1, 0, 0, 0, -1, 0
-    if totals and #totals == TOTALS_LENGTH then born, nodes, all, held, wanted, first = read(TOTALS, totals) end
+    local kind, limit, has, used, demand, least, ttl = read(QUESTION, questions, at)
+    local from = kind * LENGTH + 1
+    local born, nodes, all, held, wanted, first = read(TOTALS, totals, from)
     local is_counted = now >= first
     if is_counted then
-      -- Only claims are dropped meanwhile, and each is of one kind.
+      -- What changes meanwhile is changed in these too.
       fields = fields or call('HGETALL', hash)
-      nodes, all, held, first, own = counted(hash, fields, names[at + 1])
+      nodes, all, held, first, claims = counted(hash, fields, kind)
     end
-    local last, wants, holds, since, rests, silent = 0, 0, 0, -1, 0, 1
-    if own and #own == CLAIM_LENGTH then
-      last, wants, holds, _, _, _, since, rests, silent = read(CLAIM, own)
-    end
+    local last, wants, holds, _, _, turn = read(CLAIM, claims, from)
     local share, shown = -1, -1
-    if seq > last then
+    local is_new = seq > last and seq > -last
+    if is_new then
       if born < 0 then born = now end
-      nodes, all, held = nodes + silent, all - wants + demand, held - holds
-      local room = max(limit - held, 0)
+      if last <= 0 then nodes = nodes + 1 end
+      all, held = all - wants + demand, held - holds
+      local room = limit - held
+      if room < 0 then room = 0 end
       local fair = fair_share(limit, demand, all, nodes)
       if fair < least and demand > 0 then
         local is_wanted = wanted >= 0 and now < wanted + REST
-        local has_it = has >= least and since >= 0
-        local may = now >= rests or not is_wanted
-        if has_it and is_wanted and now >= since + HOLD then
-          since, rests, fair = -1, now + REST, 0
+        local has_it = turn > 0 and has >= least
+        local may = now >= -turn or not is_wanted
+        if has_it and is_wanted and now >= turn + HOLD then
+          turn, fair = -(now + REST), 0
         elseif has_it then
           fair = least
         elseif may and room >= least then
-          since, fair = now, least
+          turn, fair = now, least
         else
-          since, fair = -1, 0
+          if turn > 0 then turn = 0 end
           if may then wanted = now end
+          fair = 0
         end
-      else
-        since = -1
+      elseif turn > 0 then
+        turn = 0
       end
-      if now < born + SETTLING then fair = min(fair, max(has, floor(limit / FIRST), 1)) end
+      if now < born + SETTLING then fair = math.min(fair, math.max(has, floor(limit / FIRST), 1)) end
       share, shown = fair, nodes
-      if has < fair then share = min(fair, max(room, has)) end
-      holds = max(share, has, used)
-      held, first = held + holds, min(first, now + ttl)
-      written[#written + 1] = names[at + 1]
-      written[#written + 1] = pack(CLAIM, seq, demand, holds, used, now + ttl, now + max(ttl, span), since, rests, 0)
+      if has < fair and room < fair then
+        share = room
+        if share < has then share = has end
+      end
+      holds = share
+      if holds < has then holds = has end
+      if holds < used then holds = used end
+      held = held + holds
+      local ends = now + ttl
+      if ends < first then first = ends end
+      new_claims[kind + 1] = pack(CLAIM, seq, demand, holds, used, ends, turn)
+      is_claimed = true
     end
-    if seq > last or is_counted then
-      written[#written + 1] = names[at]
-      written[#written + 1] = pack(TOTALS, born, nodes, all, held, wanted, first)
-    end
-    answers[#answers + 1] = share
-    answers[#answers + 1] = shown
+    if is_new or is_counted then new_totals[kind + 1] = pack(TOTALS, born, nodes, all, held, wanted, first) end
+    answers[answered + 1], answers[answered + 2] = share, shown
+    answered = answered + 2
   end
-  if #written > 0 then call('HSET', hash, unpack(written)) end
+  if is_claimed then
+    call('HSET', hash, 't', joined(new_totals, totals), field, joined(new_claims, claims))
+  elseif fields then
+    call('HSET', hash, 't', joined(new_totals, totals))
+  end
   -- Claims are counted once in the time of the shortest at least.
   if fields then call('PEXPIRE', hash, KEEP) end
 end
