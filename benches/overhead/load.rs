@@ -21,12 +21,22 @@ pub enum Shape {
     Slow,
     /// What has the same answer each time, of 2 KB.
     Equal,
+    /// A stream whose events come all at once.
+    Bulk,
+    /// One of the targets `v0`, `v1` and so on, of which there are so many, in turn.
+    Among(usize),
 }
 
 impl Shape {
-    fn request(self) -> Vec<u8> {
+    /// The request with this number.
+    fn request(self, number: usize) -> Vec<u8> {
+        let model = match self {
+            Self::Among(count) => format!("v{}", number % count),
+            _ => "p".to_owned(),
+        };
         let extra = match self {
-            Self::Plain => "",
+            Self::Plain | Self::Among(_) => "",
+            Self::Bulk => ",\"stream\":true,\"user\":\"bulk\"",
             Self::Stream => ",\"stream\":true",
             Self::Idle => ",\"stream\":true,\"user\":\"idle\"",
             Self::Slow => ",\"user\":\"slow\"",
@@ -38,7 +48,7 @@ impl Shape {
         };
         let prompt = "Tell me something about railways. ".repeat(12);
         let body = format!(
-            "{{\"model\":\"p\",\"messages\":[{{\"role\":\"user\",\"content\":\"{prompt}\"}}],\"temperature\":{temperature}{extra}}}"
+            "{{\"model\":\"{model}\",\"messages\":[{{\"role\":\"user\",\"content\":\"{prompt}\"}}],\"temperature\":{temperature}{extra}}}"
         );
         format!(
             "POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
@@ -61,7 +71,7 @@ impl Client {
         Self {
             stream,
             buffer: Vec::with_capacity(32 * 1024),
-            request: shape.request(),
+            request: shape.request(0),
         }
     }
 
@@ -106,39 +116,67 @@ impl Client {
         }
         status.expect("a status")
     }
+
+    /// Requests as long as some are left. Milliseconds.
+    async fn run(mut self, shape: Shape, left: Arc<AtomicUsize>) -> (Self, Vec<f64>) {
+        self.request = shape.request(0);
+        let mut times = Vec::new();
+        while let Ok(number) =
+            left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1))
+        {
+            if matches!(shape, Shape::Among(_)) {
+                self.request = shape.request(number);
+            }
+            let started = now();
+            assert_eq!(self.exchange().await, 200);
+            times.push(started.elapsed().as_secs_f64() * 1e3);
+        }
+        (self, times)
+    }
 }
 
 fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
     bytes.windows(wanted.len()).position(|part| part == wanted)
 }
 
-/// `total` requests over so many connections, each sending its next when the last is answered. Milliseconds.
+/// Connections that are kept, each sending its next request when the last is answered.
+pub struct Callers(Vec<Client>);
+
+impl Callers {
+    pub async fn connect(address: &str, connections: usize) -> Self {
+        let mut clients = Vec::new();
+        for _ in 0..connections {
+            clients.push(Client::connect(address, Shape::Plain).await);
+        }
+        Self(clients)
+    }
+
+    /// `total` requests over all of them. Milliseconds.
+    pub async fn run(&mut self, shape: Shape, total: usize) -> Vec<f64> {
+        let left = Arc::new(AtomicUsize::new(total));
+        let tasks: Vec<_> = std::mem::take(&mut self.0)
+            .into_iter()
+            .map(|client| spawn(client.run(shape, Arc::clone(&left))))
+            .collect();
+        let mut all = Vec::new();
+        for task in tasks {
+            let (client, times) = task.await.expect("no panic");
+            self.0.push(client);
+            all.extend(times);
+        }
+        all
+    }
+}
+
+/// `total` requests over so many new connections. Milliseconds.
 pub async fn closed_loop(
     address: &str,
     shape: Shape,
     connections: usize,
     total: usize,
 ) -> Vec<f64> {
-    let left = Arc::new(AtomicUsize::new(total));
-    let tasks: Vec<_> = (0..connections)
-        .map(|_| {
-            let (address, left) = (address.to_owned(), Arc::clone(&left));
-            spawn(async move {
-                let mut client = Client::connect(&address, shape).await;
-                let mut times = Vec::new();
-                while left
-                    .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1))
-                    .is_ok()
-                {
-                    let started = now();
-                    assert_eq!(client.exchange().await, 200);
-                    times.push(started.elapsed().as_secs_f64() * 1e3);
-                }
-                times
-            })
-        })
-        .collect();
-    gather(tasks).await
+    let mut callers = Callers::connect(address, connections).await;
+    callers.run(shape, total).await
 }
 
 /// Requests at a fixed and even rate over so many connections as are busy at once; times count from when each
@@ -159,7 +197,7 @@ pub async fn open_loop_of(address: &str, shape: Shape, rate: u32, seconds: u32) 
     for _ in 0..WARM {
         let mut client = Client::connect(address, Shape::Plain).await;
         client.exchange().await;
-        client.request = shape.request();
+        client.request = shape.request(0);
         idle.push(client);
     }
     let pacer = std::thread::spawn(move || {
@@ -232,12 +270,4 @@ fn spawn<T: Send + 'static>(
     work: impl Future<Output = T> + Send + 'static,
 ) -> tokio::task::JoinHandle<T> {
     tokio::spawn(work)
-}
-
-async fn gather(tasks: Vec<tokio::task::JoinHandle<Vec<f64>>>) -> Vec<f64> {
-    let mut all = Vec::new();
-    for task in tasks {
-        all.extend(task.await.expect("no panic"));
-    }
-    all
 }

@@ -7,7 +7,6 @@ use crate::support::{self, Process};
 
 #[derive(Clone, Copy)]
 pub enum Kind {
-    Relay,
     Pointsman,
     /// Pointsman without admin listener, without stories of requests and with nothing to send to.
     Silent,
@@ -19,7 +18,7 @@ pub enum Kind {
 
 /// A process, and where it listens.
 pub struct Running {
-    process: Process,
+    pub process: Process,
     pub address: String,
 }
 
@@ -36,12 +35,12 @@ impl Running {
 }
 
 pub fn upstream() -> Running {
-    role("upstream", "")
+    let this = std::env::current_exe().expect("this program");
+    role(Command::new(this), "upstream", "")
 }
 
 pub fn start(kind: Kind, upstream: &str) -> Running {
     match kind {
-        Kind::Relay => role("relay", upstream),
         Kind::Pointsman => ours(upstream, ""),
         Kind::Silent => ours(
             upstream,
@@ -65,31 +64,19 @@ pub fn limited(upstream: &str, more: &str) -> Running {
     pointsman(&config).0
 }
 
-/// Pointsman before one upstream, with `more` in its configuration.
 fn ours(upstream: &str, more: &str) -> Running {
-    let config = format!(
+    pointsman(&configured(upstream, more)).0
+}
+
+/// The configuration of Pointsman before one upstream, with `more` in it.
+pub fn configured(upstream: &str, more: &str) -> String {
+    format!(
         "{more}log: {{format: json}}\nllm:\n  default_model: p\n  providers:\n    - {{name: p, base_url: 'http://{upstream}/v1', model: m, api_keys: [key-1, key-2, key-3]}}\n"
-    );
-    pointsman(&config).0
+    )
 }
 
-/// Milliseconds from the start of the process to its `listening` line.
-pub fn start_to_ready() -> f64 {
-    let mut config = "log: {format: json}\nllm:\n  default_model: p0\n  providers:\n".to_owned();
-    for provider in 0..20 {
-        let keys: Vec<String> = (0..10).map(|key| format!("key-{provider}-{key}")).collect();
-        config += &format!(
-            "    - {{name: p{provider}, base_url: 'https://api{provider}.example.com/v1', model: m, api_keys: [{}]}}\n",
-            keys.join(", ")
-        );
-    }
-    let mut times: Vec<f64> = (0..5).map(|_| pointsman(&config).1).collect();
-    times.sort_by(f64::total_cmp);
-    times[2]
-}
-
-fn role(role: &str, upstream: &str) -> Running {
-    let mut command = Command::new(std::env::current_exe().expect("this program"));
+/// A role of this program, which `command` runs.
+pub fn role(mut command: Command, role: &str, upstream: &str) -> Running {
     command
         .env("OVERHEAD_ROLE", role)
         .env("OVERHEAD_UPSTREAM", upstream);

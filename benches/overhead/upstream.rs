@@ -1,5 +1,5 @@
-//! The fixed upstream: one answer of some 600 bytes or of 2 KB, or a stream of 60 events at a steady pace. It takes traces and
-//! metrics, too.
+//! The fixed upstream: one answer of some 600 bytes or of 2 KB, or a stream of 60 events, at a steady pace or all at once. It
+//! takes traces and metrics, too.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -63,10 +63,12 @@ async fn answer(
         return Ok(response);
     }
     let idle = asks(b"idle");
+    let bulk = asks(b"bulk");
     let events = stream::unfold(0usize, move |number| async move {
         match number {
             0 => {}
             _ if idle => std::future::pending().await,
+            _ if bulk => {}
             _ => tokio::time::sleep(PACE).await,
         }
         let event = match number {

@@ -1,6 +1,7 @@
 //! The processes under test: started, found, measured from `/proc`, ended.
 
 use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::thread;
 
@@ -14,10 +15,21 @@ impl Drop for Process {
     }
 }
 
+impl From<Child> for Process {
+    fn from(child: Child) -> Self {
+        Self(child)
+    }
+}
+
 impl Process {
+    /// Its number, by which `/proc` knows it.
+    pub fn id(&self) -> u32 {
+        self.0.id()
+    }
+
     /// User and system time so far, in seconds. The kernel counts them in hundredths (`proc_pid_stat(5)`).
     pub fn cpu_seconds(&self) -> f64 {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.0.id())).expect("stat");
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.id())).expect("stat");
         let after_name = stat.rsplit(')').next().expect("fields");
         let ticks: f64 = after_name
             .split_whitespace()
@@ -30,7 +42,7 @@ impl Process {
 
     /// A line of its status, such as `VmRSS` (resident memory) or `VmHWM` (its highest), in MiB.
     pub fn memory_mib(&self, line: &str) -> f64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.0.id()));
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id()));
         let status = status.expect("a status");
         let line = status.lines().find(|it| it.starts_with(line));
         let kib = line.and_then(|line| line.split_whitespace().nth(1)?.parse::<f64>().ok());
@@ -43,7 +55,7 @@ impl Process {
 pub fn start<T>(mut command: Command, said: impl FnMut(&str) -> Option<T>) -> (Process, T) {
     let mut child = command.stdout(Stdio::piped()).spawn().expect("a process");
     let output = child.stdout.take().expect("its output");
-    let process = Process(child);
+    let process = Process::from(child);
     let mut lines = BufReader::new(output);
     let told = read_until(&mut lines, said);
     thread::spawn(move || {
@@ -67,24 +79,36 @@ fn read_until<T>(lines: &mut BufReader<ChildStdout>, mut said: impl FnMut(&str) 
 /// Pointsman with this configuration, which must say `log: {format: json}`, and the addresses of these of its listeners
 /// (`data`, `admin`), all of them on ports of the system's choice.
 pub fn pointsman<const N: usize>(config: &str, listeners: [&str; N]) -> (Process, [String; N]) {
-    let path = std::env::temp_dir().join(format!("pointsman-bench-{}.yaml", std::process::id()));
+    // Each has a file of its own: one that is written again would be reloaded.
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("pointsman.yaml");
     std::fs::write(&path, config).expect("a file");
-    let mut command = Command::new(env!("CARGO_BIN_EXE_pointsman"));
-    command
+    serve(
+        Command::new(env!("CARGO_BIN_EXE_pointsman")),
+        &path,
+        listeners,
+    )
+}
+
+/// The same of a file that stays, by a command that runs Pointsman with the arguments that it is given.
+pub fn serve<const N: usize>(
+    mut program: Command,
+    config: &Path,
+    listeners: [&str; N],
+) -> (Process, [String; N]) {
+    program
         .args(["serve", "--listen", "127.0.0.1:0", "--config"])
-        .arg(&path)
+        .arg(config)
         .env_clear();
     if listeners.contains(&"admin") {
-        command.args(["--admin-listen", "127.0.0.1:0"]);
+        program.args(["--admin-listen", "127.0.0.1:0"]);
     }
     let mut addresses = [const { String::new() }; N];
-    let started = start(command, |line| {
+    start(program, |line| {
         let line: serde_json::Value = serde_json::from_str(line).ok()?;
         let place = listeners.iter().position(|it| line["listener"] == **it)?;
         addresses[place] = line["address"].as_str()?.to_owned();
         let found = addresses.iter().all(|address| !address.is_empty());
         found.then(|| addresses.clone())
-    });
-    drop(std::fs::remove_file(path));
-    started
+    })
 }

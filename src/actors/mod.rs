@@ -13,6 +13,7 @@ pub mod fleet_status;
 pub mod handle;
 pub mod handoff;
 pub mod key;
+mod key_index;
 pub mod latency_status;
 pub mod lease;
 mod life_status;

@@ -1,7 +1,7 @@
 //! Brings the tree's child slots in line with a configuration: new children get a slot, removed ones lose it, and
 //! those that stay keep their state.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -13,6 +13,7 @@ use super::fleet::table::{self, FleetParts, FleetTable};
 use super::handle::Handle;
 use super::handoff::{OnEnd, StateHandoff};
 use super::key::{self, KeyActor, KeyCore, KeyPort};
+use super::key_index::KeyIndex;
 use super::message::provider::ProviderMessage;
 use super::message::router::RouterMessage;
 use super::provider::{self, KeyRing, KeySlot, ProviderActor, ProviderCore};
@@ -283,23 +284,21 @@ impl<'a> Reconciling<'a> {
     ) -> Vec<Option<KeySlot>> {
         let settings = self.settings();
         // Keys are the same when their material and the address are. What stays wanted after this loop is new.
-        let mut wanted: Vec<Option<(usize, &Option<ApiKey>)>> =
-            self.provider.keys.iter().enumerate().map(Some).collect();
+        let mut wanted: Vec<Option<&Option<ApiKey>>> =
+            self.provider.keys.iter().map(Some).collect();
+        let mut found = KeyIndex::of(self.provider.keys.iter().enumerate());
         let mut keys = Vec::with_capacity(old.keys.len());
         for (place, slot) in old.keys.iter().enumerate() {
             let Some(slot) = slot else {
                 keys.push(None);
                 continue;
             };
-            let same = |key: &&mut Option<(usize, &Option<ApiKey>)>| {
-                key.is_some_and(|(_, material)| *material == *slot.material)
-            };
-            let stays = slot.until.is_none()
-                && old.endpoint == self.provider.endpoint
-                && wanted
-                    .iter_mut()
-                    .find(same)
-                    .is_some_and(|key| key.take().is_some());
+            let may_stay = slot.until.is_none() && old.endpoint == self.provider.endpoint;
+            let stays = may_stay
+                && found
+                    .take(&slot.material)
+                    .and_then(|at| wanted.get_mut(at)?.take())
+                    .is_some();
             if stays {
                 let cell = Arc::clone(&slot.status);
                 self.difference.settings.push((cell, settings));
@@ -311,7 +310,8 @@ impl<'a> Reconciling<'a> {
         }
         // New keys get new places behind the old ones, since places are not given out again.
         let recall = self.restored();
-        for (at, material) in wanted.into_iter().flatten() {
+        let new = wanted.into_iter().enumerate();
+        for (at, material) in new.filter_map(|(at, key)| Some((at, key?))) {
             let recall = recall.and_then(|recall| recall.keys.get(at));
             let child = Child::Key(self.provider.name.clone(), keys.len());
             let (post, slot) =
@@ -338,23 +338,24 @@ impl<'a> Reconciling<'a> {
 
     fn ring(&self, keys: Vec<Option<KeySlot>>) -> KeyRing {
         let mut left = present(&keys);
+        let mut found = KeyIndex::of(left.iter().filter_map(|place| {
+            let slot = keys.get(*place)?.as_ref()?;
+            slot.until.is_none().then_some((*place, &*slot.material))
+        }));
         let mut order = Vec::with_capacity(left.len());
         let mut homes = Vec::with_capacity(left.len());
         let mut names = Vec::with_capacity(left.len());
         let accounts = &self.provider.accounts;
         for (at, material) in self.provider.keys.iter().enumerate() {
             let account = accounts.get(at).and_then(Option::as_deref);
-            let is_it = |place: &usize| {
-                let slot = keys.get(*place).and_then(Option::as_ref);
-                slot.is_some_and(|slot| slot.until.is_none() && *slot.material == *material)
-            };
-            if let Some(at) = left.iter().position(is_it) {
-                let place = left.remove(at);
+            if let Some(place) = found.take(material) {
                 order.push(place);
                 homes.push(KeyHome::new(place, account));
                 names.push(account.map(Arc::from));
             }
         }
+        let ordered: BTreeSet<usize> = order.iter().copied().collect();
+        left.retain(|place| !ordered.contains(place));
         homes.extend(left.iter().map(|place| KeyHome::new(*place, None)));
         order.extend(left);
         KeyRing {

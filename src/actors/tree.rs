@@ -36,6 +36,7 @@ use crate::domain::fleet::{FleetNews, FleetQuotas, FleetState};
 use crate::domain::hash_map::HashMap;
 use crate::domain::ids::{ProviderName, Upstream};
 use crate::domain::latency::{Averages, LatencySnapshot};
+use crate::domain::output_average::OutputAverage;
 use crate::domain::spill::TierKeys;
 use crate::domain::time::Time;
 use crate::domain::waiting::WaitTicket;
@@ -172,22 +173,12 @@ impl TreeClient {
         }
     }
 
-    /// How many tokens an answer of this upstream is expected to have, if it may have at most this many. `beside`: those that it is
-    /// compared with.
-    pub fn expected_output(
-        &self,
-        upstream: &Upstream,
-        beside: &[Upstream],
-        most: Option<u64>,
-    ) -> u64 {
+    /// How long an upstream's answers are.
+    pub fn output_of(&self, upstream: &Upstream) -> OutputAverage {
         let cells = self.statuses.load();
-        let average = |one: &Upstream| {
-            let cells = cells.providers.get(&one.provider);
-            let average = cells.map(|cells| cells.provider.output.of(&one.model));
-            average.unwrap_or_default()
-        };
-        let usual = average(upstream).or_usual(beside.iter().map(average));
-        usual.expected(most)
+        let cells = cells.providers.get(&upstream.provider);
+        let average = cells.map(|cells| cells.provider.output.of(&upstream.model));
+        average.unwrap_or_default()
     }
 
     /// Requests in flight at a provider.

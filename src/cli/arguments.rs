@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-pub(super) use self::sides::DataSide;
+pub(super) use self::sides::{ConfigReading, DataSide};
 pub(super) use self::tools::{
     BenchArguments, CatalogBuild, CatalogCommand, CatalogDiff, CatalogShow, CatalogUpdate,
     EvalArguments, InitArguments, KeysCommand, KeysTest,
@@ -258,9 +258,6 @@ pub(super) struct CachePrime {
 
 #[derive(Debug, Args)]
 pub(super) struct Models {
-    /// The configuration file (YAML, TOML or JSON).
-    #[arg(long, value_name = "FILE")]
-    pub(super) config: Option<PathBuf>,
     /// Only models of this provider.
     #[arg(long, value_name = "NAME")]
     pub(super) provider: Option<String>,
@@ -286,9 +283,8 @@ pub(super) struct Models {
     /// Fetch nothing.
     #[arg(long)]
     pub(super) offline: bool,
-    /// Print JSON.
-    #[arg(long)]
-    pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) reading: ConfigReading,
 }
 
 #[derive(Debug, Args)]

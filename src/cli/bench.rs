@@ -235,11 +235,12 @@ impl Benchmark<'_> {
     fn consent(&self, shapes: &[LoadShape]) -> Result<Option<Pico>, BenchError> {
         let request = self.maker()?.request(u64::from(u32::MAX));
         let mut connection = BenchConnection::new(&self.server);
-        let sample = self.runtime.block_on(async {
+        let end = self.runtime.block_on(async {
             let exchange = connection.exchange(&request, Instant::now());
             tokio::time::timeout(self.arguments.timeout, exchange).await
         });
-        let sample = sample.map_err(|_| BenchError::Probe("no answer in time".to_owned()))?;
+        let end = end.map_err(|_| BenchError::Probe("no answer in time".to_owned()))?;
+        let sample = connection.sample_of(end);
         if let SampleEnd::Failed(why) = sample.end
             && sample.attempts == 0
         {

@@ -1,11 +1,11 @@
 //! How a command ends and what it prints on the way: exit codes, words, the process's surroundings.
 
 use std::io::Write;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use tokio::runtime::{Builder, Runtime};
 
+use super::arguments::ConfigReading;
 pub(super) use crate::app::surroundings;
 use crate::config::{self, Config, ConfigErrors, LoadRequest, masked};
 use crate::domain::shown::{json, plain};
@@ -23,13 +23,13 @@ pub(super) const BAD_INPUT: u8 = 65;
 /// Exit code for anything else that goes wrong at the start (`EX_SOFTWARE`).
 pub(super) const SOFTWARE: u8 = 70;
 
-/// The configuration of this file, or of where one is looked for; else the mistakes are told.
-pub(super) fn load(config_path: Option<PathBuf>, as_json: bool) -> Result<Config, ExitCode> {
+/// The configuration of the file that is named, or of where one is looked for; else the mistakes are told.
+pub(super) fn load(reading: &ConfigReading) -> Result<Config, ExitCode> {
     let request = LoadRequest {
-        config_path,
+        config_path: reading.config.clone(),
         ..surroundings()
     };
-    config::load(&request).map_err(|errors| refuse(&errors, as_json))
+    config::load(&request).map_err(|errors| refuse(&errors, reading.json))
 }
 
 /// What a command waits in.

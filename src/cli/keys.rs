@@ -24,7 +24,7 @@ const LONGEST_NOTE: usize = 120;
 
 pub(super) fn run(command: &KeysCommand) -> ExitCode {
     let KeysCommand::Test(arguments) = command;
-    let config = match load(arguments.reading.config.clone(), arguments.reading.json) {
+    let config = match load(&arguments.reading) {
         Ok(config) => config,
         Err(code) => return code,
     };

@@ -29,7 +29,7 @@ pub(super) fn run(arguments: &Models) -> ExitCode {
             return ExitCode::from(USAGE);
         }
     };
-    let config = match load(arguments.config.clone(), arguments.json) {
+    let config = match load(&arguments.reading) {
         Ok(config) => config,
         Err(code) => return code,
     };
@@ -74,7 +74,7 @@ fn show(
             && wanted.iter().all(can)
     });
     let shown: Vec<ModelRow> = shown.collect();
-    let usual = match arguments.full || arguments.json {
+    let usual = match arguments.full || arguments.reading.json {
         true => shown.len(),
         false => LIMIT,
     };
@@ -83,7 +83,7 @@ fn show(
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     let now = now.unwrap_or_default().as_secs();
     let lists = config.lists(fetched);
-    if arguments.json {
+    if arguments.reading.json {
         let models: Vec<_> = first.iter().map(|row| row.to_json(now)).collect();
         let mut told = json!({"models": models, "matching": shown.len(), "total": total, "failures": failures});
         if arguments.debug {

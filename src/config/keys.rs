@@ -11,6 +11,7 @@ use super::odd_keys;
 use super::read::Report;
 use super::resolved::KeyConfig;
 use super::values::words;
+use crate::domain::hash_map::SeenSet;
 use crate::domain::secret::ApiKey;
 
 /// Keys that variables lead to, and what there is to say about them.
@@ -150,14 +151,12 @@ fn numbered<'a>(name: &str, env: &'a BTreeMap<String, String>) -> Vec<&'a str> {
 }
 
 /// Each key once, at its first place.
-pub(super) fn distinct(keys: Vec<KeyConfig>) -> Vec<KeyConfig> {
-    let mut seen: Vec<KeyConfig> = Vec::with_capacity(keys.len());
-    for key in keys {
-        if !seen.iter().any(|other| other.material == key.material) {
-            seen.push(key);
-        }
-    }
-    seen
+pub(super) fn distinct(mut keys: Vec<KeyConfig>) -> Vec<KeyConfig> {
+    let mut seen = SeenSet::with_capacity(keys.len());
+    let first: Vec<bool> = keys.iter().map(|key| seen.insert(&key.material)).collect();
+    let mut first = first.into_iter();
+    keys.retain(|_| first.next().unwrap_or(true));
+    keys
 }
 
 /// Whether a key can be sent in a header.

@@ -67,7 +67,7 @@ impl Dispatch {
             whole,
             per_token,
             used: self.tree.used_share(upstream),
-            expected_output: self.tree.expected_output(upstream, &[], None),
+            expected_output: self.tree.output_of(upstream).expected(None),
             context_window: self.window(upstream, self.endpoints.get(&upstream.provider)),
             price: self.prices.sheet_of(upstream),
             upstream: upstream.clone(),

@@ -1,6 +1,7 @@
 //! The order of a request's upstreams: what it is like, what is known of them at this moment, and random numbers from one
 //! seed, so that the same seed gives the same order again.
 
+use std::cell::OnceCell;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -16,6 +17,7 @@ use crate::domain::hint_fields::DataPolicy;
 use crate::domain::hints::{HintFacts, Hints, UnitPrices};
 use crate::domain::ids::{ProviderName, Upstream};
 use crate::domain::money::Pico;
+use crate::domain::output_average::usual_output;
 use crate::domain::pattern::matches;
 use crate::domain::policy::Policy;
 use crate::domain::policy::{Signal, TokenPrices, UpstreamFigures};
@@ -34,6 +36,8 @@ struct RequestFigures<'a> {
     asked: &'a RequestShape<'a>,
     /// All that may serve it.
     upstreams: &'a [Upstream],
+    /// How long their answers are together, once one of them is to be reckoned by it.
+    usual: OnceCell<u64>,
     /// Whether turns are taken: a question about the order takes none.
     takes_turns: bool,
 }
@@ -50,7 +54,10 @@ impl UpstreamFigures for RequestFigures<'_> {
     fn cost(&self, upstream: &Upstream) -> Option<Pico> {
         let (sheet, _) = self.dispatch.prices.sheet_of(upstream)?;
         let (tree, asked) = (&self.dispatch.tree, self.asked);
-        let output = tree.expected_output(upstream, self.upstreams, asked.output_tokens);
+        let usual = || usual_output(self.upstreams.iter().map(|one| tree.output_of(one)));
+        let usual = || *self.usual.get_or_init(usual);
+        let output = tree.output_of(upstream);
+        let output = output.expected_beside(usual, asked.output_tokens);
         let since = Duration::from_secs(u64::try_from(asked.unix).unwrap_or(0));
         let at = SystemTime::UNIX_EPOCH.checked_add(since)?;
         expected_cost(&sheet, asked.prompt_tokens, output, at)
@@ -247,6 +254,7 @@ impl Dispatch {
             dispatch: self,
             asked,
             upstreams: &all.upstreams,
+            usual: OnceCell::new(),
             takes_turns,
         };
         let mut inquiry = Inquiry {

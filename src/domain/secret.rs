@@ -2,6 +2,7 @@
 //! encrypted with. Zeroed on drop; `Debug` and `Display` never show them.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use secrecy::{ExposeSecret, SecretBox, SecretString};
@@ -45,6 +46,12 @@ impl PartialEq for ApiKey {
 }
 
 impl Eq for ApiKey {}
+
+impl Hash for ApiKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.expose().hash(state);
+    }
+}
 
 impl fmt::Debug for ApiKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

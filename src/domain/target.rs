@@ -85,6 +85,8 @@ pub struct Member {
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Forest {
     targets: Vec<Target>,
+    /// Of each, whether no upstream occurs twice in it, so that none has to be looked for when it is flattened.
+    distinct: Vec<bool>,
 }
 
 impl Forest {
@@ -97,8 +99,21 @@ impl Forest {
             return None;
         }
         target.members.sort_by_key(|member| member.priority);
+        self.distinct.push(self.is_distinct(&target));
         self.targets.push(target);
         Some(self.targets.len() - 1)
+    }
+
+    /// Whether no upstream occurs twice in its members, nor in theirs.
+    fn is_distinct(&self, target: &Target) -> bool {
+        let count = target.upstream_count();
+        let mut seen: SeenSet<&Upstream> = SeenSet::with_capacity(count);
+        let mut members = target.members.iter();
+        members.all(|member| {
+            let inside = member.ranked.map(|at| self.distinct.get(at));
+            inside.is_none_or(|it| it.copied().unwrap_or_default())
+                && member.chain.upstreams.iter().all(|it| seen.insert(it))
+        })
     }
 
     /// How the target at that place keeps conversations together.
@@ -122,7 +137,10 @@ impl Forest {
     ) -> (Vec<Upstream>, Vec<(usize, Unmet)>) {
         let count = self.targets.get(root).map_or(0, Target::upstream_count);
         let mut upstreams = Vec::with_capacity(count);
-        let mut seen: SeenSet<&Upstream> = SeenSet::with_capacity(count);
+        // Comparing names would cost more than all the rest.
+        let is_distinct = self.distinct.get(root).copied().unwrap_or_default();
+        let mut seen: SeenSet<&Upstream> =
+            SeenSet::with_capacity(if is_distinct { 0 } else { count });
         let mut entered: SeenSet<usize> = SeenSet::with_capacity(1);
         let mut stack: Vec<&Member> = Vec::new();
         let mut out: Vec<(&Member, Unmet)> = Vec::new();
@@ -141,7 +159,7 @@ impl Forest {
             next = member.ranked;
             if next.is_none() {
                 for upstream in &member.chain.upstreams {
-                    if seen.insert(upstream) {
+                    if is_distinct || seen.insert(upstream) {
                         upstreams.push(upstream.clone());
                     }
                 }
@@ -150,7 +168,7 @@ impl Forest {
         let mut ruled_out = Vec::new();
         for (member, unmet) in out {
             for upstream in &member.chain.upstreams {
-                if seen.insert(upstream) {
+                if is_distinct || seen.insert(upstream) {
                     ruled_out.push((upstreams.len(), unmet));
                     upstreams.push(upstream.clone());
                 }
@@ -207,8 +225,16 @@ impl Target {
                         turn,
                         draw: &mut *inquiry.draw,
                     };
-                    let all = tier.iter().filter_map(|place| facts.get(*place).copied());
-                    self.policy.rank(&all.collect::<Vec<_>>(), &mut chance)
+                    let own: Vec<MemberFacts>;
+                    let own = if tier.len() == facts.len() {
+                        // All of them, in their order.
+                        &facts
+                    } else {
+                        let all = tier.iter().filter_map(|place| facts.get(*place).copied());
+                        own = all.collect();
+                        &own
+                    };
+                    self.policy.rank(own, &mut chance)
                 }
             };
             order.extend(places.into_iter().filter_map(|at| tier.get(at).copied()));

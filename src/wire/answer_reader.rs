@@ -40,6 +40,8 @@ pub struct AnswerReader {
     /// A head, or a line, that is not complete yet.
     line: Vec<u8>,
     head: String,
+    /// Of the head; 0 while it is not there.
+    status: u16,
     body: Vec<u8>,
 }
 
@@ -49,6 +51,7 @@ impl Default for AnswerReader {
             state: ReadState::Head,
             line: Vec::new(),
             head: String::new(),
+            status: 0,
             body: Vec::new(),
         }
     }
@@ -98,20 +101,32 @@ impl AnswerReader {
 
     fn feed_head<'b>(&mut self, bytes: &'b [u8]) -> Result<&'b [u8], NotAnAnswer> {
         let before = self.line.len();
-        self.line.extend_from_slice(bytes);
-        let Some(end) = memchr::memmem::find(&self.line, b"\r\n\r\n") else {
+        // Most often all of it comes at once.
+        let all = match before {
+            0 => bytes,
+            _ => {
+                self.line.extend_from_slice(bytes);
+                &self.line
+            }
+        };
+        let Some(end) = memchr::memmem::find(all, b"\r\n\r\n") else {
+            if before == 0 {
+                self.line.extend_from_slice(bytes);
+            }
             return match self.line.len() > MOST_HEAD {
                 true => Err(NotAnAnswer),
                 false => Ok(&[]),
             };
         };
-        let head = self.line.get(..end).unwrap_or_default();
+        let head = all.get(..end).unwrap_or_default();
         self.head = String::from_utf8_lossy(head).into_owned();
-        self.line.clear();
-        if !self.head.starts_with("HTTP/1.") || self.status() == 0 {
+        self.line = Vec::new();
+        let status = self.head.split_whitespace().nth(1);
+        self.status = status.and_then(|it| it.parse().ok()).unwrap_or(0);
+        if !self.head.starts_with("HTTP/1.") || self.status == 0 {
             return Err(NotAnAnswer);
         }
-        self.state = if matches!(self.status(), 100..=199) {
+        self.state = if matches!(self.status, 100..=199) {
             ReadState::Head
         } else if self.header("transfer-encoding").is_some() {
             ReadState::ChunkLine
@@ -120,7 +135,7 @@ impl AnswerReader {
                 Some(Ok(0)) => ReadState::Done,
                 Some(Ok(length)) => ReadState::Length(length),
                 Some(Err(_)) => return Err(NotAnAnswer),
-                None if matches!(self.status(), 204 | 304) => ReadState::Done,
+                None if matches!(self.status, 204 | 304) => ReadState::Done,
                 None => ReadState::UntilClose,
             }
         };
@@ -177,15 +192,25 @@ impl AnswerReader {
 
     /// Its status; 0 while it is not there.
     pub fn status(&self) -> u16 {
-        let status = self.head.split_whitespace().nth(1);
-        status.and_then(|status| status.parse().ok()).unwrap_or(0)
+        self.status
+    }
+
+    /// About the bytes that it holds.
+    pub fn held(&self) -> usize {
+        size_of::<Self>() + self.line.len() + self.head.len() + self.body.len()
     }
 
     /// A header by its name in small letters.
     pub fn header(&self, name: &str) -> Option<&str> {
-        let fields = self.head.lines().filter_map(|line| line.split_once(':'));
-        let mut named = fields.filter(|(other, _)| other.eq_ignore_ascii_case(name));
-        named.next().map(|(_, value)| value.trim())
+        let head = self.head.as_bytes();
+        let mut ends = memchr::memchr_iter(b'\n', head);
+        // Each line by where the one before it ends: the first has no field.
+        let value = ends.find_map(|end| {
+            let (named, value) = self.head.get(end + 1..)?.split_at_checked(name.len())?;
+            let is_it = value.starts_with(':') && named.eq_ignore_ascii_case(name);
+            is_it.then(|| value.get(1..)?.lines().next())?
+        });
+        value.map(str::trim)
     }
 
     /// The part of the body that came since this was last asked.

@@ -1,12 +1,15 @@
 //! The supervisor: spawns every other actor, notices when one ends, and starts it again as the router
 //! decides. Its own end is watched by [`tree`](super::tree), which starts it again with all states.
 
+mod running;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
+use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
 use tokio::sync::oneshot;
 
+use self::running::RunningChildren;
 use super::admin_command::AdminCommand;
 use super::child::Child;
 use super::child_slot::ChildSlot;
@@ -30,7 +33,7 @@ const ESTATE_POLL: Duration = Duration::from_millis(1);
 /// What the supervisor owns and leaves to its next incarnation.
 pub(crate) struct SupervisorCore {
     pub(crate) slots: BTreeMap<Child, ChildSlot>,
-    running: HashMap<ActorId, Child>,
+    running: RunningChildren,
     histories: HashMap<Child, RestartHistory>,
     /// How many keys each provider that is gone had.
     places: HashMap<ProviderName, usize>,
@@ -44,7 +47,7 @@ impl SupervisorCore {
     pub(crate) fn new(seats: BTreeMap<Child, ChildSlot>) -> Self {
         Self {
             slots: seats,
-            running: HashMap::default(),
+            running: RunningChildren::default(),
             histories: HashMap::default(),
             places: HashMap::default(),
             undecided: BTreeSet::new(),
@@ -138,7 +141,7 @@ impl Actor for SupervisorActor {
         let Some(core) = handoff.get_mut() else {
             return Ok(());
         };
-        if let Some(child) = core.running.remove(&id) {
+        if let Some(child) = core.running.ended(id) {
             self.ended(core, &myself, child, &reason);
         }
         Ok(())
@@ -159,7 +162,7 @@ impl SupervisorActor {
             .into_iter()
             .for_each(stop);
         for child in std::mem::take(&mut difference.started) {
-            core.running.retain(|_, running| *running != child);
+            core.running.remove(&child);
             self.start(core, myself, &child).await;
         }
         let leaving = std::mem::take(&mut difference.leaving);
@@ -172,7 +175,7 @@ impl SupervisorActor {
             .fire("supervisor", "Apply, after it was seen");
         for (child, slot) in leaving {
             // The end of a removed child needs no decision.
-            core.running.retain(|_, running| *running != child);
+            core.running.remove(&child);
             core.undecided.remove(&child);
             core.histories.remove(&child);
             stop(slot);
@@ -238,7 +241,7 @@ impl SupervisorActor {
                 (span, true)
             }
         };
-        let runs = core.running.values().any(|running| *running == child);
+        let runs = core.running.has(&child);
         if anew
             && !runs
             && let Some(slot) = core.slots.get_mut(&child)
@@ -256,7 +259,7 @@ impl SupervisorActor {
         myself: &ActorRef<SupervisorMessage>,
         child: &Child,
     ) {
-        if core.running.values().any(|running| running == child) {
+        if core.running.has(child) {
             // Decided twice: a router that crashed was asked again.
             return;
         }

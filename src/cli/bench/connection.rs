@@ -87,9 +87,17 @@ pub(super) struct BenchConnection {
     upstream: Option<Arc<str>>,
 }
 
+/// What became of one request.
+pub(super) enum ExchangeEnd {
+    /// What came, not yet looked at.
+    Answer(Box<AnswerTimes>),
+    /// Nothing did.
+    Failed(RequestSample),
+}
+
 /// How far an exchange got.
 enum Exchanged {
-    Answer(RequestSample),
+    Answer(Box<AnswerTimes>),
     /// The connection had been closed before anything came.
     Stale,
 }
@@ -117,22 +125,39 @@ impl BenchConnection {
     }
 
     /// Sends a request that was due at this moment, and reads its answer.
-    pub(super) async fn exchange(&mut self, request: &[u8], due: Instant) -> RequestSample {
+    pub(super) async fn exchange(&mut self, request: &[u8], due: Instant) -> ExchangeEnd {
         let was_kept = self.socket.is_some();
+        let failed = |why: String| ExchangeEnd::Failed(RequestSample::failed(why));
+        let closed = || failed("closed without an answer".to_owned());
         match self.once(request, due).await {
-            Ok(Exchanged::Answer(sample)) => sample,
+            Ok(Exchanged::Answer(answer)) => ExchangeEnd::Answer(answer),
             // A kept connection may be closed at any time; that is nothing about the request.
             Ok(Exchanged::Stale) | Err(_) if was_kept => {
                 self.socket = None;
                 match self.once(request, due).await {
-                    Ok(Exchanged::Answer(sample)) => sample,
-                    Ok(Exchanged::Stale) => RequestSample::failed("closed without an answer"),
-                    Err(error) => RequestSample::failed(error.kind().to_string()),
+                    Ok(Exchanged::Answer(answer)) => ExchangeEnd::Answer(answer),
+                    Ok(Exchanged::Stale) => closed(),
+                    Err(error) => failed(error.kind().to_string()),
                 }
             }
-            Ok(Exchanged::Stale) => RequestSample::failed("closed without an answer"),
-            Err(error) => RequestSample::failed(error.kind().to_string()),
+            Ok(Exchanged::Stale) => closed(),
+            Err(error) => failed(error.kind().to_string()),
         }
+    }
+
+    /// What became of a request, once what came has been looked at.
+    pub(super) fn sample_of(&mut self, end: ExchangeEnd) -> RequestSample {
+        match end {
+            ExchangeEnd::Answer(answer) => self.sample(answer),
+            ExchangeEnd::Failed(sample) => sample,
+        }
+    }
+
+    /// What an answer of this connection says.
+    pub(super) fn sample(&mut self, mut answer: Box<AnswerTimes>) -> RequestSample {
+        let mut sample = answer.sample();
+        self.describe(&mut sample, &answer.reader);
+        sample
     }
 
     /// Lets go of the connection: an answer on it is no longer waited for.
@@ -146,8 +171,8 @@ impl BenchConnection {
             return Ok(Exchanged::Stale);
         };
         socket.write_all(request).await?;
-        let mut reading = AnswerTimes::default();
-        let fault = loop {
+        let mut reading = Box::<AnswerTimes>::default();
+        reading.fault = loop {
             let count = match socket.read(&mut self.piece).await {
                 Ok(count) => count,
                 Err(error) if reading.reader.has_begun() => break Some(error.kind().to_string()),
@@ -172,12 +197,21 @@ impl BenchConnection {
         };
         let closes = reading.reader.header("connection");
         let is_over = closes.is_some_and(|value| value.eq_ignore_ascii_case("close"));
-        if fault.is_none() && !is_over && reading.reader.is_done() {
+        if reading.fault.is_none() && !is_over && reading.reader.is_done() {
             self.socket = Some(socket);
         }
-        let mut sample = reading.sample(fault);
-        self.describe(&mut sample, &reading.reader);
-        Ok(Exchanged::Answer(sample))
+        Ok(Exchanged::Answer(reading))
+    }
+
+    /// What an answer cost, as far as that can be told without reading it: by its head, or nothing, where its upstream has no price.
+    pub(super) fn told_cost(&self, answer: &AnswerTimes) -> Option<Pico> {
+        let header = |name| answer.reader.header(name);
+        if let Some(told) = header("x-pointsman-cost") {
+            return Pico::parse(told);
+        }
+        let upstream = header("x-pointsman-upstream").unwrap_or_default();
+        let is_free = self.server.prices.is_free(upstream);
+        is_free.then_some(Pico::ZERO)
     }
 
     /// What the answer's headers say.
@@ -203,7 +237,7 @@ impl BenchConnection {
 }
 
 /// An answer as it comes in.
-struct AnswerTimes {
+pub(super) struct AnswerTimes {
     reader: AnswerReader,
     events: EventSplitter,
     /// Whether it is a stream; not known before its head.
@@ -216,6 +250,8 @@ struct AnswerTimes {
     usage: Option<(u64, u64)>,
     is_ended: bool,
     error: Option<String>,
+    /// Why it broke off.
+    fault: Option<String>,
 }
 
 impl Default for AnswerTimes {
@@ -230,11 +266,23 @@ impl Default for AnswerTimes {
             usage: None,
             is_ended: false,
             error: None,
+            fault: None,
         }
     }
 }
 
 impl AnswerTimes {
+    /// About the bytes that it holds.
+    pub(super) fn held(&self) -> usize {
+        let times = self.tokens.len() * size_of::<f64>();
+        size_of::<Self>() + self.reader.held() + self.body.len() + times
+    }
+
+    /// Whether all of it came, and it is no error.
+    pub(super) fn is_good(&self) -> bool {
+        self.fault.is_none() && self.error.is_none() && matches!(self.reader.status(), 200..=299)
+    }
+
     /// Looks at what came at this moment.
     fn read(&mut self, now: f64) {
         self.last = now;
@@ -247,7 +295,10 @@ impl AnswerTimes {
         });
         let body = self.reader.take_body();
         if !is_stream {
-            self.body.extend(body);
+            match self.body.is_empty() {
+                true => self.body = body,
+                false => self.body.extend(body),
+            }
             return;
         }
         self.events.push(body.into());
@@ -268,8 +319,9 @@ impl AnswerTimes {
         self.error = self.error.take().or(told.error);
     }
 
-    /// The request, now that its answer is over. `fault` is why it broke off.
-    fn sample(&mut self, fault: Option<String>) -> RequestSample {
+    /// The request, now that its answer is over.
+    fn sample(&mut self) -> RequestSample {
+        let fault = self.fault.take();
         let status = self.reader.status();
         let is_stream = self.is_stream == Some(true);
         if !is_stream {

@@ -43,7 +43,8 @@ async fn median(server: &Arc<BenchServer>, maker: &RequestMaker, count: u64) -> 
     let mut times = Vec::new();
     for number in 0..count {
         let request = maker.request(number);
-        let sample = connection.exchange(&request, Instant::now()).await;
+        let end = connection.exchange(&request, Instant::now()).await;
+        let sample = connection.sample_of(end);
         if sample.end == SampleEnd::Completed && sample.attempts == 1 {
             times.extend(sample.ttft().or_else(|| sample.e2el()));
         }

@@ -18,8 +18,7 @@ use crate::domain::catalog::names::provider_key;
 use crate::domain::catalog::offer::ModelGroup;
 
 pub(super) fn run(arguments: &CatalogBuild) -> Result<ExitCode, CatalogError> {
-    let config = load(arguments.reading.config.clone(), arguments.reading.json)
-        .map_err(CatalogError::Told)?;
+    let config = load(&arguments.reading).map_err(CatalogError::Told)?;
     let seed = arguments.seed.as_deref().map(list_in).transpose()?;
     let providers = wanted(&config, &arguments.providers)?;
     let listed = fetched(&config, &providers)?;

@@ -50,8 +50,7 @@ fn of_now(
     arguments: &CatalogDiff,
     unix: i64,
 ) -> Result<(Vec<ListChanges>, Vec<String>), CatalogError> {
-    let config = load(arguments.reading.config.clone(), arguments.reading.json)
-        .map_err(CatalogError::Told)?;
+    let config = load(&arguments.reading).map_err(CatalogError::Told)?;
     let runtime = runtime()?;
     let (kept, _) = runtime.block_on(current_lists(&config, false));
     let mut fresh = config;

@@ -16,8 +16,7 @@ use crate::domain::catalog::entry::{Entry, ModelList};
 use crate::domain::shown::plain;
 
 pub(super) fn run(arguments: &CatalogShow) -> Result<ExitCode, CatalogError> {
-    let config = load(arguments.reading.config.clone(), arguments.reading.json)
-        .map_err(CatalogError::Told)?;
+    let config = load(&arguments.reading).map_err(CatalogError::Told)?;
     let (kept, _) = runtime()?.block_on(current_lists(&config, false));
     let lists = config.lists(&kept);
     let now = now();

@@ -17,8 +17,7 @@ const NO_LISTS: &str =
     "the configuration names no list to fetch: set catalog.discover, or a url in catalog.sources";
 
 pub(super) fn run(arguments: &CatalogUpdate) -> Result<ExitCode, CatalogError> {
-    let config = load(arguments.reading.config.clone(), arguments.reading.json)
-        .map_err(CatalogError::Told)?;
+    let config = load(&arguments.reading).map_err(CatalogError::Told)?;
     let path = config.catalog.state.clone();
     let path = path.ok_or_else(|| CatalogError::Missing(NO_STATE.to_owned()))?;
     let updating = update_lists(&config, path.clone(), arguments.all);

@@ -18,11 +18,11 @@ use FieldRule::{Lacks, Needless, Read};
 pub(super) const LITELLM: &[SettingRow] = &[
     (
         &["fallbacks"],
-        Read(|it, field, _| fallbacks(&mut it.fallbacks, field, false)),
+        Read(|it, field, importer| fallbacks(&mut it.fallbacks, field, false, importer)),
     ),
     (
         &["context_window_fallbacks"],
-        Read(|it, field, _| fallbacks(&mut it.larger, field, true)),
+        Read(|it, field, importer| fallbacks(&mut it.larger, field, true, importer)),
     ),
     (&["default_fallbacks"], Read(default_fallbacks)),
     (

@@ -21,11 +21,11 @@ pub(super) const ROUTER: &[SettingRow] = &[
     (&["routing_strategy_args"], Read(strategy_args)),
     (
         &["fallbacks"],
-        Read(|it, field, _| fallbacks(&mut it.fallbacks, field, false)),
+        Read(|it, field, importer| fallbacks(&mut it.fallbacks, field, false, importer)),
     ),
     (
         &["context_window_fallbacks"],
-        Read(|it, field, _| fallbacks(&mut it.larger, field, true)),
+        Read(|it, field, importer| fallbacks(&mut it.larger, field, true, importer)),
     ),
     (&["default_fallbacks"], Read(default_fallbacks)),
     (

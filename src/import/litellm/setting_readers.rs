@@ -45,6 +45,7 @@ pub(super) fn fallbacks(
     list: &mut Vec<FallbackList>,
     field: &SourceField<'_>,
     larger: bool,
+    importer: &mut Importer<'_>,
 ) -> FieldVerdict {
     let entries: Vec<(usize, &(String, SourceNode))> = match field.node {
         SourceNode::List(items) => items
@@ -55,8 +56,10 @@ pub(super) fn fallbacks(
         other => other.entries().iter().map(|entry| (0, entry)).collect(),
     };
     for (at, (from, to)) in entries {
+        let path = format!("{}[{at}]", field.path);
+        settings_beside_names(&joined(&path, from), to, importer);
         list.push(FallbackList {
-            path: field.path.clone() + &format!("[{at}]"),
+            path,
             from: from.clone(),
             to: names(to),
         });
@@ -83,11 +86,25 @@ pub(super) fn names(node: &SourceNode) -> Vec<String> {
     node.items().iter().filter_map(name).collect()
 }
 
+/// Reports what a list of groups says besides their names: a fallback may be written with parameters and a key of its own.
+fn settings_beside_names(path: &str, node: &SourceNode, importer: &mut Importer<'_>) {
+    for (at, item) in node.items().iter().enumerate() {
+        let besides = item.entries().iter().filter(|(name, _)| name != "model");
+        for (name, _) in besides {
+            let why =
+                "only groups are taken over here: write a deployment of that name in model_list";
+            let path = joined(&format!("{path}[{at}]"), name);
+            importer.reports.add(&path, String::new(), unsupported(why));
+        }
+    }
+}
+
 pub(super) fn default_fallbacks(
     it: &mut RouterSettings,
     field: &SourceField<'_>,
-    _: &mut Importer<'_>,
+    importer: &mut Importer<'_>,
 ) -> FieldVerdict {
+    settings_beside_names(&field.path, field.node, importer);
     it.default_fallbacks = names(field.node);
     approximated(
         "llm.virtual[].upstreams",
