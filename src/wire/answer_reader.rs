@@ -1,8 +1,11 @@
 //! Reads one HTTP/1.1 answer of a process of ours, in whatever pieces it comes: for commands that measure, where a client
 //! library would take as long as what is measured.
 
-use super::json::value;
+use serde::Deserialize;
 use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::json::value;
 
 /// The longest head, in bytes.
 const MOST_HEAD: usize = 64 * 1024;
@@ -195,11 +198,6 @@ impl AnswerReader {
         self.status
     }
 
-    /// About the bytes that it holds.
-    pub fn held(&self) -> usize {
-        size_of::<Self>() + self.line.len() + self.head.len() + self.body.len()
-    }
-
     /// A header by its name in small letters.
     pub fn header(&self, name: &str) -> Option<&str> {
         let head = self.head.as_bytes();
@@ -242,10 +240,11 @@ pub fn told_tokens(data: &[u8]) -> ToldTokens {
             ..ToldTokens::default()
         };
     }
-    let Some(answer) = value(data) else {
+    let Ok(answer) = serde_json::from_slice::<ToldFields>(data) else {
         return ToldTokens::default();
     };
-    let choice = &answer["choices"][0];
+    let choices = answer.choices.and_then(|it| value(it.get().as_bytes()));
+    let choice = choices.as_ref().map_or(&Value::Null, |it| &it[0]);
     let part = ["delta", "message"]
         .into_iter()
         .find_map(|name| choice.get(name));
@@ -262,21 +261,45 @@ pub fn told_tokens(data: &[u8]) -> ToldTokens {
         "refusal",
     ];
     let mut said = fields.iter().filter_map(|field| part?.get(field));
-    let usage = &answer["usage"];
-    let count = |name: &str| usage[name].as_u64();
-    let error = answer.get("error").filter(|error| !error.is_null());
     ToldTokens {
         has_content: said.any(is_said),
         is_finished: choice["finish_reason"].is_string(),
         is_last: false,
-        usage: count("completion_tokens")
-            .map(|output| (count("prompt_tokens").unwrap_or(0), output)),
-        error: error.map(|error| {
-            let word = ["code", "type"]
-                .into_iter()
-                .find_map(|name| error[name].as_str());
-            word.unwrap_or("error").to_owned()
-        }),
+        usage: answer.usage(),
+        error: answer.error(),
+    }
+}
+
+/// What a whole answer says of its tokens, and its error: all that is to be known of it beside its head.
+pub fn told_usage(body: &[u8]) -> (Option<(u64, u64)>, Option<String>) {
+    let answer = serde_json::from_slice::<ToldFields>(body);
+    answer.map_or((None, None), |answer| (answer.usage(), answer.error()))
+}
+
+/// The members of an answer that matter here, unread: texts are most of it.
+#[derive(Deserialize)]
+struct ToldFields<'a> {
+    #[serde(borrow, default)]
+    choices: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    usage: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    error: Option<&'a RawValue>,
+}
+
+impl ToldFields<'_> {
+    fn usage(&self) -> Option<(u64, u64)> {
+        let usage = value(self.usage?.get().as_bytes())?;
+        let count = |name: &str| usage[name].as_u64();
+        count("completion_tokens").map(|output| (count("prompt_tokens").unwrap_or(0), output))
+    }
+
+    fn error(&self) -> Option<String> {
+        let error = value(self.error?.get().as_bytes()).filter(|error| !error.is_null())?;
+        let word = ["code", "type"]
+            .into_iter()
+            .find_map(|name| error[name].as_str());
+        Some(word.unwrap_or("error").to_owned())
     }
 }
 
@@ -325,6 +348,7 @@ mod tests {
         assert!(told("[DONE]").is_last);
         let usage = r#"{"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":4}}"#;
         assert_eq!(told(usage).usage, Some((3, 4)));
+        assert_eq!(told_usage(usage.as_bytes()), (Some((3, 4)), None));
         let error = told(r#"{"error":{"code":null,"type":"api_error"}}"#).error;
         assert_eq!(error.as_deref(), Some("api_error"));
         assert_eq!(told("<html>"), ToldTokens::default());

@@ -12,7 +12,7 @@ use super::prices::PriceTable;
 use crate::config::Listen;
 use crate::domain::bench::{RequestSample, SampleEnd};
 use crate::domain::money::Pico;
-use crate::wire::answer_reader::{AnswerReader, ToldTokens, told_tokens};
+use crate::wire::answer_reader::{AnswerReader, ToldTokens, told_tokens, told_usage};
 use crate::wire::sse::{EventSplitter, MAX_EVENT};
 
 /// Bytes that are read at once.
@@ -85,6 +85,10 @@ pub(super) struct BenchConnection {
     piece: Vec<u8>,
     /// The last upstream that was named: most often the next one, too.
     upstream: Option<Arc<str>>,
+    /// What is looked at while the next answer is waited for.
+    unread: Option<Box<AnswerTimes>>,
+    /// What was looked at so.
+    sample: Option<RequestSample>,
 }
 
 /// What became of one request.
@@ -110,6 +114,8 @@ impl BenchConnection {
             socket: None,
             piece: vec![0; PIECE],
             upstream: None,
+            unread: None,
+            sample: None,
         }
     }
 
@@ -153,8 +159,26 @@ impl BenchConnection {
         }
     }
 
+    /// Looks at an answer while the next one is waited for: on one machine that takes so long that throughput would be lower by
+    /// some per cent if the next request waited for it.
+    pub(super) fn put_off(&mut self, answer: Box<AnswerTimes>) {
+        self.unread = Some(answer);
+    }
+
+    /// What was put off and has been looked at since.
+    pub(super) fn take_sample(&mut self) -> Option<RequestSample> {
+        self.sample.take()
+    }
+
+    /// Looks at what was put off.
+    pub(super) fn catch_up(&mut self) {
+        if let Some(answer) = self.unread.take() {
+            self.sample = Some(self.sample(answer));
+        }
+    }
+
     /// What an answer of this connection says.
-    pub(super) fn sample(&mut self, mut answer: Box<AnswerTimes>) -> RequestSample {
+    fn sample(&mut self, mut answer: Box<AnswerTimes>) -> RequestSample {
         let mut sample = answer.sample();
         self.describe(&mut sample, &answer.reader);
         sample
@@ -171,6 +195,7 @@ impl BenchConnection {
             return Ok(Exchanged::Stale);
         };
         socket.write_all(request).await?;
+        self.catch_up();
         let mut reading = Box::<AnswerTimes>::default();
         reading.fault = loop {
             let count = match socket.read(&mut self.piece).await {
@@ -201,17 +226,6 @@ impl BenchConnection {
             self.socket = Some(socket);
         }
         Ok(Exchanged::Answer(reading))
-    }
-
-    /// What an answer cost, as far as that can be told without reading it: by its head, or nothing, where its upstream has no price.
-    pub(super) fn told_cost(&self, answer: &AnswerTimes) -> Option<Pico> {
-        let header = |name| answer.reader.header(name);
-        if let Some(told) = header("x-pointsman-cost") {
-            return Pico::parse(told);
-        }
-        let upstream = header("x-pointsman-upstream").unwrap_or_default();
-        let is_free = self.server.prices.is_free(upstream);
-        is_free.then_some(Pico::ZERO)
     }
 
     /// What the answer's headers say.
@@ -272,12 +286,6 @@ impl Default for AnswerTimes {
 }
 
 impl AnswerTimes {
-    /// About the bytes that it holds.
-    pub(super) fn held(&self) -> usize {
-        let times = self.tokens.len() * size_of::<f64>();
-        size_of::<Self>() + self.reader.held() + self.body.len() + times
-    }
-
     /// Whether all of it came, and it is no error.
     pub(super) fn is_good(&self) -> bool {
         self.fault.is_none() && self.error.is_none() && matches!(self.reader.status(), 200..=299)
@@ -325,9 +333,7 @@ impl AnswerTimes {
         let status = self.reader.status();
         let is_stream = self.is_stream == Some(true);
         if !is_stream {
-            let told = told_tokens(&self.body);
-            self.usage = told.usage;
-            self.error = told.error;
+            (self.usage, self.error) = told_usage(&self.body);
         }
         let error = self.error.take();
         let has_begun = !self.tokens.is_empty();
@@ -356,7 +362,7 @@ impl AnswerTimes {
     }
 
     fn body_error(&self) -> Option<String> {
-        told_tokens(&self.body).error
+        told_usage(&self.body).1
     }
 }
 

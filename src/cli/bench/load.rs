@@ -1,7 +1,6 @@
 //! The load: so many connections that each send their next request when the last one is answered, or requests that are due
 //! at moments of their own, whatever becomes of those before.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -9,14 +8,12 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::connection::{AnswerTimes, BenchConnection, BenchServer, ExchangeEnd};
+use super::connection::{BenchConnection, BenchServer, ExchangeEnd};
 use super::requests::RequestMaker;
 use crate::domain::bench::{RequestSample, SampleEnd, poisson_gap};
 use crate::domain::money::Pico;
 use crate::runtime::task;
 
-/// Bytes of answers that a closed loop keeps at most before it looks at them.
-const MOST_HELD: usize = 64 << 20;
 /// Connections that an open loop has at most.
 const MOST_CONNECTIONS: usize = 4096;
 
@@ -122,84 +119,10 @@ impl LoadRun {
         end
     }
 
-    /// What became of a request, once what came has been looked at.
-    fn sample(&self, connection: &mut BenchConnection, end: ExchangeEnd) -> RequestSample {
-        let sample = connection.sample_of(end);
-        sample
-            .cost
-            .into_iter()
-            .for_each(|it| self.control.spend(it));
-        sample
-    }
-}
-
-/// One connection of a closed loop. What it was answered is looked at behind the last request, as far as there is room and the head says what
-/// it cost: on one machine that takes so long that throughput would be a tenth lower.
-struct ClosedLoop {
-    run: Arc<LoadRun>,
-    connection: BenchConnection,
-    /// Not looked at yet.
-    unread: VecDeque<Box<AnswerTimes>>,
-    /// The bytes of these, and how many there may be.
-    held: usize,
-    most_held: usize,
-    samples: Vec<RequestSample>,
-}
-
-impl ClosedLoop {
-    /// Sends one request after the other until there is enough.
-    async fn run(mut self, end: Option<Instant>) -> Self {
-        loop {
-            let number = self.run.control.next.fetch_add(1, Ordering::Relaxed);
-            let due = Instant::now();
-            let is_late = end.is_some_and(|end| due >= end);
-            if number >= self.run.amount.requests || is_late || self.run.control.is_over() {
-                break;
-            }
-            let end = self.run.exchange(&mut self.connection, number, due).await;
-            if let Some(end) = self.put_off(end) {
-                let sample = self.run.sample(&mut self.connection, end);
-                let is_failed = matches!(&sample.end, SampleEnd::Failed(_));
-                let is_silent = is_failed && sample.attempts == 0;
-                self.samples.push(sample);
-                if is_silent {
-                    // Who refuses at once is not asked as fast as it can refuse.
-                    tokio::task::yield_now().await;
-                }
-            }
+    fn note(&self, sample: &RequestSample) {
+        if let Some(cost) = sample.cost {
+            self.control.spend(cost);
         }
-        self
-    }
-
-    /// Keeps what can be looked at later, and looks at the oldest where there is no room. Returns what cannot.
-    fn put_off(&mut self, end: ExchangeEnd) -> Option<ExchangeEnd> {
-        let ExchangeEnd::Answer(answer) = end else {
-            return Some(end);
-        };
-        match self.connection.told_cost(&answer) {
-            Some(cost) if answer.is_good() => self.run.control.spend(cost),
-            _ => return Some(ExchangeEnd::Answer(answer)),
-        }
-        self.held += answer.held();
-        self.unread.push_back(answer);
-        while self.held > self.most_held && self.read_next() {}
-        None
-    }
-
-    /// All of them, in the order in which they were asked for but for failed ones.
-    fn read_all(mut self) -> Vec<RequestSample> {
-        while self.read_next() {}
-        self.samples
-    }
-
-    /// Looks at the oldest answer. Returns whether there was one.
-    fn read_next(&mut self) -> bool {
-        let Some(answer) = self.unread.pop_front() else {
-            return false;
-        };
-        self.held -= answer.held();
-        self.samples.push(self.connection.sample(answer));
-        true
     }
 }
 
@@ -208,6 +131,55 @@ pub(super) async fn run(run: Arc<LoadRun>, shape: LoadShape) -> (Vec<RequestSamp
     match shape {
         LoadShape::Closed { concurrency } => closed(run, concurrency).await,
         LoadShape::Open { rate, is_even } => open(run, rate, is_even).await,
+    }
+}
+
+/// One connection of a closed loop, and what became of its requests.
+struct ClosedLoop {
+    run: Arc<LoadRun>,
+    connection: BenchConnection,
+    samples: Vec<RequestSample>,
+}
+
+impl ClosedLoop {
+    /// Sends one request after the other until there is enough.
+    async fn run(mut self, end: Option<Instant>) -> Vec<RequestSample> {
+        loop {
+            let number = self.run.control.next.fetch_add(1, Ordering::Relaxed);
+            let due = Instant::now();
+            let is_late = end.is_some_and(|end| due >= end);
+            if number >= self.run.amount.requests || is_late || self.run.control.is_over() {
+                self.connection.catch_up();
+                self.take_read();
+                return self.samples;
+            }
+            let end = self.run.exchange(&mut self.connection, number, due).await;
+            self.take_read();
+            match end {
+                ExchangeEnd::Answer(answer) if answer.is_good() => self.connection.put_off(answer),
+                end => self.note_failed(end).await,
+            }
+        }
+    }
+
+    /// Takes over what the connection has looked at.
+    fn take_read(&mut self) {
+        if let Some(sample) = self.connection.take_sample() {
+            self.run.note(&sample);
+            self.samples.push(sample);
+        }
+    }
+
+    async fn note_failed(&mut self, end: ExchangeEnd) {
+        let sample = self.connection.sample_of(end);
+        self.run.note(&sample);
+        let is_failed = matches!(&sample.end, SampleEnd::Failed(_));
+        let is_silent = is_failed && sample.attempts == 0;
+        self.samples.push(sample);
+        if is_silent {
+            // Who refuses at once is not asked as fast as it can refuse.
+            tokio::task::yield_now().await;
+        }
     }
 }
 
@@ -221,26 +193,20 @@ async fn closed(run: Arc<LoadRun>, concurrency: usize) -> (Vec<RequestSample>, f
     }
     let started = Instant::now();
     let end = run.amount.duration.map(|duration| started + duration);
-    let most_held = MOST_HELD / concurrency.max(1);
     let loops = connections.into_iter().map(|connection| {
         let one = ClosedLoop {
             run: Arc::clone(&run),
             connection,
-            unread: VecDeque::new(),
-            held: 0,
-            most_held,
             samples: Vec::new(),
         };
         task::spawn(one.run(end))
     });
     let loops: Vec<_> = loops.collect();
-    let mut ended = Vec::new();
+    let mut samples = Vec::new();
     for one in loops {
-        ended.extend(one.await);
+        samples.extend(one.await.unwrap_or_default());
     }
-    let took = started.elapsed().as_secs_f64();
-    let samples = ended.into_iter().flat_map(ClosedLoop::read_all);
-    (samples.collect(), took)
+    (samples, started.elapsed().as_secs_f64())
 }
 
 /// The moments at which requests are due, from a thread of its own: the runtime's timers wake at whole milliseconds.
@@ -297,7 +263,8 @@ async fn open(run: Arc<LoadRun>, rate: f64, is_even: bool) -> (Vec<RequestSample
         let (run, back) = (Arc::clone(&run), back.clone());
         task::detach(async move {
             let end = run.exchange(&mut connection, number, at).await;
-            let sample = run.sample(&mut connection, end);
+            let sample = connection.sample_of(end);
+            run.note(&sample);
             // Somebody waits for it as long as there is anything to send.
             let _ = back.send((connection, sample));
         });

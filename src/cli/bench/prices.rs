@@ -41,20 +41,11 @@ impl PriceTable {
         Self(listed.chain(free).collect())
     }
 
-    fn rates(&self, upstream: &str) -> Option<&UpstreamRates> {
-        let provider = upstream.split(':').next().unwrap_or_default();
-        self.0.get(upstream).or_else(|| self.0.get(provider))
-    }
-
-    /// Whether tokens of this upstream cost nothing as far as that is known.
-    pub(super) fn is_free(&self, upstream: &str) -> bool {
-        let rates = self.rates(upstream);
-        rates.is_none_or(|it| it.input == Pico::ZERO && it.output == Pico::ZERO)
-    }
-
     /// What a request cost, at least; `None` where that is not known.
     pub(super) fn cost(&self, sample: &RequestSample) -> Option<Pico> {
-        let prices = self.rates(sample.upstream.as_deref()?)?;
+        let upstream = sample.upstream.as_deref()?;
+        let provider = upstream.split(':').next().unwrap_or_default();
+        let prices = self.0.get(upstream).or_else(|| self.0.get(provider))?;
         let input = prices.input.times(sample.input_tokens);
         Some(input.plus(prices.output.times(sample.output_tokens)))
     }
@@ -84,7 +75,5 @@ mod tests {
         assert_eq!(cost("a:m"), Pico::parse("0.0016"));
         assert_eq!(cost("b:m"), None);
         assert_eq!(cost("demo:echo"), Some(Pico::ZERO));
-        let free = ["a:m", "b:m", "demo:echo"].map(|name| table.is_free(name));
-        assert_eq!(free, [false, true, true]);
     }
 }
