@@ -21,14 +21,14 @@ use tokio_rustls::rustls::crypto::{CryptoProvider, aws_lc_rs};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 use url::Url;
 
-use super::answer_body::AnswerBody;
 use super::call_error::CallError;
 use super::call_stream::CallStream;
 use super::client_options::{ClientError, ClientOptions, ProxySetting};
 use super::connector::{Connector, is_spoken};
 use super::dns::Resolver;
-use super::http_connection::{HttpConnection, Origin};
+use super::http_connection::{ConnectionOrigin, HttpConnection};
 use super::idle_pool::IdlePool;
+use super::upstream_body::UpstreamBody;
 use crate::runtime::task;
 use crate::wire::headers::AGENT;
 
@@ -87,7 +87,7 @@ impl ProviderClients {
     pub(super) async fn call(
         &self,
         request: Request<CallStream>,
-    ) -> Result<Response<AnswerBody>, CallError> {
+    ) -> Result<Response<UpstreamBody>, CallError> {
         let started = Instant::now();
         let mut request = self.completed(request);
         let uri = request.uri().clone();
@@ -99,7 +99,7 @@ impl ProviderClients {
             let mut error = match connection.call(request).await {
                 Ok(response) => {
                     let pool = Some(Arc::clone(&self.pool));
-                    return Ok(response.map(|body| AnswerBody::new(body, connection, pool)));
+                    return Ok(response.map(|body| UpstreamBody::new(body, connection, pool)));
                 }
                 Err(error) => error,
             };
@@ -124,13 +124,13 @@ impl ProviderClients {
     pub(super) async fn call_afresh(
         &self,
         request: Request<CallStream>,
-    ) -> Result<Response<AnswerBody>, CallError> {
+    ) -> Result<Response<UpstreamBody>, CallError> {
         let request = self.completed(request);
         let origin = origin(request.uri())?;
         let connecting = connect(self.connector.clone(), self.builder.clone(), origin);
         let mut connection = Box::pin(connecting).await?;
         match connection.call(request).await {
-            Ok(response) => Ok(response.map(|body| AnswerBody::new(body, connection, None))),
+            Ok(response) => Ok(response.map(|body| UpstreamBody::new(body, connection, None))),
             Err(error) => Err(CallError::Answer {
                 source: error.into_error(),
                 kept: false,
@@ -188,15 +188,15 @@ fn builder() -> Builder {
 }
 
 /// Where a call goes.
-fn origin(uri: &Uri) -> Result<Origin, CallError> {
-    Origin::of(uri).ok_or_else(|| CallError::Connect(NO_HOST.into()))
+fn origin(uri: &Uri) -> Result<ConnectionOrigin, CallError> {
+    ConnectionOrigin::of(uri).ok_or_else(|| CallError::Connect(NO_HOST.into()))
 }
 
 /// Makes a connection.
 async fn connect(
     connector: Connector,
     builder: Builder,
-    origin: Origin,
+    origin: ConnectionOrigin,
 ) -> Result<Box<HttpConnection>, CallError> {
     let root = origin.uri();
     let root = root.ok_or_else(|| CallError::Connect(NO_HOST.into()))?;

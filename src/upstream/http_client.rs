@@ -12,13 +12,13 @@ use http::uri::Scheme;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri, Version, header};
 use url::Url;
 
-use super::answer_body::AnswerBody;
 use super::call_error::{CallError, explain, explain_call};
 use super::call_stream::CallStream;
 pub use super::client_options::{ClientError, ClientOptions, ProxySetting};
 use super::clients::ProviderClients;
 use super::paced_body::{FirstByteFlag, LARGE, PacedBody};
 use super::passed_url::passed_url;
+use super::upstream_body::UpstreamBody;
 use super::{CallBody, SendError, SpooledBody, Transport, UpstreamRequest, UpstreamResponse};
 use crate::domain::address;
 use crate::domain::ids::ModelName;
@@ -305,7 +305,7 @@ fn request(method: &Method, uri: Uri, headers: HeaderMap, body: CallStream) -> R
     request
 }
 
-fn reply(response: Response<AnswerBody>) -> UpstreamResponse {
+fn reply(response: Response<UpstreamBody>) -> UpstreamResponse {
     let (mut head, body) = response.into_parts();
     let framed = [header::CONTENT_LENGTH, header::TRANSFER_ENCODING];
     let framed = framed.iter().any(|name| head.headers.contains_key(name));

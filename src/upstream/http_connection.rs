@@ -23,12 +23,12 @@ const ROUNDS: usize = 4;
 
 /// Where a connection leads.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Origin {
+pub(super) struct ConnectionOrigin {
     scheme: Scheme,
     authority: Authority,
 }
 
-impl Origin {
+impl ConnectionOrigin {
     /// Where this URL is; `None` for one that names no host.
     pub(super) fn of(uri: &Uri) -> Option<Self> {
         Some(Self {
@@ -69,7 +69,7 @@ pub(super) struct HttpConnection {
     relay: Arc<WakeRelay>,
     /// Wakes the relay.
     waker: Waker,
-    origin: Origin,
+    origin: ConnectionOrigin,
     host: Option<HeaderValue>,
     /// A proxy reads the calls: they name their host in their first line.
     forwarded: bool,
@@ -106,7 +106,7 @@ impl HttpConnection {
     /// What the library says.
     pub(super) async fn over(
         stream: UpstreamConnection,
-        origin: Origin,
+        origin: ConnectionOrigin,
         builder: &Builder,
     ) -> hyper::Result<Self> {
         let (forwarded, start) = (stream.is_forwarded(), stream.start());
@@ -127,7 +127,7 @@ impl HttpConnection {
     }
 
     /// Where it leads.
-    pub(super) fn origin(&self) -> &Origin {
+    pub(super) fn origin(&self) -> &ConnectionOrigin {
         &self.origin
     }
 

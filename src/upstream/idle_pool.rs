@@ -12,7 +12,7 @@ use http::Uri;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
-use super::http_connection::{HttpConnection, Origin};
+use super::http_connection::{ConnectionOrigin, HttpConnection};
 use crate::runtime::task::{self, TaskGuard};
 
 /// How long an unused connection is kept. Below the idle timeouts of common load balancers (60 s), so that
@@ -42,7 +42,7 @@ struct IdleLists {
     /// In the order in which they were put here, but for few.
     idle: Vec<IdleConnection>,
     /// Calls that are making a connection, and would rather have one that is there.
-    waiting: VecDeque<WaitingCall>,
+    waiting: VecDeque<ConnectionWish>,
 }
 
 struct IdleConnection {
@@ -50,8 +50,8 @@ struct IdleConnection {
     since: Instant,
 }
 
-struct WaitingCall {
-    origin: Origin,
+struct ConnectionWish {
+    origin: ConnectionOrigin,
     give: oneshot::Sender<Box<HttpConnection>>,
 }
 
@@ -117,9 +117,9 @@ impl IdlePool {
     }
 
     /// Waits for one to be put here.
-    pub(super) fn wait(&self, origin: Origin) -> Waiting<'_> {
+    pub(super) fn wait(&self, origin: ConnectionOrigin) -> Waiting<'_> {
         let (give, given) = oneshot::channel();
-        let waiting = WaitingCall { origin, give };
+        let waiting = ConnectionWish { origin, give };
         self.lists().waiting.push_back(waiting);
         Waiting { pool: self, given }
     }
@@ -174,8 +174,11 @@ impl IdleLists {
         Some(self.idle.remove(at))
     }
 
-    fn next_waiting(&mut self, origin: &Origin) -> Option<oneshot::Sender<Box<HttpConnection>>> {
-        let at = |waiting: &WaitingCall| waiting.origin == *origin && !waiting.give.is_closed();
+    fn next_waiting(
+        &mut self,
+        origin: &ConnectionOrigin,
+    ) -> Option<oneshot::Sender<Box<HttpConnection>>> {
+        let at = |waiting: &ConnectionWish| waiting.origin == *origin && !waiting.give.is_closed();
         let at = self.waiting.iter().position(at)?;
         Some(self.waiting.remove(at)?.give)
     }

@@ -2,7 +2,6 @@
 //! implementation over HTTP, one that answers by itself, and one that fails on purpose.
 
 pub mod access;
-mod answer_body;
 mod call_error;
 mod call_stream;
 mod client_options;
@@ -19,6 +18,7 @@ mod paced_body;
 mod passed_url;
 mod spooled_body;
 pub mod tokens;
+mod upstream_body;
 mod wake_relay;
 
 use std::borrow::Cow;

@@ -12,14 +12,16 @@ use super::idle_pool::IdlePool;
 use crate::runtime::task;
 
 /// What is left of an answer behind its head.
-pub(super) struct AnswerBody {
+pub(super) struct UpstreamBody {
     /// Both until the body has ended.
     rest: Option<(Incoming, Box<HttpConnection>)>,
+    /// What ended it, until that is told.
+    failure: Option<hyper::Error>,
     /// Where the connection is kept; `None` where it is not.
     pool: Option<Arc<IdlePool>>,
 }
 
-impl AnswerBody {
+impl UpstreamBody {
     pub(super) fn new(
         body: Incoming,
         connection: Box<HttpConnection>,
@@ -28,6 +30,7 @@ impl AnswerBody {
         let ended = body.is_end_stream();
         let mut answer = Self {
             rest: Some((body, connection)),
+            failure: None,
             pool,
         };
         if ended {
@@ -58,13 +61,13 @@ impl AnswerBody {
     }
 }
 
-impl Stream for AnswerBody {
+impl Stream for UpstreamBody {
     type Item = hyper::Result<Bytes>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         loop {
             let Some((body, connection)) = &mut self.rest else {
-                return Poll::Ready(None);
+                return Poll::Ready(self.failure.take().map(Err));
             };
             match ready!(connection.poll_frame(cx, body)) {
                 None => {
@@ -73,7 +76,11 @@ impl Stream for AnswerBody {
                 }
                 Some(Err(error)) => {
                     self.rest = None;
-                    return Poll::Ready(Some(Err(error)));
+                    self.failure = Some(error);
+                    // Told in a turn of its own: a failure ends the caller's connection, and what came in front of it may
+                    // have come with the same packet and is still to be written there.
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
                 }
                 Some(Ok(frame)) => {
                     let ended = body.is_end_stream();
@@ -90,7 +97,7 @@ impl Stream for AnswerBody {
     }
 }
 
-impl Drop for AnswerBody {
+impl Drop for UpstreamBody {
     fn drop(&mut self) {
         // What came is not waited for, and a connection on which more is to come is closed. One that has seen the end is
         // as good as any, even if nobody wanted all of the body.
