@@ -1,20 +1,19 @@
-//! The HTTP clients of one provider: the usual one, which keeps connections, and one that makes a fresh connection for
-//! each call, for what died on a kept one. Both make their connections alike.
+//! Calls over the connections of one provider: on kept ones, or on a fresh one for what died on a kept one. All are made
+//! alike.
 //!
-//! The library that pools the connections follows no redirect, which would carry `x-api-key` and other key headers to
-//! whatever host it names, and never decompresses: the readers of an answer do that, within their limits. Retries are
-//! decided here and in dispatch; the library sends again only what it could not begin to send on a kept connection.
-//! Proxies from the environment are off unless configured. Names are looked up by [`super::dns::DnsCache`], which leaves
-//! out addresses that no provider has. Heads of answers are bounded by their bytes and read forgivingly.
+//! A call is made by the task that asks for it, which drives the connection until the answer's body has ended: no other
+//! task, and so mostly no other thread, has a part in it. No redirect is followed, which would carry `x-api-key` and other
+//! key headers to whatever host it names, and nothing is decompressed: the readers of an answer do that, within their
+//! limits. Retries are decided in [`super::http_client`] and in dispatch; here a call is sent again only if none of it went
+//! out on a kept connection. Proxies from the environment are off unless configured. Names are looked up by
+//! [`super::dns::DnsCache`], which leaves out addresses that no provider has. Heads of answers are bounded by their bytes
+//! and read forgivingly.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use http::{HeaderValue, Request, Response, header};
-use hyper::body::Incoming;
-use hyper_util::client::legacy::{self, Client};
+use http::{HeaderValue, Request, Response, Uri, header};
+use hyper::client::conn::http1::Builder;
 use hyper_util::client::proxy::matcher::Matcher;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls_pki_types::CertificateDer;
 use rustls_platform_verifier::Verifier;
 use tokio::time::Instant;
@@ -22,29 +21,30 @@ use tokio_rustls::rustls::crypto::{CryptoProvider, aws_lc_rs};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 use url::Url;
 
+use super::call_error::CallError;
 use super::call_stream::CallStream;
 use super::client_options::{ClientError, ClientOptions, ProxySetting};
-use super::connector::{ConnectionStart, Connector, is_spoken};
+use super::connector::{Connector, is_spoken};
 use super::dns::Resolver;
+use super::http_connection::{ConnectionOrigin, HttpConnection};
+use super::idle_pool::IdlePool;
+use super::upstream_body::UpstreamBody;
+use crate::runtime::task;
 use crate::wire::headers::AGENT;
-
-/// How long an unused connection is kept. Below the idle timeouts of common load balancers (60 s), so that
-/// a request is rarely sent into a connection that the other side is just closing.
-const POOL_IDLE: Duration = Duration::from_secs(50);
 
 /// Lines that the head of an answer may have. The library reads a head of at most 408 KiB and wants room for its lines
 /// before it parses, so that more of them make every call dearer; its own number is 100, which proxies that describe a
 /// request in headers exceed.
 const HEAD_LINES: usize = 1024;
 
-type HttpClient = Client<Connector, CallStream>;
+/// A URL that names no host.
+const NO_HOST: &str = "the URL of the call names no host";
 
 /// The clients of one provider.
 pub(super) struct ProviderClients {
     connector: Connector,
-    keeping: HttpClient,
-    /// Keeps no connection.
-    fresh: HttpClient,
+    builder: Builder,
+    pool: Arc<IdlePool>,
     trusts: bool,
 }
 
@@ -68,9 +68,9 @@ impl ProviderClients {
         };
         let connector = Connector::new(resolver, tls, proxies, way.connect);
         Ok(Self {
-            keeping: builder().build(connector.clone()),
-            fresh: builder().pool_max_idle_per_host(0).build(connector.clone()),
             connector,
+            builder: builder(),
+            pool: IdlePool::new(),
             trusts,
         })
     }
@@ -80,33 +80,86 @@ impl ProviderClients {
         self.trusts
     }
 
-    /// Makes the call, on a kept connection if there is one; the flag says whether it failed on a kept one.
+    /// Makes the call, on a kept connection if there is one.
+    ///
+    /// # Errors
+    /// Why there is no answer's head.
     pub(super) async fn call(
         &self,
         request: Request<CallStream>,
-    ) -> Result<Response<Incoming>, (legacy::Error, bool)> {
+    ) -> Result<Response<UpstreamBody>, CallError> {
         let started = Instant::now();
-        match self.keeping.request(self.completed(request)).await {
-            Ok(response) => Ok(response),
-            Err(error) => {
-                let mut told = http::Extensions::new();
-                if let Some(connection) = error.connect_info() {
-                    connection.get_extras(&mut told);
+        let mut request = self.completed(request);
+        let uri = request.uri().clone();
+        loop {
+            let (mut connection, kept) = match self.pool.take(&uri) {
+                Some(connection) => (connection, true),
+                None => Box::pin(self.connect_or_wait(&uri)).await?,
+            };
+            let mut error = match connection.call(request).await {
+                Ok(response) => {
+                    let pool = Some(Arc::clone(&self.pool));
+                    return Ok(response.map(|body| UpstreamBody::new(body, connection, pool)));
                 }
-                let kept = told
-                    .get::<ConnectionStart>()
-                    .is_some_and(|start| start.is_older_than(started));
-                Err((error, kept))
+                Err(error) => error,
+            };
+            match error.take_message() {
+                // None of it was sent.
+                Some(back) if kept => request = back,
+                _ => {
+                    return Err(CallError::Answer {
+                        source: error.into_error(),
+                        kept: connection.is_older_than(started),
+                    });
+                }
             }
+            request.uri_mut().clone_from(&uri);
         }
     }
 
     /// Makes the call on a connection of its own.
+    ///
+    /// # Errors
+    /// Why there is no answer's head.
     pub(super) async fn call_afresh(
         &self,
         request: Request<CallStream>,
-    ) -> Result<Response<Incoming>, legacy::Error> {
-        self.fresh.request(self.completed(request)).await
+    ) -> Result<Response<UpstreamBody>, CallError> {
+        let request = self.completed(request);
+        let origin = origin(request.uri())?;
+        let connecting = connect(self.connector.clone(), self.builder.clone(), origin);
+        let mut connection = Box::pin(connecting).await?;
+        match connection.call(request).await {
+            Ok(response) => Ok(response.map(|body| UpstreamBody::new(body, connection, None))),
+            Err(error) => Err(CallError::Answer {
+                source: error.into_error(),
+                kept: false,
+            }),
+        }
+    }
+
+    /// A new connection, or one that another call has just done with; the flag says which.
+    async fn connect_or_wait(&self, uri: &Uri) -> Result<(Box<HttpConnection>, bool), CallError> {
+        self.pool.start();
+        let origin = origin(uri)?;
+        let mut waiting = self.pool.wait(origin.clone());
+        let connecting = connect(self.connector.clone(), self.builder.clone(), origin);
+        let mut connecting = Box::pin(connecting);
+        tokio::select! {
+            biased;
+            Ok(connection) = &mut waiting.given => {
+                // What has begun may as well be there for the next one.
+                let pool = Arc::clone(&self.pool);
+                task::detach(async move {
+                    if let Ok(mut connection) = connecting.await {
+                        connection.settle().await;
+                        pool.put(connection);
+                    }
+                });
+                Ok((connection, true))
+            }
+            made = &mut connecting => Ok((made?, false)),
+        }
     }
 
     /// The request with the headers that every call has.
@@ -124,17 +177,35 @@ impl ProviderClients {
     }
 }
 
-fn builder() -> legacy::Builder {
-    let mut builder = Client::builder(TokioExecutor::new());
+fn builder() -> Builder {
+    let mut builder = Builder::new();
     builder
-        .timer(TokioTimer::new())
-        .pool_timer(TokioTimer::new())
-        .pool_idle_timeout(POOL_IDLE)
-        .http1_max_headers(HEAD_LINES)
-        .http1_allow_obsolete_multiline_headers_in_responses(true)
-        .http1_allow_spaces_after_header_name_in_responses(true)
-        .http1_ignore_invalid_headers_in_responses(true);
+        .max_headers(HEAD_LINES)
+        .allow_obsolete_multiline_headers_in_responses(true)
+        .allow_spaces_after_header_name_in_responses(true)
+        .ignore_invalid_headers_in_responses(true);
     builder
+}
+
+/// Where a call goes.
+fn origin(uri: &Uri) -> Result<ConnectionOrigin, CallError> {
+    ConnectionOrigin::of(uri).ok_or_else(|| CallError::Connect(NO_HOST.into()))
+}
+
+/// Makes a connection.
+async fn connect(
+    connector: Connector,
+    builder: Builder,
+    origin: ConnectionOrigin,
+) -> Result<Box<HttpConnection>, CallError> {
+    let root = origin.uri();
+    let root = root.ok_or_else(|| CallError::Connect(NO_HOST.into()))?;
+    let stream = connector.connect(root).await.map_err(CallError::Connect)?;
+    let over = HttpConnection::over(stream, origin, &builder).await;
+    over.map(Box::new).map_err(|source| CallError::Answer {
+        source,
+        kept: false,
+    })
 }
 
 /// The proxies on the way, and whether one of them may be reached with TLS.
@@ -197,3 +268,6 @@ fn system_verifier(
 ) -> Result<Verifier, tokio_rustls::rustls::Error> {
     Verifier::new_with_extra_roots(authorities, provider)
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,12 +8,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
 use http::{HeaderMap, HeaderValue, Uri, header, uri::Scheme};
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_rustls::{HttpsConnector, MaybeHttpsStream};
+use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::proxy::Tunnel;
-use hyper_util::client::legacy::connect::{Connected, Connection, HttpConnector};
 use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
@@ -32,7 +31,7 @@ const KEEPALIVE_TESTS: u32 = 3;
 #[cfg(target_os = "linux")]
 const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
 
-type ConnectError = Box<dyn Error + Send + Sync>;
+pub(super) type ConnectError = Box<dyn Error + Send + Sync>;
 type Direct = HttpsConnector<HttpConnector<Resolver>>;
 
 /// The connect timeout has passed.
@@ -45,7 +44,7 @@ pub(super) struct ConnectTimeout(Duration);
 #[error("a proxy with the scheme `{0}` is not supported: http and https are")]
 struct ProxyScheme(String);
 
-/// Makes connections. Cheap to clone: a call that takes a kept connection has cloned it in vain.
+/// Makes connections. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Connector(Arc<Ways>);
 
@@ -78,6 +77,21 @@ impl Connector {
             proxies,
             timeout,
         }))
+    }
+
+    /// Makes a connection to where this URL is.
+    ///
+    /// # Errors
+    /// What the operating system, a proxy or TLS says, or that it took too long.
+    pub(super) async fn connect(
+        self,
+        destination: Uri,
+    ) -> Result<UpstreamConnection, ConnectError> {
+        let ways = self.0;
+        match tokio::time::timeout(ways.timeout, ways.connect(destination)).await {
+            Ok(connected) => connected,
+            Err(_) => Err(ConnectTimeout(ways.timeout).into()),
+        }
     }
 
     /// What a call to this URL says to a proxy that reads it: with TLS the proxy reads only the request for a tunnel.
@@ -123,42 +137,8 @@ pub(super) fn is_spoken(proxy: &Intercept) -> bool {
     matches!(proxy.uri().scheme_str(), Some("http" | "https"))
 }
 
-impl Service<Uri> for Connector {
-    type Response = UpstreamConnection;
-    type Error = ConnectError;
-    type Future = BoxFuture<'static, Result<UpstreamConnection, ConnectError>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), ConnectError>> {
-        // Neither sockets nor TLS have a queue to wait in.
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, destination: Uri) -> Self::Future {
-        let ways = Arc::clone(&self.0);
-        Box::pin(async move {
-            let connecting = ways.connect(destination);
-            match tokio::time::timeout(ways.timeout, connecting).await {
-                Ok(connected) => connected,
-                Err(_) => Err(ConnectTimeout(ways.timeout).into()),
-            }
-        })
-    }
-}
-
-/// When a connection was there. One that is older than a call was kept, or made for another call: it may have been
-/// forgotten by what lies between.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct ConnectionStart(Instant);
-
-impl ConnectionStart {
-    /// Whether it was there before a call began.
-    pub(super) fn is_older_than(self, call: Instant) -> bool {
-        self.0 < call
-    }
-}
-
 /// What a connection reads from and writes to.
-trait UpstreamStream: Read + Write + Connection + Send + Unpin {}
+trait UpstreamStream: Read + Write + Send + Unpin {}
 
 impl UpstreamStream for MaybeHttpsStream<TokioIo<TcpStream>> {}
 impl UpstreamStream for MaybeHttpsStream<MaybeHttpsStream<TokioIo<TcpStream>>> {}
@@ -166,9 +146,8 @@ impl UpstreamStream for MaybeHttpsStream<MaybeHttpsStream<TokioIo<TcpStream>>> {
 /// A connection to a provider, or to a proxy that forwards calls to it.
 pub(super) struct UpstreamConnection {
     stream: Box<dyn UpstreamStream>,
-    /// A proxy reads the calls: they name their host in their first line.
     forwarded: bool,
-    start: ConnectionStart,
+    start: Instant,
 }
 
 impl UpstreamConnection {
@@ -176,14 +155,18 @@ impl UpstreamConnection {
         Self {
             stream,
             forwarded,
-            start: ConnectionStart(Instant::now()),
+            start: Instant::now(),
         }
     }
-}
 
-impl Connection for UpstreamConnection {
-    fn connected(&self) -> Connected {
-        Connected::new().proxy(self.forwarded).extra(self.start)
+    /// Whether a proxy reads the calls: they name their host in their first line.
+    pub(super) fn is_forwarded(&self) -> bool {
+        self.forwarded
+    }
+
+    /// When it was there.
+    pub(super) fn start(&self) -> Instant {
+        self.start
     }
 }
 

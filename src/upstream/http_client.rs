@@ -10,18 +10,15 @@ use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use http::uri::Scheme;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri, Version, header};
-use hyper::body::Incoming;
-use hyper_util::client::legacy;
 use url::Url;
 
+use super::call_error::{CallError, explain, explain_call};
 use super::call_stream::CallStream;
 pub use super::client_options::{ClientError, ClientOptions, ProxySetting};
 use super::clients::ProviderClients;
-use super::connector::ConnectTimeout;
-use super::dns::LookupError;
-use super::lack::is_local;
 use super::paced_body::{FirstByteFlag, LARGE, PacedBody};
 use super::passed_url::passed_url;
+use super::upstream_body::UpstreamBody;
 use super::{CallBody, SendError, SpooledBody, Transport, UpstreamRequest, UpstreamResponse};
 use crate::domain::address;
 use crate::domain::ids::ModelName;
@@ -228,8 +225,8 @@ impl Transport for HttpUpstream {
             let first = request(&method, uri.clone(), headers.clone(), whole);
             let error = match clients.call(first).await {
                 Ok(response) => return Ok(reply(response)),
-                Err((error, kept)) if is_repeatable(&error, kept, body.len()) => error,
-                Err((error, _)) => return Err(explain_call(&error)),
+                Err(error) if is_repeatable(&error, body.len()) => error,
+                Err(error) => return Err(explain_call(&error)),
             };
             tracing::debug!(
                 error = %explain_call(&error),
@@ -267,13 +264,13 @@ async fn send_spooled(
         .and_then(|length| usize::try_from(length).ok());
     let error = match clients.call(first).await {
         Ok(response) => return Ok(reply(response)),
-        Err((error, kept))
+        Err(error)
             if body.spool.fault().is_none()
-                && is_repeatable(&error, kept, size.unwrap_or(usize::MAX)) =>
+                && is_repeatable(&error, size.unwrap_or(usize::MAX)) =>
         {
             error
         }
-        Err((error, _)) => return Err(explain_call(&error)),
+        Err(error) => return Err(explain_call(&error)),
     };
     tracing::debug!(
         error = %explain_call(&error),
@@ -308,7 +305,7 @@ fn request(method: &Method, uri: Uri, headers: HeaderMap, body: CallStream) -> R
     request
 }
 
-fn reply(response: Response<Incoming>) -> UpstreamResponse {
+fn reply(response: Response<UpstreamBody>) -> UpstreamResponse {
     let (mut head, body) = response.into_parts();
     let framed = [header::CONTENT_LENGTH, header::TRANSFER_ENCODING];
     let framed = framed.iter().any(|name| head.headers.contains_key(name));
@@ -318,8 +315,7 @@ fn reply(response: Response<Incoming>) -> UpstreamResponse {
             .insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     let refused = head.status.is_client_error() || head.status.is_server_error();
-    let chunks = http_body_util::BodyDataStream::new(body)
-        .map(|chunk| chunk.map_err(|error| explain(&error)));
+    let chunks = body.map(|chunk| chunk.map_err(|error| explain(&error)));
     let body = match refused {
         // A refusal is one without its words, too: it came before the request was read, and then the connection went.
         true => chunks
@@ -339,10 +335,10 @@ fn reply(response: Response<Incoming>) -> UpstreamResponse {
 /// A kept connection may have been forgotten by what lies between (load balancers, NAT), which shows only when it is used
 /// again. And a large body that met a closed connection while it was written may have been refused with words that were
 /// not read. A fresh connection that died otherwise is the upstream's failure.
-fn is_repeatable(error: &legacy::Error, kept: bool, size: usize) -> bool {
-    if error.is_connect() {
+fn is_repeatable(error: &CallError, size: usize) -> bool {
+    let CallError::Answer { kept, .. } = error else {
         return false;
-    }
+    };
     let mut closed = false;
     let mut cause: Option<&(dyn Error + 'static)> = Some(error);
     while let Some(error) = cause {
@@ -359,56 +355,7 @@ fn is_repeatable(error: &legacy::Error, kept: bool, size: usize) -> bool {
         });
         cause = error.source();
     }
-    kept || (closed && size > LARGE)
-}
-
-/// Whether a cause says that this machine lacks something for a connection.
-fn is_local_cause(cause: &(dyn Error + 'static)) -> bool {
-    let lookup = cause.downcast_ref::<LookupError>();
-    cause.downcast_ref::<io::Error>().is_some_and(is_local)
-        || matches!(lookup, Some(LookupError::Local { .. }))
-}
-
-/// What a call failed with before its answer's head.
-fn explain_call(error: &legacy::Error) -> SendError {
-    match explain(error) {
-        SendError::Broken(detail) if error.is_connect() && is_timed_out(error) => {
-            SendError::ConnectTimeout(detail)
-        }
-        SendError::Broken(detail) if error.is_connect() => SendError::Connect(detail),
-        explained => explained,
-    }
-}
-
-/// Whether the operating system gave up waiting, which it may do before the connect timeout.
-fn is_timed_out(error: &(dyn Error + 'static)) -> bool {
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        let io = error.downcast_ref::<io::Error>();
-        if io.is_some_and(|io| io.kind() == io::ErrorKind::TimedOut) {
-            return true;
-        }
-        cause = error.source();
-    }
-    false
-}
-
-/// The innermost cause says it best; the URL is left out, it may hold what only the configuration should.
-fn explain(error: &(dyn Error + 'static)) -> SendError {
-    let mut cause = error;
-    let mut local = is_local_cause(cause);
-    while let Some(source) = cause.source() {
-        cause = source;
-        local |= is_local_cause(cause);
-    }
-    let detail = cause.to_string();
-    if local {
-        SendError::Local(detail)
-    } else if cause.is::<ConnectTimeout>() {
-        SendError::ConnectTimeout(detail)
-    } else {
-        SendError::Broken(detail)
-    }
+    *kept || (closed && size > LARGE)
 }
 
 #[cfg(test)]

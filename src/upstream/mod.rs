@@ -2,6 +2,7 @@
 //! implementation over HTTP, one that answers by itself, and one that fails on purpose.
 
 pub mod access;
+mod call_error;
 mod call_stream;
 mod client_options;
 mod clients;
@@ -9,12 +10,16 @@ mod connector;
 pub mod dns;
 pub mod echo;
 pub mod http_client;
+mod http_connection;
+mod idle_pool;
 mod lack;
 pub mod mock;
 mod paced_body;
 mod passed_url;
 mod spooled_body;
 pub mod tokens;
+mod upstream_body;
+mod wake_relay;
 
 use std::borrow::Cow;
 use std::fmt;
