@@ -2,7 +2,7 @@
 
 use super::Effort;
 use super::counters::{Reading, Spent, Tracer};
-use super::peers::{Launch, Peer, Served};
+use super::peers::{Peer, Served, started};
 use super::table::Table;
 use crate::load::{Callers, Shape};
 use crate::upstream::EVENTS;
@@ -65,10 +65,7 @@ pub async fn run(peers: &[Peer], upstream: &str, effort: &Effort, table: &mut Ta
     let mut tracer = Tracer::new();
     for round in 0..effort.rounds {
         eprintln!("relays: round {} of {}", round + 1, effort.rounds);
-        let served: Vec<_> = peers
-            .iter()
-            .map(|peer| peer.start(upstream, &Launch::Plain))
-            .collect();
+        let served = started(peers, upstream);
         for kind in &KINDS {
             for connections in CONNECTIONS {
                 let mut cell = Cell {

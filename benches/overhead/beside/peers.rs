@@ -152,3 +152,9 @@ http {{
         _files: Some(files),
     }
 }
+
+/// All of these, as they are used.
+pub fn started(peers: &[Peer], upstream: &str) -> Vec<Served> {
+    let start = |peer: &Peer| peer.start(upstream, &Launch::Plain);
+    peers.iter().map(start).collect()
+}

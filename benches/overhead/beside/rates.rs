@@ -1,7 +1,7 @@
 //! An open loop at fixed rates: how long answers take when requests come whether or not others wait.
 
 use super::Effort;
-use super::peers::{Launch, Peer};
+use super::peers::{Peer, started};
 use super::table::Table;
 use crate::load;
 
@@ -17,10 +17,7 @@ pub async fn run(
 ) {
     for round in 0..effort.rounds {
         eprintln!("fixed rates: round {} of {}", round + 1, effort.rounds);
-        let served: Vec<_> = peers
-            .iter()
-            .map(|peer| peer.start(upstream, &Launch::Plain))
-            .collect();
+        let served = started(peers, upstream);
         for peer in &served {
             load::closed_loop(&peer.running.address, load::Shape::Plain, 32, 2000).await;
         }
