@@ -218,6 +218,9 @@ impl HttpConnection {
     pub(super) async fn settle(&mut self) {
         poll_fn(|cx| {
             self.poll_driven(cx, |wires, cx| {
+                // Twice: the library (hyper 1.12) says that it takes calls when it looks for one, which it does before it
+                // sends what is left of the last one. When all of that is gone, nothing wakes it to look again.
+                wires.drive(cx);
                 wires.drive(cx);
                 match wires.connection.is_none() || wires.is_ready() {
                     true => Poll::Ready(()),

@@ -3,6 +3,7 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use futures_util::Stream;
 use hyper::body::{Body, Bytes, Incoming};
@@ -10,6 +11,10 @@ use hyper::body::{Body, Bytes, Incoming};
 use super::http_connection::HttpConnection;
 use super::idle_pool::IdlePool;
 use crate::runtime::task;
+
+/// How long an upstream that has answered may take for the rest of its request. One that never reads it would hold the
+/// connection, and the request, for as long as it likes.
+const SETTLE: Duration = Duration::from_secs(30);
 
 /// What is left of an answer behind its head.
 pub(super) struct UpstreamBody {
@@ -52,8 +57,8 @@ impl UpstreamBody {
         } else if !connection.is_over() {
             // The answer came before its request was sent whole, or the other side is still to be told of the end.
             task::detach(async move {
-                connection.settle().await;
-                if let Some(pool) = pool {
+                let settled = tokio::time::timeout(SETTLE, connection.settle()).await;
+                if let (Ok(()), Some(pool)) = (settled, pool) {
                     pool.put(connection);
                 }
             });

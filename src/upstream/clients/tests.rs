@@ -231,11 +231,43 @@ async fn an_answer_that_comes_before_its_request_is_sent_whole_is_heard_and_the_
     assert_eq!(soon(text(answer)).await.unwrap(), "big");
     let mut rest = vec![0; SIZE - came];
     soon(stream.read_exact(&mut rest)).await.unwrap();
-    let again = call(&upstream, Bytes::from_static(b"hello"));
-    soon(heard(&mut stream, 5)).await.unwrap();
-    stream.write_all(WHOLE).await.unwrap();
-    let answer = soon(again).await.unwrap().unwrap();
-    assert_eq!(soon(text(answer)).await.unwrap(), "ok");
+    // The caller learns a moment after this side that all is sent. Until then calls make connections of their own, which
+    // are not kept here.
+    let others = task::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            heard(&mut stream, 5).await.unwrap();
+            let end = b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 3\r\n\r\nnew";
+            stream.write_all(end).await.unwrap();
+        }
+    });
+    let again = async { while ask(&upstream).await.unwrap() == "new" {} };
+    let first = async {
+        heard(&mut stream, 5).await.unwrap();
+        stream.write_all(WHOLE).await.unwrap();
+    };
+    soon(async { tokio::join!(again, first) }).await;
+    others.abort();
+}
+
+#[tokio::test]
+async fn an_upstream_that_answers_and_never_reads_the_rest_of_its_request_does_not_hold_the_connection()
+ {
+    // More than the operating system takes in on its way.
+    const SIZE: usize = 64 << 20;
+    let (listener, upstream) = start().await;
+    let asking = call(&upstream, Bytes::from(vec![b'x'; SIZE]));
+    let (mut stream, _) = soon(listener.accept()).await.unwrap();
+    heard(&mut stream, 0).await.unwrap();
+    let early = b"HTTP/1.1 413 Too Large\r\ncontent-length: 3\r\n\r\nbig";
+    stream.write_all(early).await.unwrap();
+    let answer = soon(asking).await.unwrap().unwrap();
+    assert_eq!(soon(text(answer)).await.unwrap(), "big");
+    tokio::time::pause();
+    tokio::time::sleep(31 * SECOND).await;
+    tokio::time::resume();
+    let mut rest = vec![];
+    let _ = soon(stream.read_to_end(&mut rest)).await;
+    assert!(rest.len() < SIZE / 2, "{}", rest.len());
 }
 
 #[tokio::test]
