@@ -11,6 +11,7 @@ use crate::domain::ids::{KeyId, LeaseId, Upstream};
 use crate::domain::key_preference::KeyPreference;
 use crate::domain::key_state::Settlement;
 use crate::domain::latency::LatencySample;
+use crate::domain::outcome::Class;
 use crate::domain::refusal::Refusal;
 use crate::domain::secret::ApiKey;
 use crate::domain::time::Time;
@@ -76,6 +77,12 @@ impl LeaseRecord {
     /// The tokens of its answer, for the one who counts them: the first call alone gets them.
     pub(crate) fn take_answered(&self) -> Option<u64> {
         self.answered.swap(0, Ordering::Relaxed).checked_sub(1)
+    }
+
+    /// Whether its provider hears of its end by its key: it went well, and is no probe that others wait for.
+    pub(crate) fn is_passed_on(&self) -> bool {
+        let is_success = |outcome: &Settlement| outcome.class == Class::Success;
+        self.probe.is_none() && self.outcome().is_some_and(is_success)
     }
 
     /// How the lease ended, once it has.

@@ -26,6 +26,7 @@ use super::service::{ConnectionService, Serves};
 use super::tls::{H2, Tls};
 use crate::domain::connection::{ConnectionPolicy, Http2Policy};
 use crate::runtime::task;
+use crate::runtime::wake_relay::WakeRelay;
 
 /// What a client sends first that speaks HTTP/2 without having been asked.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -248,14 +249,18 @@ impl<S: Serves> ConnectionTask<S> {
             .header_read_timeout(None)
             .max_header_size(self.policy.max_head)
             .max_buf_size(self.policy.max_head.max(READ_BUFFER));
+        // What reads a request's body wakes what reads from the socket, and is woken by it: both are this task.
+        let relay = WakeRelay::default();
         loop {
             let held = stream.held();
             let mut serving = builder.serve_connection(TokioIo::new(stream), service);
-            let parsing = poll_fn(|cx| match Pin::new(&mut serving).poll(cx) {
-                Poll::Ready(end) => Poll::Ready(Some(end)),
-                // An answer that waits for its client is written first.
-                Poll::Pending if held.load(Relaxed) && !activity.is_busy() => Poll::Ready(None),
-                Poll::Pending => Poll::Pending,
+            let parsing = poll_fn(|cx| {
+                relay.poll(cx, |cx| match Pin::new(&mut serving).poll(cx) {
+                    Poll::Ready(end) => Poll::Ready(Some(end)),
+                    // An answer that waits for its client is written first.
+                    Poll::Pending if held.load(Relaxed) && !activity.is_busy() => Poll::Ready(None),
+                    Poll::Pending => Poll::Pending,
+                })
             });
             match self.keeper.watch(pin!(parsing), |_, _| {}).await {
                 ConnectionEnd::Done(Some(Ok(()))) | ConnectionEnd::Gone => {}

@@ -12,4 +12,5 @@ pub mod spool;
 pub mod task;
 #[cfg(test)]
 pub(crate) mod temp;
+pub mod wake_relay;
 pub mod yield_budget;

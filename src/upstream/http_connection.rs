@@ -3,7 +3,6 @@
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
-use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use http::uri::{Authority, PathAndQuery, Scheme};
@@ -15,11 +14,7 @@ use tokio::time::Instant;
 
 use super::call_stream::CallStream;
 use super::connector::UpstreamConnection;
-use super::wake_relay::WakeRelay;
-
-/// How often a connection that keeps waking itself is driven before other tasks get their turn. Mostly once is enough: the
-/// second time is for what came in meanwhile.
-const ROUNDS: usize = 4;
+use crate::runtime::wake_relay::WakeRelay;
 
 /// Where a connection leads.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -66,9 +61,7 @@ impl ConnectionOrigin {
 /// A connection with what is known of it.
 pub(super) struct HttpConnection {
     wires: Wires,
-    relay: Arc<WakeRelay>,
-    /// Wakes the relay.
-    waker: Waker,
+    relay: WakeRelay,
     origin: ConnectionOrigin,
     host: Option<HeaderValue>,
     /// A proxy reads the calls: they name their host in their first line.
@@ -111,14 +104,12 @@ impl HttpConnection {
     ) -> hyper::Result<Self> {
         let (forwarded, start) = (stream.is_forwarded(), stream.start());
         let (sender, connection) = builder.handshake(stream).await?;
-        let relay = Arc::new(WakeRelay::default());
         Ok(Self {
             wires: Wires {
                 sender,
                 connection: Some(connection),
             },
-            waker: Waker::from(Arc::clone(&relay)),
-            relay,
+            relay: WakeRelay::default(),
             host: origin.host(),
             origin,
             forwarded,
@@ -154,14 +145,8 @@ impl HttpConnection {
 
     /// Takes note of what happened while nobody drove it; returns whether it can take a call.
     pub(super) fn is_still_ready(&mut self) -> bool {
-        for _ in 0..ROUNDS {
-            if !self.relay.is_woken() {
-                break;
-            }
-            self.relay.enter();
-            self.wires.drive(&mut Context::from_waker(&self.waker));
-            self.relay.leave();
-        }
+        let wires = &mut self.wires;
+        self.relay.catch_up(|cx| wires.drive(cx));
         self.is_ready()
     }
 
@@ -189,9 +174,10 @@ impl HttpConnection {
         }
         // Handing it over wakes what waits for calls: nobody but the one who drives it from here on.
         self.relay.enter();
-        let mut answer = pin!(self.wires.sender.try_send_request(request));
+        let (relay, wires) = (&self.relay, &mut self.wires);
+        let mut answer = pin!(wires.sender.try_send_request(request));
         poll_fn(|cx| {
-            self.poll_driven(cx, |wires, cx| {
+            relay.poll(cx, |cx| {
                 wires.drive(cx);
                 answer.as_mut().poll(cx)
             })
@@ -205,7 +191,8 @@ impl HttpConnection {
         cx: &mut Context<'_>,
         body: &mut Incoming,
     ) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
-        self.poll_driven(cx, |wires, cx| {
+        let wires = &mut self.wires;
+        self.relay.poll(cx, |cx| {
             if let Poll::Ready(frame) = Pin::new(&mut *body).poll_frame(cx) {
                 return Poll::Ready(frame);
             }
@@ -216,8 +203,9 @@ impl HttpConnection {
 
     /// Drives it until it can take another call, or is over.
     pub(super) async fn settle(&mut self) {
+        let (relay, wires) = (&self.relay, &mut self.wires);
         poll_fn(|cx| {
-            self.poll_driven(cx, |wires, cx| {
+            relay.poll(cx, |cx| {
                 // Twice: the library (hyper 1.12) says that it takes calls when it looks for one, which it does before it
                 // sends what is left of the last one. When all of that is gone, nothing wakes it to look again.
                 wires.drive(cx);
@@ -229,28 +217,5 @@ impl HttpConnection {
             })
         })
         .await;
-    }
-
-    /// Takes a step, and again while the step itself gave reason to.
-    fn poll_driven<T>(
-        &mut self,
-        cx: &mut Context<'_>,
-        mut step: impl FnMut(&mut Wires, &mut Context<'_>) -> Poll<T>,
-    ) -> Poll<T> {
-        self.relay.aim(cx.waker());
-        for _ in 0..ROUNDS {
-            self.relay.enter();
-            let done = step(&mut self.wires, &mut Context::from_waker(&self.waker));
-            if done.is_ready() {
-                self.relay.leave();
-                return done;
-            }
-            if self.relay.leave_unless_woken() {
-                return Poll::Pending;
-            }
-        }
-        self.relay.leave();
-        cx.waker().wake_by_ref();
-        Poll::Pending
     }
 }

@@ -19,7 +19,6 @@ mod passed_url;
 mod spooled_body;
 pub mod tokens;
 mod upstream_body;
-mod wake_relay;
 
 use std::borrow::Cow;
 use std::fmt;

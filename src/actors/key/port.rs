@@ -21,17 +21,29 @@ pub(crate) struct KeyPort {
 }
 
 /// Key and provider get their reports at once, each directly: whatever the same task sends next comes after them in
-/// both mailboxes, so a request never meets a breaker that does not know of its own failure yet.
+/// both mailboxes, so a request never meets a breaker that does not know of its own failure yet. A success that nobody waits
+/// for goes to the key alone, which passes it on: the runtime hands the second of two actors that are woken at once to
+/// another thread, and wakes that thread.
 impl SettlePort for KeyPort {
     fn settled(&self, record: Arc<LeaseRecord>) {
         self.live.fetch_sub(1, Ordering::Relaxed);
-        // A provider that is down misses one outcome of its breaker, no more.
-        let report = ProviderMessage::Report(Arc::clone(&record));
-        drop(self.provider.send(report));
-        // When no incarnation of the key runs the next one finds the outcome in the record.
+        let report = || {
+            // A provider that is down misses one outcome of its breaker, no more.
+            let report = ProviderMessage::Report(Arc::clone(&record));
+            drop(self.provider.send(report));
+        };
+        let is_passed_on = record.is_passed_on();
+        if !is_passed_on {
+            report();
+        }
         let incarnation = self.status.incarnation();
-        if self.handle.send(KeyMessage::Settled(record)).is_err() {
+        let settled = KeyMessage::Settled(Arc::clone(&record));
+        if self.handle.send(settled).is_err() {
+            // When no incarnation of the key runs the next one finds the outcome in the record.
             self.status.ended_unheard(incarnation);
+            if is_passed_on {
+                report();
+            }
         }
     }
 

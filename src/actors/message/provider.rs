@@ -14,7 +14,7 @@ use crate::domain::time::Time;
 /// What a provider's actor understands.
 #[derive(Debug)]
 pub enum ProviderMessage {
-    /// From the router: find a key for this route, or give it back. Lost: the route's task asks again.
+    /// From the router, or from a request's task while that is quiet: find a key for this route, or give it back. Lost: the route's task asks again.
     Offer(Box<RouteRequest>),
     /// From a key: it cannot take the route. Lost: as above.
     Declined {
@@ -28,7 +28,7 @@ pub enum ProviderMessage {
     /// From a lease whose stream has begun well: how long that took; and if the lease is a breaker's probe, it was good.
     /// Lost: the lease's end has the same effect.
     Began(Arc<LeaseRecord>),
-    /// From a lease that ended: its outcome, and how long a whole answer took. Lost: the breaker misses one outcome; a lost probe is noticed by its token.
+    /// From a lease that ended, or from its key: its outcome, and how long a whole answer took. Lost: the breaker misses one outcome; a lost probe is noticed by its token.
     Report(Arc<LeaseRecord>),
     /// From a key whose rate limit is the whole provider's. Lost: the other keys find out for themselves.
     CoolAll {

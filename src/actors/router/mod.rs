@@ -131,6 +131,7 @@ impl Actor for RouterActor {
             // The news of callers that left may be lost with the last incarnation.
             core.room.leave(|route| route.reply.is_closed());
             self.status.publish_waiting(core.room.len());
+            self.status.publish_ready(core.ready_count);
         }
         self.set_timer(&mut state, &myself);
         Ok(state)
@@ -142,9 +143,7 @@ impl Actor for RouterActor {
         message: Self::Msg,
         state: &mut Self::State,
     ) -> Result<(), ActorProcessingErr> {
-        if !matches!(message, RouterMessage::Tick(_)) {
-            self.status.mailbox.taken();
-        }
+        let is_counted = !matches!(message, RouterMessage::Tick(_));
         self.fault_hook.fire("router", message.name());
         if let RouterMessage::Tick(at) = &message
             && state.timer == Some(*at)
@@ -157,6 +156,10 @@ impl Actor for RouterActor {
             self.act(core, message);
         }
         self.set_timer(state, &myself);
+        if is_counted {
+            // Only now, as what follows from it is published: see `RouterStatus::quiet`.
+            self.status.mailbox.taken();
+        }
         Ok(())
     }
 }
@@ -190,6 +193,7 @@ impl RouterActor {
         }
         let waiting = core.room.len();
         self.status.publish_waiting(waiting);
+        self.status.publish_ready(core.ready_count);
         if core.full && waiting <= self.table.load().max_waiting / 10 * 9 {
             core.full = false;
         }

@@ -29,6 +29,22 @@ async fn a_deadline_holds_while_the_router_is_down() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_request_that_need_not_wait_is_served_without_the_router() {
+    let fault_hook = panics("router", "Route", u32::MAX);
+    let bench = Bench::with_chaos(vec![one_at_a_time("a")], fault_hook).await;
+    for _ in 0..10 {
+        let lease = bench.lease(&["a"]).await;
+        lease.settle(outcome(Class::Success));
+        bench.settle_down().await;
+    }
+    assert!(bench.tree.client().is_up());
+    // The second one at once is the router's.
+    let _held = bench.lease(&["a"]).await;
+    let refused = bench.ask(&["a"], Duration::ZERO).await.unwrap_err();
+    assert_eq!(refused.declined[0].1.reason, Reason::Saturated);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_place_that_is_free_at_the_deadline_is_not_taken_any_more() {
     let bench = Bench::new(vec![one_at_a_time("a")]).await;
     let held = bench.lease(&["a"]).await;
