@@ -239,18 +239,19 @@ impl<S: Serves> ConnectionTask<S> {
     {
         let activity = Arc::clone(&self.keeper.activity);
         let mut stream = HeadLines::new(stream, Arc::clone(&activity));
+        // What reads a request's body wakes what reads from the socket, and is woken by it: both are this task.
+        let relay = WakeRelay::default();
         let mut service = ConnectionService {
             service: self.service,
             activity: Arc::clone(&activity),
             pump: None,
+            relay: Some(Arc::new(relay.part())),
         };
         let mut builder = http1::Builder::new();
         builder
             .header_read_timeout(None)
             .max_header_size(self.policy.max_head)
             .max_buf_size(self.policy.max_head.max(READ_BUFFER));
-        // What reads a request's body wakes what reads from the socket, and is woken by it: both are this task.
-        let relay = WakeRelay::default();
         loop {
             let held = stream.held();
             let mut serving = builder.serve_connection(TokioIo::new(stream), service);
@@ -297,6 +298,7 @@ impl<S: Serves> ConnectionTask<S> {
             service: self.service,
             activity: Arc::clone(&self.keeper.activity),
             pump: Some(self.policy.write),
+            relay: None,
         };
         let h2 = self.policy.http2.unwrap_or_default();
         let serving =

@@ -16,6 +16,7 @@ use super::pump::{BoxError, Pumped};
 use crate::domain::connection::Unidentified;
 use crate::runtime::clock::Until;
 use crate::runtime::kept::Kept;
+use crate::runtime::wake_relay::PartRelay;
 
 /// On HTTP/2 larger bodies go out in pieces of this size. What was handed over is not seen any more, and may wait for
 /// long until the client takes it; a piece is handed over when the one before it has gone.
@@ -55,6 +56,8 @@ pub(super) struct ConnectionService<S> {
     pub(super) activity: Arc<Activity>,
     /// On HTTP/2: how long a client may leave a stream unread.
     pub(super) pump: Option<Duration>,
+    /// On HTTP/1.1, where the connection's task does everything.
+    pub(super) relay: Option<Arc<PartRelay>>,
 }
 
 impl<S: Serves> Service<Request<Incoming>> for ConnectionService<S> {
@@ -69,6 +72,7 @@ impl<S: Serves> Service<Request<Incoming>> for ConnectionService<S> {
             inside: Some(inside),
             activity: Arc::clone(&self.activity),
             pump: self.pump,
+            relay: self.relay.clone(),
         }
     }
 }
@@ -79,6 +83,7 @@ pub(super) struct Answering<F> {
     inside: Option<Inside>,
     activity: Arc<Activity>,
     pump: Option<Duration>,
+    relay: Option<Arc<PartRelay>>,
 }
 
 impl<F, B> Future for Answering<F>
@@ -89,7 +94,14 @@ where
     type Output = Result<Response<NotedBody<B>>, Infallible>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Ok(mut response) = ready!(Pin::new(&mut self.answering).poll(cx));
+        let Self {
+            answering, relay, ..
+        } = &mut *self;
+        let answering = Pin::new(answering);
+        let Ok(mut response) = ready!(match relay {
+            Some(relay) => relay.poll(|cx| answering.poll(cx)),
+            None => answering.poll(cx),
+        });
         if self.pump.is_none() && self.activity.is_leaving() {
             let headers = response.headers_mut();
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));

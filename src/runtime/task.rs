@@ -2,6 +2,7 @@
 
 use std::future::Future;
 
+use tokio::runtime::RuntimeFlavor;
 use tokio::task::{AbortHandle, JoinHandle};
 
 /// Starts `work` on the current runtime and lets it run to its own end.
@@ -18,6 +19,16 @@ pub fn guarded(work: impl Future<Output = ()> + Send + 'static) -> TaskGuard {
 #[expect(clippy::disallowed_methods, reason = "the one place that spawns")]
 pub fn spawn<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
     tokio::spawn(work)
+}
+
+/// Does what takes long without waiting, on this thread. Where the runtime has more threads, the other tasks of this one go
+/// to another first.
+pub fn long<T>(work: impl FnOnce() -> T) -> T {
+    let runtime = tokio::runtime::Handle::try_current();
+    match runtime.map(|runtime| runtime.runtime_flavor()) {
+        Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(work),
+        _ => work(),
+    }
 }
 
 /// Cancels its task when dropped.

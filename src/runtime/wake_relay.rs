@@ -14,6 +14,10 @@ use futures_util::task::AtomicWaker;
 const INSIDE: u8 = 1;
 /// Something happened since the connection was last driven.
 const WOKEN: u8 = 2;
+/// Something happened that a part waits for, since that part was last polled.
+const PART_WOKEN: u8 = 4;
+/// The part was polled since the driving began.
+const PART_POLLED: u8 = 8;
 /// How often a connection that keeps waking itself is driven before other tasks get their turn. Mostly once or twice is
 /// enough: the last time is for what came in meanwhile.
 const ROUNDS: usize = 4;
@@ -25,6 +29,17 @@ pub struct WakeRelay {
     /// Wakes the state.
     waker: Waker,
 }
+
+/// For a part of what is driven that is polled each time it can go on: what wakes it, and was there before it was polled, is no
+/// reason to drive everything again.
+#[derive(Debug)]
+pub struct PartRelay {
+    state: Arc<RelayState>,
+    waker: Waker,
+}
+
+/// What a part wakes.
+struct PartState(Arc<RelayState>);
 
 #[derive(Debug, Default)]
 struct RelayState {
@@ -41,6 +56,13 @@ impl Default for WakeRelay {
 }
 
 impl WakeRelay {
+    /// For the part of it; there is one at a time.
+    pub fn part(&self) -> PartRelay {
+        let state = Arc::clone(&self.state);
+        let waker = Waker::from(Arc::new(PartState(Arc::clone(&state))));
+        PartRelay { state, waker }
+    }
+
     /// What happens from now on wakes `target`.
     pub fn aim(&self, target: &Waker) {
         self.state.target.register(target);
@@ -98,22 +120,59 @@ impl WakeRelay {
 
     /// Driving ends unless something happened meanwhile; returns whether it ends.
     fn leave_unless_woken(&self) -> bool {
-        let quiet =
-            (self.state.flags).compare_exchange(INSIDE, 0, Ordering::AcqRel, Ordering::Acquire);
-        quiet.is_ok()
+        let mut flags = self.state.flags.load(Ordering::Acquire);
+        loop {
+            // A part that was woken and not polled cannot go on yet: it is polled with what lets it go on.
+            let part = flags & PART_WOKEN != 0 && flags & PART_POLLED != 0;
+            if part || flags & WOKEN != 0 {
+                return false;
+            }
+            let left =
+                (self.state.flags).compare_exchange(flags, 0, Ordering::AcqRel, Ordering::Acquire);
+            match left {
+                Ok(_) => return true,
+                Err(now) => flags = now,
+            }
+        }
+    }
+}
+
+impl PartRelay {
+    /// Polls the part.
+    pub fn poll<T>(&self, part: impl FnOnce(&mut Context<'_>) -> T) -> T {
+        // `fetch_update` ends at once: it never refuses.
+        let polled = |flags: u8| Some((flags | PART_POLLED) & !PART_WOKEN);
+        let _ = (self.state.flags).fetch_update(Ordering::AcqRel, Ordering::Acquire, polled);
+        part(&mut Context::from_waker(&self.waker))
+    }
+}
+
+impl RelayState {
+    fn note(&self, what: u8) {
+        let before = self.flags.fetch_or(what, Ordering::AcqRel);
+        if before & INSIDE == 0 {
+            self.target.wake();
+        }
     }
 }
 
 impl Wake for RelayState {
     fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
+        self.note(WOKEN);
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        let before = self.flags.fetch_or(WOKEN, Ordering::AcqRel);
-        if before & INSIDE == 0 {
-            self.target.wake();
-        }
+        self.note(WOKEN);
+    }
+}
+
+impl Wake for PartState {
+    fn wake(self: Arc<Self>) {
+        self.0.note(PART_WOKEN);
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.0.note(PART_WOKEN);
     }
 }
 
@@ -168,5 +227,40 @@ mod tests {
         });
         assert!(done.is_pending());
         assert_eq!(wakes.0.load(Ordering::SeqCst), 1);
+    }
+
+    #[test]
+    fn a_part_that_was_polled_after_it_was_woken_is_no_reason_to_drive_again() {
+        let wakes = Arc::new(Wakes::default());
+        let task = Waker::from(Arc::clone(&wakes));
+        let mut cx = Context::from_waker(&task);
+        let relay = WakeRelay::default();
+        let part = relay.part();
+        // Woken and then polled; polled and then woken, and polled the next time; woken while it cannot be polled.
+        for (wakes_before, wakes_after, polls, wanted) in [
+            (true, false, true, 1),
+            (false, true, true, 2),
+            (true, false, false, 1),
+        ] {
+            let mut steps = 0;
+            let done = relay.poll(&mut cx, |_| {
+                steps += 1;
+                if wakes_before {
+                    part.waker.wake_by_ref();
+                }
+                if polls {
+                    part.poll(|_| ());
+                }
+                if wakes_after && steps == 1 {
+                    part.waker.wake_by_ref();
+                }
+                Poll::<()>::Pending
+            });
+            assert!(done.is_pending());
+            assert_eq!(steps, wanted);
+        }
+        assert_eq!(wakes.0.load(Ordering::SeqCst), 0);
+        part.waker.wake_by_ref();
+        assert_eq!(wakes.0.load(Ordering::SeqCst), 1, "while nobody drives it");
     }
 }

@@ -25,10 +25,15 @@ use super::status::Life;
 use crate::domain::hash_map::HashMap;
 use crate::domain::ids::ProviderName;
 use crate::domain::restart::{Decision, RestartHistory, RestartPolicy};
+use crate::runtime::task;
 use crate::telemetry::events;
 
 /// An ended actor's state arrives a moment after the news of its end; look again after this long.
 const ESTATE_POLL: Duration = Duration::from_millis(1);
+
+/// So many children are started or stopped before other tasks of the same thread get their turn: with thousands of keys
+/// requests would wait for all of them. Some twenty microseconds each.
+const TURN: usize = 32;
 
 /// What the supervisor owns and leaves to its next incarnation.
 pub(crate) struct SupervisorCore {
@@ -85,9 +90,8 @@ impl Actor for SupervisorActor {
         };
         core.running.clear();
         core.undecided.clear();
-        for child in core.slots.keys().cloned().collect::<Vec<_>>() {
-            self.start(core, &myself, &child).await;
-        }
+        let children: Vec<_> = core.slots.keys().cloned().collect();
+        self.start_all(core, &myself, children).await;
         Ok(())
     }
 
@@ -156,15 +160,16 @@ impl SupervisorActor {
         myself: &ActorRef<SupervisorMessage>,
         spec: &TreeSpec,
     ) {
-        let mut difference =
-            reconcile::reconcile(&mut core.slots, &mut core.places, spec, &self.common);
+        // Requests go on meanwhile, however many keys there are.
+        let mut difference = task::long(|| {
+            reconcile::reconcile(&mut core.slots, &mut core.places, spec, &self.common)
+        });
         std::mem::take(&mut difference.replaced)
             .into_iter()
             .for_each(stop);
-        for child in std::mem::take(&mut difference.started) {
-            core.running.remove(&child);
-            self.start(core, myself, &child).await;
-        }
+        let started = std::mem::take(&mut difference.started);
+        started.iter().for_each(|child| core.running.remove(child));
+        self.start_all(core, myself, started).await;
         let leaving = std::mem::take(&mut difference.leaving);
         self.common
             .fault_hook
@@ -173,7 +178,10 @@ impl SupervisorActor {
         self.common
             .fault_hook
             .fire("supervisor", "Apply, after it was seen");
-        for (child, slot) in leaving {
+        for (count, (child, slot)) in leaving.into_iter().enumerate() {
+            if (count + 1).is_multiple_of(TURN) {
+                tokio::task::yield_now().await;
+            }
             // The end of a removed child needs no decision.
             core.running.remove(&child);
             core.undecided.remove(&child);
@@ -250,6 +258,21 @@ impl SupervisorActor {
             slot.abandon();
         }
         drop(myself.send_after(after, move || SupervisorMessage::Respawn(child)));
+    }
+
+    /// Starts children, and lets other tasks have their turns in between.
+    async fn start_all(
+        &self,
+        core: &mut SupervisorCore,
+        myself: &ActorRef<SupervisorMessage>,
+        children: Vec<Child>,
+    ) {
+        for some in children.chunks(TURN) {
+            for child in some {
+                self.start(core, myself, child).await;
+            }
+            tokio::task::yield_now().await;
+        }
     }
 
     /// Starts a child with what its last incarnation left.
