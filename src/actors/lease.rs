@@ -79,8 +79,8 @@ impl LeaseRecord {
         self.answered.swap(0, Ordering::Relaxed).checked_sub(1)
     }
 
-    /// Whether its provider hears of its end by its key: it went well, and is no probe that others wait for.
-    pub(crate) fn is_passed_on(&self) -> bool {
+    /// Whether it ended well and nobody waits for that: it is no breaker's probe.
+    pub(crate) fn is_plain_success(&self) -> bool {
         let is_success = |outcome: &Settlement| outcome.class == Class::Success;
         self.probe.is_none() && self.outcome().is_some_and(is_success)
     }

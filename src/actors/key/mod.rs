@@ -173,8 +173,8 @@ impl Actor for KeyActor {
                 allowances,
                 first_byte,
             } => self.heard(core, &record, &allowances, first_byte),
-            KeyMessage::Settled(record) => {
-                if record.is_passed_on() {
+            KeyMessage::Settled { record, pass_on } => {
+                if pass_on {
                     // Before anybody who waits for the place is sent to the provider.
                     let report = ProviderMessage::Report(Arc::clone(&record));
                     drop(self.provider.send(report));

@@ -33,7 +33,12 @@ pub enum KeyMessage {
         first_byte: Option<Duration>,
     },
     /// From a lease that ended. Lost: the next incarnation finds the outcome in the record.
-    Settled(Arc<LeaseRecord>),
+    Settled {
+        /// The lease, with its outcome.
+        record: Arc<LeaseRecord>,
+        /// Its provider has not heard of it: the key passes it on.
+        pass_on: bool,
+    },
     /// From the supervisor: an operator's command; answered when it is carried out. Lost: the answer's port closes and
     /// the operator's side asks again.
     Manual(KeyCommand, oneshot::Sender<()>),
@@ -50,7 +55,7 @@ impl KeyMessage {
             Self::Offer(_) => "Offer",
             Self::Began(_) => "Began",
             Self::Heard { .. } => "Heard",
-            Self::Settled(_) => "Settled",
+            Self::Settled { .. } => "Settled",
             Self::Retire => "Retire",
             Self::Manual(..) => "Manual",
             Self::Fleet(_) => "Fleet",
