@@ -29,6 +29,8 @@ pub(super) struct Quota {
     pub(super) nodes: u64,
     /// The round in which it was last asked about, when, and with what.
     pub(super) asked: Option<(u64, Time, ShareQuestion)>,
+    /// The round whose question was last answered.
+    pub(super) answered: u64,
 }
 
 /// What is known of one, and was asked.
@@ -52,6 +54,7 @@ impl Quota {
             own: OwnShare::first(first.limit, lost),
             nodes: 1,
             asked: None,
+            answered: 0,
         }
     }
 
@@ -125,7 +128,7 @@ impl Quota {
     /// what it uses and wants, or wants about as much as it did then. Who has nothing waits for something, and is not calm. Demand
     /// is that of about ten seconds.
     fn is_calm(&self, kind: QuotaKind, has: u64, used: u64) -> bool {
-        let Some((_, at, before)) = self.asked else {
+        let Some((asked, _, before)) = self.asked else {
             return false;
         };
         let wants = match kind {
@@ -137,8 +140,7 @@ impl Quota {
         let swing = if kind == QuotaKind::Places { 4 } else { 8 };
         let is_steady = has > 0 && is_about(self.demand, before.demand, swing);
         let is_same = is_about(has, before.has, swing) && is_about(self.own.share, has, swing);
-        let is_answered = self.own.until == at + before.ttl;
-        is_answered && is_same && (is_ample || is_steady)
+        self.answered == asked && is_same && (is_ample || is_steady)
     }
 }
 
