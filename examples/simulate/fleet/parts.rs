@@ -35,8 +35,8 @@ const TROUBLE: Duration = Duration::from_secs(150);
 /// Until nothing of it counts any more: the window of a minute with its last slot, and shares.
 const CALM: Duration = Duration::from_secs(70);
 const BEGIN: Duration = Duration::from_secs(1000);
-/// A share lasts for so long at most while it is used.
-const TTL: Duration = Duration::from_secs(2);
+/// A process that has asked for nothing yet counts as silent after so long.
+const FIRST: Duration = Duration::from_secs(2);
 const OWNER: Fingerprint = Fingerprint([7; 16]);
 const PURSE: Fingerprint = Fingerprint([8; 16]);
 /// Of one request.
@@ -58,11 +58,12 @@ struct Part {
     leases: u64,
     /// Of them, when it last counted.
     counted: u64,
-    /// Admitted since the store has heard from it, and when that was.
+    /// Admitted since the store has heard from it, and until when what it had said counts.
     unsaid: u64,
-    said_at: Duration,
-    /// When the store last heard how many are under way, and when after a silence that its share did not last.
-    seen_at: Duration,
+    said_until: Duration,
+    /// Until when counts what the store last heard of how many are under way, and when it heard after a silence that its share did
+    /// not last.
+    seen_until: Duration,
     back_at: Duration,
 }
 
@@ -283,8 +284,8 @@ impl World {
             leases: 0,
             counted: 0,
             unsaid: 0,
-            said_at: self.now,
-            seen_at: self.now,
+            said_until: self.now + FIRST,
+            seen_until: self.now + FIRST,
             back_at: self.now,
         }
     }
@@ -518,7 +519,7 @@ impl World {
         {
             self.unsaid.pop_front();
         }
-        let silent = self.parts.iter().filter(|part| part.said_at + TTL < now);
+        let silent = self.parts.iter().filter(|part| part.said_until < now);
         let silent = silent.map(|part| part.unsaid).sum::<u64>();
         silent + self.unsaid.iter().map(|(_, count)| count).sum::<u64>()
     }
@@ -552,7 +553,7 @@ impl World {
         }
         let now = self.now;
         let known = self.parts.iter();
-        let known = known.filter(|part| part.is_alive && part.seen_at + TTL > now);
+        let known = known.filter(|part| part.is_alive && part.seen_until > now);
         let live: usize = known
             .map(|part| {
                 let began = part.live.values().filter(|(_, at)| *at >= part.back_at);
@@ -633,13 +634,17 @@ impl World {
             round,
             ..QuotaAnswers::default()
         };
-        let (mut is_news, mut is_seen) = (false, false);
+        let (mut news, mut seen) = (None, None);
         for (subject, asks) in shares {
             let limit = self.store.limits.entry(subject).or_default();
             if let Some(given) = limit.ask(&name, asks, clock) {
                 answers.shares.push((subject, given));
-                is_news |= subject.kind == QuotaKind::Requests;
-                is_seen |= subject.kind == QuotaKind::Places;
+                let until = Some(self.now + asks.ttl);
+                match subject.kind {
+                    QuotaKind::Requests => news = until,
+                    QuotaKind::Places => seen = until,
+                    QuotaKind::Tokens | QuotaKind::Day => {}
+                }
             }
         }
         for BudgetQuestion { subject, asks, .. } in claims {
@@ -648,22 +653,23 @@ impl World {
                 answers.claims.push((subject, given));
             }
         }
-        if is_news && self.is_current(node, start) {
+        let is_current = self.is_current(node, start);
+        if let Some(until) = news.filter(|_| is_current) {
             // What it did since it counted is said with the next question.
             let part = &mut self.parts[node];
-            if part.said_at + TTL < self.now {
+            if part.said_until < self.now {
                 // Others may have been given it meanwhile.
                 self.unsaid.push_back((self.now, part.unsaid));
             }
             part.unsaid = part.leases - counted;
-            part.said_at = self.now;
+            part.said_until = until;
         }
-        if is_seen && self.is_current(node, start) {
+        if let Some(until) = seen.filter(|_| is_current) {
             let part = &mut self.parts[node];
-            if part.seen_at + TTL < self.now {
+            if part.seen_until < self.now {
                 part.back_at = self.now;
             }
-            part.seen_at = self.now;
+            part.seen_until = until;
         }
         self.tally.facts += 1;
         let wait = self.millis(1, 30);

@@ -11,8 +11,9 @@ use crate::domain::time::Time;
 
 /// A share lasts for so many questions.
 const TTL_QUESTIONS: u32 = 4;
-/// What nothing new is to be expected of is asked about in every second round, all of it in the same one.
-const CALM_ROUNDS: u64 = 2;
+/// What nothing new is to be expected of is asked about in every third round, all of it in the same one, unless its share ends
+/// before two more.
+const CALM_ROUNDS: u64 = 3;
 /// A budget in every fourth: what is claimed does not end, and enough of it is there.
 const CALM_BUDGET_ROUNDS: u64 = 4;
 
@@ -28,6 +29,8 @@ pub(super) struct Quota {
     pub(super) nodes: u64,
     /// The round in which it was last asked about, when, and with what.
     pub(super) asked: Option<(u64, Time, ShareQuestion)>,
+    /// The round whose question was last answered.
+    pub(super) answered: u64,
 }
 
 /// What is known of one, and was asked.
@@ -51,6 +54,7 @@ impl Quota {
             own: OwnShare::first(first.limit, lost),
             nodes: 1,
             asked: None,
+            answered: 0,
         }
     }
 
@@ -92,10 +96,10 @@ impl Quota {
         let used = self.used();
         let is_calm = self.is_calm(kind, has, used);
         let is_due = self.asked.is_none_or(|(_, at, before)| {
-            let is_late = now >= at + idle || now + every * 2 >= at + before.ttl;
+            let ends = now + every * 2 >= at + before.ttl;
             match self.demand {
-                0 => before.used != used || before.has != has || is_late,
-                _ => !is_calm || round.is_multiple_of(CALM_ROUNDS),
+                0 => before.used != used || before.has != has || now >= at + idle || ends,
+                _ => !is_calm || round.is_multiple_of(CALM_ROUNDS) || ends,
             }
         });
         if !is_due {
@@ -120,11 +124,11 @@ impl Quota {
         Some(asks)
     }
 
-    /// Whether little changes by asking: the last answer was about what it had already, and it either has twice what it uses and
-    /// wants, or wants about as much as it did then. Who has nothing waits for something, and is not calm. Demand is that of about
-    /// ten seconds.
+    /// Whether little changes by asking: the last question was answered, with about what it had already, and it either has twice
+    /// what it uses and wants, or wants about as much as it did then. Who has nothing waits for something, and is not calm. Demand
+    /// is that of about ten seconds.
     fn is_calm(&self, kind: QuotaKind, has: u64, used: u64) -> bool {
-        let Some((_, _, before)) = self.asked else {
+        let Some((asked, _, before)) = self.asked else {
             return false;
         };
         let wants = match kind {
@@ -132,15 +136,17 @@ impl Quota {
             QuotaKind::Day | QuotaKind::Places => self.demand,
         };
         let is_ample = has / 2 >= used.max(wants);
-        let is_steady = has > 0 && is_about(self.demand, before.demand);
-        let is_same = is_about(has, before.has) && is_about(self.own.share, has);
-        is_same && (is_ample || is_steady)
+        // What is under way at a moment goes up and down by more than what comes in ten seconds.
+        let swing = if kind == QuotaKind::Places { 4 } else { 8 };
+        let is_steady = has > 0 && is_about(self.demand, before.demand, swing);
+        let is_same = is_about(has, before.has, swing) && is_about(self.own.share, has, swing);
+        self.answered == asked && is_same && (is_ample || is_steady)
     }
 }
 
-/// Whether two differ by less than others notice: an eighth. What all want goes up and down by less from moment to moment.
-fn is_about(now: u64, before: u64) -> bool {
-    now.abs_diff(before) <= before / 8
+/// Whether two differ by no more than such a part, by which what all want goes up and down from moment to moment.
+fn is_about(now: u64, before: u64, part: u64) -> bool {
+    now.abs_diff(before) <= before / part
 }
 
 impl BudgetQuota {

@@ -411,6 +411,7 @@ impl FleetQuotas {
                 continue;
             }
             quota.nodes = given.nodes;
+            quota.answered = round;
             // From when it was asked: what the answer took is lost to the one who asked, not to the others.
             let until = at + asks.ttl;
             self.keep_to(subject, Some((given.share, until)), now, &mut effects);
