@@ -216,12 +216,13 @@ async fn what_nobody_reads_to_its_end_is_closed() {
     }
 }
 
-#[tokio::test]
-async fn an_answer_that_comes_before_its_request_is_sent_whole_is_heard_and_the_connection_used_again()
- {
-    const SIZE: usize = 8 << 20;
-    let (listener, upstream) = start().await;
-    let asking = call(&upstream, Bytes::from(vec![b'x'; SIZE]));
+/// A call whose body has so many bytes and is refused at its head; the connection, and how much of the body has come over it.
+async fn answered_early(
+    listener: &TcpListener,
+    upstream: &HttpUpstream,
+    size: usize,
+) -> (TcpStream, usize) {
+    let asking = call(upstream, Bytes::from(vec![b'x'; size]));
     let (mut stream, _) = soon(listener.accept()).await.unwrap();
     let came = heard(&mut stream, 0).await.unwrap();
     let early = b"HTTP/1.1 413 Too Large\r\ncontent-length: 3\r\n\r\nbig";
@@ -229,6 +230,15 @@ async fn an_answer_that_comes_before_its_request_is_sent_whole_is_heard_and_the_
     let answer = soon(asking).await.unwrap().unwrap();
     assert_eq!(answer.status, 413);
     assert_eq!(soon(text(answer)).await.unwrap(), "big");
+    (stream, came)
+}
+
+#[tokio::test]
+async fn an_answer_that_comes_before_its_request_is_sent_whole_is_heard_and_the_connection_used_again()
+ {
+    const SIZE: usize = 8 << 20;
+    let (listener, upstream) = start().await;
+    let (mut stream, came) = answered_early(&listener, &upstream, SIZE).await;
     let mut rest = vec![0; SIZE - came];
     soon(stream.read_exact(&mut rest)).await.unwrap();
     // The caller learns a moment after this side that all is sent. Until then calls make connections of their own, which
@@ -255,13 +265,7 @@ async fn an_upstream_that_answers_and_never_reads_the_rest_of_its_request_does_n
     // More than the operating system takes in on its way.
     const SIZE: usize = 64 << 20;
     let (listener, upstream) = start().await;
-    let asking = call(&upstream, Bytes::from(vec![b'x'; SIZE]));
-    let (mut stream, _) = soon(listener.accept()).await.unwrap();
-    heard(&mut stream, 0).await.unwrap();
-    let early = b"HTTP/1.1 413 Too Large\r\ncontent-length: 3\r\n\r\nbig";
-    stream.write_all(early).await.unwrap();
-    let answer = soon(asking).await.unwrap().unwrap();
-    assert_eq!(soon(text(answer)).await.unwrap(), "big");
+    let (mut stream, _) = answered_early(&listener, &upstream, SIZE).await;
     tokio::time::pause();
     tokio::time::sleep(31 * SECOND).await;
     tokio::time::resume();

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::admin::side::Side;
-use crate::support::{At, Behaviour, Gate, Match, PATIENCE, until};
+use crate::support::{At, Behaviour, Gate, Match, PATIENCE, Refusing, until};
 
 use super::proxy::Proxy;
 use super::{World, ask, fleet, is_up, served, share};
@@ -213,6 +213,46 @@ async fn without_the_server_each_word_of_on_lost_does_what_it_says() {
             is_up(&all[0]).await && is_up(&all[1]).await
         })
         .await;
+    }
+}
+
+#[tokio::test]
+async fn a_process_that_is_cut_off_has_its_part_of_a_limit_at_most() {
+    // One of three: what it may do by itself comes on top of what the others share.
+    for (word, part, most) in [("share", 200, 800), ("refuse", 0, 600)] {
+        let Some(world) = World::new(&[]).await else {
+            return;
+        };
+        let proxy = Proxy::to(world.valkey.port()).await;
+        let yaml = yaml("rpm: 600", "", word);
+        let mut all = processes(&world, &yaml, 2).await;
+        let url = proxy.url();
+        all.push(world.process_with(&yaml, &url, "p", "fleet.key").await);
+        divided(&all, "rpm", 600).await;
+        let nowhere = Refusing::new();
+        let cut = Instant::now();
+        proxy.lead(nowhere.port());
+        until("its part", async || {
+            !is_up(&all[2]).await && share(&all[2], "rpm").await == part
+        })
+        .await;
+        let before = world.upstream.count();
+        served(&all[2..], 220).await;
+        let alone = world.upstream.count() - before;
+        assert!(alone <= usize::try_from(part).unwrap(), "{word}: {alone}");
+        let last = ask(&all[2], "p:m").await;
+        assert_eq!(last.status, 429, "{word}: {}", last.text());
+        served(&all[..2], 620).await;
+        let used = most_in_a_minute(&world);
+        // What it did since it last told the others comes on top: at most what all did in two seconds.
+        let untold = world.upstream.requests();
+        let untold = untold
+            .iter()
+            .filter(|it| it.at < cut && it.at + Duration::from_secs(2) > cut);
+        let most = most + untold.count();
+        assert!(used <= most, "{word}: {used} of {most}");
+        // What those can share who hear of each other is used.
+        assert!(used >= 300, "{word}: {used}");
     }
 }
 

@@ -158,8 +158,8 @@ fn places_may_go_up_and_down_by_a_quarter() {
     assert!(more > 10, "and when much more is wanted at once: {more}");
 }
 
-#[test]
-fn a_share_that_ends_soon_is_asked_for_before_its_turn() {
+/// In which of twelve rounds it asks for fifty, when `share` is answered in these.
+fn rounds_of_questions(share: impl Fn(usize) -> Option<u64>) -> Vec<u64> {
     let (mut quotas, mut now) = (quotas(LostPolicy::default()), NOW);
     quotas.up(now);
     let mut rounds = Vec::new();
@@ -168,26 +168,23 @@ fn a_share_that_ends_soon_is_asked_for_before_its_turn() {
             continue;
         };
         rounds.push(of.0);
-        // In the third round it has just changed, so what is told then lasts for two seconds only.
-        quotas.answered(answer(of, if number < 2 { 40 } else { 80 }), now);
+        if let Some(share) = share(number) {
+            quotas.answered(answer(of, share), now);
+        }
     }
+    rounds
+}
+
+#[test]
+fn a_share_that_ends_soon_is_asked_for_before_its_turn() {
+    // In the third round it has just changed, so what is told then lasts for two seconds only.
+    let rounds = rounds_of_questions(|number| Some(if number < 2 { 40 } else { 80 }));
     assert_eq!(rounds, [1, 2, 3, 5, 6, 9, 12]);
 }
 
 #[test]
 fn a_question_without_an_answer_is_asked_again_in_the_next_round() {
-    let (mut quotas, mut now) = (quotas(LostPolicy::default()), NOW);
-    quotas.up(now);
-    let mut rounds = Vec::new();
-    for number in 1..=12 {
-        let Some(of) = asked(&round(&mut quotas, 50, &mut now)) else {
-            continue;
-        };
-        rounds.push(of.0);
-        if ![6, 7].contains(&number) {
-            quotas.answered(answer(of, 40), now);
-        }
-    }
+    let rounds = rounds_of_questions(|number| (![6, 7].contains(&number)).then_some(40));
     assert_eq!(rounds, [1, 2, 3, 6, 7, 8, 9, 12]);
 }
 
