@@ -11,7 +11,6 @@ use crate::domain::ids::{KeyId, LeaseId, Upstream};
 use crate::domain::key_preference::KeyPreference;
 use crate::domain::key_state::Settlement;
 use crate::domain::latency::LatencySample;
-use crate::domain::outcome::Class;
 use crate::domain::refusal::Refusal;
 use crate::domain::secret::ApiKey;
 use crate::domain::time::Time;
@@ -77,12 +76,6 @@ impl LeaseRecord {
     /// The tokens of its answer, for the one who counts them: the first call alone gets them.
     pub(crate) fn take_answered(&self) -> Option<u64> {
         self.answered.swap(0, Ordering::Relaxed).checked_sub(1)
-    }
-
-    /// Whether it ended well and nobody waits for that: it is no breaker's probe.
-    pub(crate) fn is_plain_success(&self) -> bool {
-        let is_success = |outcome: &Settlement| outcome.class == Class::Success;
-        self.probe.is_none() && self.outcome().is_some_and(is_success)
     }
 
     /// How the lease ended, once it has.

@@ -173,14 +173,7 @@ impl Actor for KeyActor {
                 allowances,
                 first_byte,
             } => self.heard(core, &record, &allowances, first_byte),
-            KeyMessage::Settled { record, pass_on } => {
-                if pass_on {
-                    // Before anybody who waits for the place is sent to the provider.
-                    let report = ProviderMessage::Report(Arc::clone(&record));
-                    drop(self.provider.send(report));
-                }
-                self.settled(core, &record);
-            }
+            KeyMessage::Settled(record) => self.settled(core, &record),
             KeyMessage::Manual(order, reply) => {
                 self.manual(core, order);
                 // The sender may be gone; the command is carried out all the same.

@@ -22,33 +22,16 @@ pub(crate) struct KeyPort {
 
 /// Key and provider get their reports at once, each directly: whatever the same task sends next comes after them in
 /// both mailboxes, so a request never meets a breaker that does not know of its own failure yet.
-///
-/// A success that nobody waits for goes to the key alone while no other request uses it, and the key passes it on: the runtime
-/// hands the second of two actors that are woken at once to another thread, and wakes that thread for it. Under load it is the
-/// other way round: what waits for the provider meanwhile is handled in one go.
 impl SettlePort for KeyPort {
     fn settled(&self, record: Arc<LeaseRecord>) {
-        let was_alone = self.live.fetch_sub(1, Ordering::Relaxed) == 1;
-        let report = || {
-            // A provider that is down misses one outcome of its breaker, no more.
-            let report = ProviderMessage::Report(Arc::clone(&record));
-            drop(self.provider.send(report));
-        };
-        let pass_on = was_alone && record.is_plain_success();
-        if !pass_on {
-            report();
-        }
+        self.live.fetch_sub(1, Ordering::Relaxed);
+        // A provider that is down misses one outcome of its breaker, no more.
+        let report = ProviderMessage::Report(Arc::clone(&record));
+        drop(self.provider.send(report));
+        // When no incarnation of the key runs the next one finds the outcome in the record.
         let incarnation = self.status.incarnation();
-        let settled = KeyMessage::Settled {
-            record: Arc::clone(&record),
-            pass_on,
-        };
-        if self.handle.send(settled).is_err() {
-            // When no incarnation of the key runs the next one finds the outcome in the record.
+        if self.handle.send(KeyMessage::Settled(record)).is_err() {
             self.status.ended_unheard(incarnation);
-            if pass_on {
-                report();
-            }
         }
     }
 

@@ -33,12 +33,7 @@ pub enum KeyMessage {
         first_byte: Option<Duration>,
     },
     /// From a lease that ended. Lost: the next incarnation finds the outcome in the record.
-    Settled {
-        /// The lease, with its outcome.
-        record: Arc<LeaseRecord>,
-        /// Its provider has not heard of it: the key passes it on.
-        pass_on: bool,
-    },
+    Settled(Arc<LeaseRecord>),
     /// From the supervisor: an operator's command; answered when it is carried out. Lost: the answer's port closes and
     /// the operator's side asks again.
     Manual(KeyCommand, oneshot::Sender<()>),
@@ -55,7 +50,7 @@ impl KeyMessage {
             Self::Offer(_) => "Offer",
             Self::Began(_) => "Began",
             Self::Heard { .. } => "Heard",
-            Self::Settled { .. } => "Settled",
+            Self::Settled(_) => "Settled",
             Self::Retire => "Retire",
             Self::Manual(..) => "Manual",
             Self::Fleet(_) => "Fleet",

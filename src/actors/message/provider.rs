@@ -28,7 +28,7 @@ pub enum ProviderMessage {
     /// From a lease whose stream has begun well: how long that took; and if the lease is a breaker's probe, it was good.
     /// Lost: the lease's end has the same effect.
     Began(Arc<LeaseRecord>),
-    /// From a lease that ended, or from its key: its outcome, and how long a whole answer took. Lost: the breaker misses one outcome; a lost probe is noticed by its token.
+    /// From a lease that ended: its outcome, and how long a whole answer took. Lost: the breaker misses one outcome; a lost probe is noticed by its token.
     Report(Arc<LeaseRecord>),
     /// From a key whose rate limit is the whole provider's. Lost: the other keys find out for themselves.
     CoolAll {
