@@ -86,8 +86,10 @@ impl LeaseRecord {
 
 /// Where a lease that ended reports.
 pub(crate) trait SettlePort: Send + Sync {
-    /// Reports that a lease has ended; its outcome is in `record`.
-    fn settled(&self, record: Arc<LeaseRecord>);
+    /// Reports that a lease has ended, to its provider first.
+    fn settled(&self, end: EndReport);
+    /// The provider has heard of an end, or cannot: its key is told.
+    fn reported(&self, record: Arc<LeaseRecord>);
     /// The answer has begun well. Whether the lease is a `trial`: then its key waits for that too.
     fn began(&self, record: Arc<LeaseRecord>, trial: bool);
     /// The answer's head is there: the limits that it describes, and how long a stream took to begin.
@@ -97,6 +99,32 @@ pub(crate) trait SettlePort: Send + Sync {
         allowances: Vec<Allowance>,
         first_byte: Option<Duration>,
     );
+}
+
+/// The end of a lease on its way to its provider, and from there to its key. Dropping it is what tells the key: after the
+/// provider has handled it, and all the same where it cannot be sent or is lost with the provider's mailbox.
+pub struct EndReport {
+    record: Arc<LeaseRecord>,
+    port: Arc<dyn SettlePort>,
+}
+
+impl EndReport {
+    /// The lease, with its outcome.
+    pub(crate) fn record(&self) -> &LeaseRecord {
+        &self.record
+    }
+}
+
+impl Drop for EndReport {
+    fn drop(&mut self) {
+        self.port.reported(Arc::clone(&self.record));
+    }
+}
+
+impl std::fmt::Debug for EndReport {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("EndReport").field(&self.record).finish()
+    }
 }
 
 /// Ends a lease from beside the attempt that holds it.
@@ -176,7 +204,7 @@ impl Lease {
 
     /// Ends it with an outcome. Only the first counts.
     pub fn settle(&self, settlement: Settlement) {
-        settle(&self.record, &*self.port, settlement);
+        settle(&self.record, &self.port, settlement);
     }
 
     /// What can end it while an attempt holds it.
@@ -207,14 +235,17 @@ impl Settler {
 
     /// Ends the lease with an outcome. Only the first counts.
     pub fn settle(&self, settlement: Settlement) {
-        settle(&self.record, &*self.port, settlement);
+        settle(&self.record, &self.port, settlement);
     }
 }
 
-fn settle(record: &Arc<LeaseRecord>, port: &dyn SettlePort, settlement: Settlement) {
+fn settle(record: &Arc<LeaseRecord>, port: &Arc<dyn SettlePort>, settlement: Settlement) {
     let is_first = record.outcome.set(settlement).is_ok();
     if is_first {
-        port.settled(Arc::clone(record));
+        port.settled(EndReport {
+            record: Arc::clone(record),
+            port: Arc::clone(port),
+        });
     }
 }
 

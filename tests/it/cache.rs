@@ -47,6 +47,15 @@ llm:
         self.ask(with).send().await
     }
 
+    /// Waits until the kept answer to such a question is out of date: whoever wants nothing else is told that there is none.
+    pub async fn until_out_of_date(&self, with: &Value) {
+        until("the kept answer to be out of date", async || {
+            let ask = self.ask(with).header("cache-control", "only-if-cached");
+            ask.send().await.status == 504
+        })
+        .await;
+    }
+
     pub fn plays(&self, behaviours: impl IntoIterator<Item = Behaviour>) {
         self.upstream.on(Match::any(), behaviours);
     }
@@ -345,6 +354,7 @@ async fn what_is_out_of_date_serves_where_no_upstream_can() {
         Behaviour::error(400, "bad", "no"),
     ]);
     assert_eq!(result(&scene.asked(&json!({})).await), "miss");
+    scene.until_out_of_date(&json!({})).await;
     let stale = scene.asked(&json!({})).await;
     assert_eq!((result(&stale), stale.says().as_str()), ("stale", "old"));
     assert!(!stale.header("age").is_empty());

@@ -2,6 +2,7 @@
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+use crate::admin::side::Side;
 use crate::support::behaviour::{chunk, completion, finish};
 use crate::support::client::spoken;
 use crate::support::{At, Behaviour, Gateway, Match, ScriptedUpstream, until};
@@ -141,7 +142,16 @@ async fn bodies_and_answers_have_a_bound_together_and_their_room_is_free_again()
     let yaml = "
 server: {max_body: 1MiB, max_buffered: 2MiB}
 llm: {providers: [{name: a, base_url: <a>, model: m, api_key: k1}]}";
-    let gateway = Gateway::start(yaml, &[("a", &a)]).await;
+    let side = Side::start(yaml, &[("a", &a)]).await;
+    let gateway = &side.gateway;
+    // An answer counts until the gateway knows that all of it is written, which its client may know first.
+    let nothing_held = async || {
+        until("nothing to be held", async || {
+            let metrics = side.get("/metrics").send().await;
+            metrics.text().contains("\npointsman_buffered_bytes 0\n")
+        })
+        .await;
+    };
     let mut slow = Vec::new();
     for _ in 0..2 {
         let mut connection = gateway.connect().await;
@@ -155,6 +165,7 @@ llm: {providers: [{name: a, base_url: <a>, model: m, api_key: k1}]}";
     }
     // What is only announced keeps nobody out.
     assert_eq!(gateway.chat("a").send().await.status, 200);
+    nothing_held().await;
     for connection in &mut slow {
         let all_but_one = vec![b' '; MIB - 1];
         connection.write_all(&all_but_one).await.unwrap();
@@ -186,6 +197,7 @@ llm: {providers: [{name: a, base_url: <a>, model: m, api_key: k1}]}";
         .send()
         .await
         .assert_error(503, "overloaded");
+    nothing_held().await;
     a.on(Match::any(), [Behaviour::says("ok")]);
     assert_eq!(gateway.chat("a").send().await.status, 200);
 }

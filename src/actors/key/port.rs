@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use crate::actors::handle::Handle;
-use crate::actors::lease::{LeaseRecord, SettlePort};
+use crate::actors::lease::{EndReport, LeaseRecord, SettlePort};
 use crate::actors::message::key::KeyMessage;
 use crate::actors::message::provider::ProviderMessage;
 use crate::actors::status::KeyStatus;
@@ -20,14 +20,18 @@ pub(crate) struct KeyPort {
     pub(crate) live: Arc<AtomicU32>,
 }
 
-/// Key and provider get their reports at once, each directly: whatever the same task sends next comes after them in
-/// both mailboxes, so a request never meets a breaker that does not know of its own failure yet.
+/// An end goes to the provider at once and from there to the key, before the provider handles anything that was sent to it
+/// later. So both learn all ends in one order, and before whatever the same task sends next, which reaches a key by way of
+/// its provider too: a request never meets a breaker or a key that does not know of its own failure yet. And no two actors
+/// are woken at once: the runtime would hand the second to another thread, and wake that thread for it.
 impl SettlePort for KeyPort {
-    fn settled(&self, record: Arc<LeaseRecord>) {
+    fn settled(&self, end: EndReport) {
         self.live.fetch_sub(1, Ordering::Relaxed);
-        // A provider that is down misses one outcome of its breaker, no more.
-        let report = ProviderMessage::Report(Arc::clone(&record));
-        drop(self.provider.send(report));
+        // A provider that is down misses one outcome of its breaker, no more: what comes back tells the key.
+        drop(self.provider.send(ProviderMessage::Report(end)));
+    }
+
+    fn reported(&self, record: Arc<LeaseRecord>) {
         // When no incarnation of the key runs the next one finds the outcome in the record.
         let incarnation = self.status.incarnation();
         if self.handle.send(KeyMessage::Settled(record)).is_err() {

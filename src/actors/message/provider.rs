@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use crate::actors::admin_command::ProviderCommand;
-use crate::actors::lease::LeaseRecord;
+use crate::actors::lease::{EndReport, LeaseRecord};
 use crate::actors::route::RouteRequest;
 use crate::domain::fleet::FleetWord;
 use crate::domain::refusal::Refusal;
@@ -28,8 +28,9 @@ pub enum ProviderMessage {
     /// From a lease whose stream has begun well: how long that took; and if the lease is a breaker's probe, it was good.
     /// Lost: the lease's end has the same effect.
     Began(Arc<LeaseRecord>),
-    /// From a lease that ended: its outcome, and how long a whole answer took. Lost: the breaker misses one outcome; a lost probe is noticed by its token.
-    Report(Arc<LeaseRecord>),
+    /// From a lease that ended: its outcome, and how long a whole answer took. Its key hears of it once this is dropped. Lost: the
+    /// breaker misses one outcome; a lost probe is noticed by its token.
+    Report(EndReport),
     /// From a key whose rate limit is the whole provider's. Lost: the other keys find out for themselves.
     CoolAll {
         /// When the cooldown ends.

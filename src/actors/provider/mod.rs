@@ -182,7 +182,8 @@ impl Actor for ProviderActor {
                 }
             }
             ProviderMessage::Began(record) => self.began(core, &record),
-            ProviderMessage::Report(record) => self.report(core, &record),
+            // Its key hears of it afterwards, when it is dropped.
+            ProviderMessage::Report(end) => self.report(core, end.record()),
             ProviderMessage::CoolAll { until } => self.cool_all(core, until),
             ProviderMessage::Manual(order, reply) => {
                 self.manual(core, &order);

@@ -157,6 +157,7 @@ async fn an_answer_that_is_out_of_date_is_told_as_that_to_all() {
     let ask = json!({"model": "steady:m"});
     scene.plays([Behaviour::says("old")]);
     assert_eq!(result(&scene.asked(&ask).await), "miss");
+    scene.until_out_of_date(&ask).await;
     let gate = Gate::new();
     let fails = || Behaviour::fails(503);
     scene.plays([fails().gate(At::BeforeHead, &gate), fails()]);

@@ -73,7 +73,39 @@ async fn leases_that_end_while_the_actor_is_down_leave_the_published_count() {
     assert_eq!(life.get(), crate::actors::status::Life::Quarantined);
     assert_eq!(bench.in_flight(), 2, "the end that the actor failed at");
     first.settle(outcome(Class::Success));
+    bench.settle_down().await;
     assert_eq!(bench.in_flight(), 1);
     drop(second);
+    bench.settle_down().await;
+    assert_eq!(bench.in_flight(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn ends_that_are_lost_with_their_provider_free_the_places_all_the_same() {
+    let fault_hook = panics("provider a", "Report", 1);
+    let bench = Bench::with_chaos(vec![at_once("a", 2)], fault_hook).await;
+    let (first, second) = (bench.lease(&["a"]).await, bench.lease(&["a"]).await);
+    // The provider fails at the first, and the second is in its mailbox.
+    first.settle(outcome(Class::Success));
+    second.settle(outcome(Class::Success));
+    bench.settle_down().await;
+    assert_eq!(bench.in_flight(), 0);
+    let both = [bench.ask(&["a"], S).await, bench.ask(&["a"], S).await];
+    assert!(both.iter().all(Result::is_ok), "{both:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_hears_of_an_end_while_its_provider_is_down() {
+    let no_restart = RestartPolicy {
+        max_restarts: 0,
+        ..RestartPolicy::default()
+    };
+    let fault_hook = panics("provider a", "Report", 1);
+    let bench = Bench::with(vec![at_once("a", 2)], fault_hook, no_restart).await;
+    let (first, second) = (bench.lease(&["a"]).await, bench.lease(&["a"]).await);
+    first.settle(outcome(Class::Success));
+    bench.settle_down().await;
+    drop(second);
+    bench.settle_down().await;
     assert_eq!(bench.in_flight(), 0);
 }
