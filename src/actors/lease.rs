@@ -86,9 +86,9 @@ impl LeaseRecord {
 
 /// Where a lease that ended reports.
 pub(crate) trait SettlePort: Send + Sync {
-    /// Reports that a lease has ended, to its provider first.
+    /// Reports that a lease has ended, to provider and key.
     fn settled(&self, end: EndReport);
-    /// The provider has heard of an end, or cannot: its key is told.
+    /// The provider has heard of an end that it was to pass on, or cannot: its key is told.
     fn reported(&self, record: Arc<LeaseRecord>);
     /// The answer has begun well. Whether the lease is a `trial`: then its key waits for that too.
     fn began(&self, record: Arc<LeaseRecord>, trial: bool);
@@ -101,23 +101,32 @@ pub(crate) trait SettlePort: Send + Sync {
     );
 }
 
-/// The end of a lease on its way to its provider, and from there to its key. Dropping it is what tells the key: after the
-/// provider has handled it, and all the same where it cannot be sent or is lost with the provider's mailbox.
+/// The end of a lease on its way to its provider, and mostly from there to its key. Dropping it is what tells the key: after
+/// the provider has handled it, and all the same where it cannot be sent or is lost with the provider's mailbox.
 pub struct EndReport {
     record: Arc<LeaseRecord>,
-    port: Arc<dyn SettlePort>,
+    /// `None` when the key is told by others.
+    port: Option<Arc<dyn SettlePort>>,
 }
 
 impl EndReport {
     /// The lease, with its outcome.
-    pub(crate) fn record(&self) -> &LeaseRecord {
+    pub(crate) fn record(&self) -> &Arc<LeaseRecord> {
         &self.record
+    }
+
+    /// The key is told by others.
+    pub(crate) fn for_provider_only(mut self) -> Self {
+        self.port = None;
+        self
     }
 }
 
 impl Drop for EndReport {
     fn drop(&mut self) {
-        self.port.reported(Arc::clone(&self.record));
+        if let Some(port) = &self.port {
+            port.reported(Arc::clone(&self.record));
+        }
     }
 }
 
@@ -244,7 +253,7 @@ fn settle(record: &Arc<LeaseRecord>, port: &Arc<dyn SettlePort>, settlement: Set
     if is_first {
         port.settled(EndReport {
             record: Arc::clone(record),
-            port: Arc::clone(port),
+            port: Some(Arc::clone(port)),
         });
     }
 }

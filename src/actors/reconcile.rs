@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 
 use arc_swap::ArcSwap;
 
@@ -438,6 +439,7 @@ impl<'a> Reconciling<'a> {
                 handle: handle.clone(),
                 provider: provider.clone(),
                 live: Arc::clone(&live),
+                passed_on: AtomicU32::default(),
             }),
             live: Arc::clone(&live),
             provider: provider.clone(),

@@ -32,7 +32,7 @@ pub enum KeyMessage {
         /// How long a streamed answer took to begin.
         first_byte: Option<Duration>,
     },
-    /// From a lease that ended. Lost: the next incarnation finds the outcome in the record.
+    /// From a lease that ended, or from its provider, for it. Lost: the next incarnation finds the outcome in the record.
     Settled(Arc<LeaseRecord>),
     /// From the supervisor: an operator's command; answered when it is carried out. Lost: the answer's port closes and
     /// the operator's side asks again.
