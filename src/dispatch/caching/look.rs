@@ -42,8 +42,8 @@ impl Dispatch {
             let code = ErrorCode::InvalidRequest;
             Box::new(failed(request, code, error.to_string()))
         })?;
-        let place = match self.place(caching, request, chain, policy, words) {
-            Ok(place) => place,
+        let (place, new) = match self.place(caching, request, chain, policy, words) {
+            Ok(found) => found,
             Err(why) => {
                 tracing::debug!(request_id = %request.id, why, "no kept answer serves this request");
                 return Ok(match words.only_if_cached {
@@ -52,14 +52,19 @@ impl Dispatch {
                 });
             }
         };
+        let key = place.key.hash;
         let found = self.kept(place, words).await;
+        if let (Looked::Found(_), Some(beside)) = (&found, new) {
+            caching.known_keys.put(beside, request.doc.body(), key);
+        }
         Ok(match found {
             Looked::Missed(_) if words.only_if_cached => Looked::NotCached { why: None },
             found => found,
         })
     }
 
-    /// Where the answer to a request is kept, or why it is not.
+    /// Where the answer to a request is kept, or why it is not. With a key that was not known already comes what it was made
+    /// of beside the body.
     fn place(
         &self,
         caching: &Arc<Caching>,
@@ -67,7 +72,7 @@ impl Dispatch {
         chain: &Chain,
         policy: CachePolicy,
         words: CacheWords,
-    ) -> Result<CachePlace, &'static str> {
+    ) -> Result<(CachePlace, Option<Vec<u8>>), &'static str> {
         let (operation, doc) = (request.operation, &request.doc);
         if !cacheable::is_kept(operation) || request.payload.is_some() {
             return Err("operation");
@@ -85,35 +90,38 @@ impl Dispatch {
         if models.any(|model| cacheable::searches(model.as_str())) {
             return Err("search");
         }
-        let counted = cache_key::counted(doc.body()).map_err(|_| "body")?;
-        if let Some(field) = cacheable::obstacle(operation, doc, &counted) {
-            return Err(field);
-        }
         let client = request.client.as_ref().map(|client| &**client.name());
         let (kind, scope) = policy.scope.of(client);
         let hints = request.hints.as_ref();
         let hints = hints.map(|hints| format!("{hints:?}")).unwrap_or_default();
         let unsupported = self.policies.of(&chain.target).unsupported;
         let unsupported = request.unsupported.or(unsupported);
-        let key = cache_key::of(
-            &counted,
-            KeyParts {
-                scope: (kind, scope),
-                operation,
-                target: &chain.target,
-                upstreams: &caching.upstreams(chain),
-                unsupported: unsupported.map_or("", |word| word.as_str()),
-                hints: &hints,
-                headers: &request.headers,
-            },
-        );
+        let beside = cache_key::beside(KeyParts {
+            scope: (kind, scope),
+            operation,
+            target: &chain.target,
+            upstreams: &caching.upstreams(chain),
+            unsupported: unsupported.map_or("", |word| word.as_str()),
+            hints: &hints,
+            headers: &request.headers,
+        });
+        let (key, new) = match caching.known_keys.get(&beside, doc.body()) {
+            Some(key) => (key, None),
+            None => {
+                let counted = cache_key::counted(doc.body()).map_err(|_| "body")?;
+                if let Some(field) = cacheable::obstacle(operation, doc, &counted) {
+                    return Err(field);
+                }
+                (cache_key::of(&counted, &beside), Some(beside))
+            }
+        };
         let form = AskedForm {
             operation,
             streams: doc.stream(),
             usage: request.caller().asks_for_usage(doc),
             speed: policy.tokens_per_second.map(|speed| speed.get()),
         };
-        Ok(CachePlace {
+        let place = CachePlace {
             key: StoreKey {
                 hash: key,
                 scope: cache_key::scope_hash(scope),
@@ -127,7 +135,8 @@ impl Dispatch {
             stale: None,
             caching: Arc::clone(caching),
             policy,
-        })
+        };
+        Ok((place, new))
     }
 
     /// Whether another answer would be the same, or as good.

@@ -7,6 +7,7 @@ use http::HeaderMap;
 use serde_json::{Map, Value};
 
 use super::flights::Flights;
+use super::known_keys::KnownKeys;
 use crate::domain::caching::{CachePolicy, CacheTable};
 use crate::domain::chain::Chain;
 use crate::domain::hash_map::HashMap;
@@ -22,6 +23,7 @@ pub struct Caching {
     /// `None`: each request is a call of its own.
     flights: Option<Flights>,
     providers: HashMap<ProviderName, ProviderMark>,
+    pub(super) known_keys: KnownKeys,
 }
 
 /// What of a provider's configuration its answers depend on.
@@ -61,6 +63,7 @@ impl Caching {
             store,
             flights,
             providers,
+            known_keys: KnownKeys::default(),
         }
     }
 
