@@ -180,10 +180,12 @@ impl State {
         let Some(call) = self.equal_calls(request).pop() else {
             return;
         };
+        // An attempt is under way, or none has served and the next one is waited for.
         let entry = &mut self.asked[call as usize];
-        let mut attempts = entry.attempts.iter();
-        let open = attempts.any(|it| self.attempts[*it as usize].open);
-        if open && entry.gone == Some(now) {
+        let attempts = || entry.attempts.iter().map(|it| &self.attempts[*it as usize]);
+        let open = attempts().any(|it| it.open);
+        let has_served = attempts().any(|it| it.won.is_some());
+        if (open || !has_served) && entry.gone == Some(now) {
             entry.gone = None;
             entry.reopened = Some(now);
             (entry.over, entry.left) = (false, false);
