@@ -1,7 +1,7 @@
 //! What a kept answer is found by: a hash over everything that the answer depends on. The request's whole body counts, but
 //! for the few fields that no answer depends on: a list of those that do would miss the next one.
 
-use aws_lc_rs::digest::{Context, SHA256};
+use aws_lc_rs::digest::{Context, Digest, SHA256, digest};
 use http::{HeaderMap, HeaderName};
 
 use super::canonical::{self, NotCanonical};
@@ -10,6 +10,8 @@ use crate::domain::session_affinity;
 
 /// Changes with what is hashed: entries of another version are not found.
 const VERSION: &[u8] = b"pointsman-cache-2";
+/// Bytes of bodies that are copied to be hashed at once with what is beside them.
+const SMALL: usize = 4 * 1024;
 /// Fields of a body on which no answer depends. The model is hashed as what it means.
 const NEUTRAL: [&[u8]; 10] = [
     b"model",
@@ -106,13 +108,23 @@ pub fn beside(parts: KeyParts<'_>) -> Vec<u8> {
     head
 }
 
-/// The key of a request of whose body this is [`counted`], and of all else [`beside`].
+/// The key of a request of whose body this is [`counted`], and of all else [`beside`]. Of the body itself: what a question that
+/// is sent again as it was has in common.
 pub fn of(counted: &[u8], beside: &[u8]) -> [u8; 32] {
-    let mut hash = Context::new(&SHA256);
-    hash.update(beside);
-    hash.update(&(counted.len() as u64).to_be_bytes());
-    hash.update(counted);
-    finished(hash)
+    let length = (counted.len() as u64).to_be_bytes();
+    if counted.len() > SMALL {
+        let mut hash = Context::new(&SHA256);
+        hash.update(beside);
+        hash.update(&length);
+        hash.update(counted);
+        return bytes_of(&hash.finish());
+    }
+    // Each call of the hash function costs as much as some hundred bytes: small parts are one.
+    let mut all = Vec::with_capacity(beside.len() + length.len() + counted.len());
+    all.extend_from_slice(beside);
+    all.extend_from_slice(&length);
+    all.extend_from_slice(counted);
+    bytes_of(&digest(&SHA256, &all))
 }
 
 /// What of a key says whose answers they are, for those who sort by it: a hash of the scope's name. Nothing depends on its
@@ -128,11 +140,10 @@ pub fn hash_of(parts: &[&[u8]]) -> [u8; 32] {
         hash.update(&(part.len() as u64).to_be_bytes());
         hash.update(part);
     }
-    finished(hash)
+    bytes_of(&hash.finish())
 }
 
-fn finished(hash: Context) -> [u8; 32] {
-    let digest = hash.finish();
+fn bytes_of(digest: &Digest) -> [u8; 32] {
     let mut key = [0; 32];
     for (byte, value) in key.iter_mut().zip(digest.as_ref()) {
         *byte = *value;

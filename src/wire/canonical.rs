@@ -37,6 +37,7 @@ pub fn object(body: &[u8], skip: impl Fn(&[u8], &[u8]) -> bool) -> Result<Vec<u8
         at: 0,
         out: Vec::with_capacity(body.len()),
         moved: Vec::new(),
+        members: Vec::new(),
     };
     writer.blank();
     if writer.next() != Some(b'{') {
@@ -56,6 +57,8 @@ struct CanonicalWriter<'a> {
     out: Vec<u8>,
     /// Members on their way to their place.
     moved: Vec<u8>,
+    /// Of all objects that are being written, the innermost one's last.
+    members: Vec<Written>,
 }
 
 /// Where a member is in what was written: its name, and all of it with its value.
@@ -148,7 +151,7 @@ impl CanonicalWriter<'_> {
     ) -> Result<(), NotCanonical> {
         self.out.push(b'{');
         let start = self.out.len();
-        let mut members: Vec<Written> = Vec::new();
+        let outer = self.members.len();
         self.blank();
         if self.peek() == Some(b'}') {
             self.at += 1;
@@ -160,7 +163,7 @@ impl CanonicalWriter<'_> {
             if self.next() != Some(b'"') {
                 return Err(NotCanonical::NotJson);
             }
-            if !members.is_empty() {
+            if self.members.len() > outer {
                 self.out.push(b',');
             }
             let begin = self.out.len();
@@ -177,11 +180,11 @@ impl CanonicalWriter<'_> {
             let inside = name.start + 1..name.end.saturating_sub(1);
             let told = self.out.get(inside).unwrap_or_default();
             if skip(told, self.out.get(value..).unwrap_or_default()) {
-                let comma = usize::from(!members.is_empty());
+                let comma = usize::from(self.members.len() > outer);
                 self.out.truncate(begin - comma);
             } else {
                 let all = begin..self.out.len();
-                members.push(Written { name, all });
+                self.members.push(Written { name, all });
             }
             self.blank();
             match self.next() {
@@ -190,17 +193,19 @@ impl CanonicalWriter<'_> {
                 _ => return Err(NotCanonical::NotJson),
             }
         }
-        self.sort(start, members)?;
+        self.sort(start, outer)?;
+        self.members.truncate(outer);
         self.out.push(b'}');
         Ok(())
     }
 
-    /// Brings what was written since `start` into the order of the names.
-    fn sort(&mut self, start: usize, mut members: Vec<Written>) -> Result<(), NotCanonical> {
+    /// Brings what was written since `start`, the members from number `outer` on, into the order of the names.
+    fn sort(&mut self, start: usize, outer: usize) -> Result<(), NotCanonical> {
         let name = |out: &[u8], member: &Written| -> Vec<u8> {
             out.get(member.name.clone()).unwrap_or_default().to_vec()
         };
         let out = &self.out;
+        let members = self.members.get_mut(outer..).unwrap_or_default();
         let names = members.windows(2).map(|pair| match pair {
             [one, other] => {
                 let one = out.get(one.name.clone());
@@ -221,7 +226,7 @@ impl CanonicalWriter<'_> {
         }
         self.moved.clear();
         let mut before: Option<&[u8]> = None;
-        for member in &members {
+        for member in &*members {
             let name = out.get(member.name.clone()).unwrap_or_default();
             if before.replace(name) == Some(name) {
                 return Err(NotCanonical::NameTwice);

@@ -54,8 +54,8 @@ impl Dispatch {
         };
         let key = place.key.hash;
         let found = self.kept(place, words).await;
-        if let (Looked::Found(_), Some(beside)) = (&found, new) {
-            caching.known_keys.put(beside, request.doc.body(), key);
+        if let (Looked::Found(_), Some(question)) = (&found, new) {
+            caching.known_keys.put(question, key);
         }
         Ok(match found {
             Looked::Missed(_) if words.only_if_cached => Looked::NotCached { why: None },
@@ -63,8 +63,8 @@ impl Dispatch {
         })
     }
 
-    /// Where the answer to a request is kept, or why it is not. With a key that was not known already comes what it was made
-    /// of beside the body.
+    /// Where the answer to a request is kept, or why it is not. With a key that was not known already comes the hash of the
+    /// question as it was sent.
     fn place(
         &self,
         caching: &Arc<Caching>,
@@ -72,7 +72,7 @@ impl Dispatch {
         chain: &Chain,
         policy: CachePolicy,
         words: CacheWords,
-    ) -> Result<(CachePlace, Option<Vec<u8>>), &'static str> {
+    ) -> Result<(CachePlace, Option<[u8; 32]>), &'static str> {
         let (operation, doc) = (request.operation, &request.doc);
         if !cacheable::is_kept(operation) || request.payload.is_some() {
             return Err("operation");
@@ -105,14 +105,15 @@ impl Dispatch {
             hints: &hints,
             headers: &request.headers,
         });
-        let (key, new) = match caching.known_keys.get(&beside, doc.body()) {
+        let question = cache_key::of(doc.body(), &beside);
+        let (key, new) = match caching.known_keys.get(&question) {
             Some(key) => (key, None),
             None => {
                 let counted = cache_key::counted(doc.body()).map_err(|_| "body")?;
                 if let Some(field) = cacheable::obstacle(operation, doc, &counted) {
                     return Err(field);
                 }
-                (cache_key::of(&counted, &beside), Some(beside))
+                (cache_key::of(&counted, &beside), Some(question))
             }
         };
         let form = AskedForm {

@@ -6,7 +6,6 @@ mod flights;
 pub(super) mod found;
 mod joined;
 pub(super) mod keep;
-mod known_keys;
 mod look;
 pub(super) mod marks;
 pub(super) mod place;

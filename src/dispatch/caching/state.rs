@@ -7,12 +7,11 @@ use http::HeaderMap;
 use serde_json::{Map, Value};
 
 use super::flights::Flights;
-use super::known_keys::KnownKeys;
 use crate::domain::caching::{CachePolicy, CacheTable};
 use crate::domain::chain::Chain;
 use crate::domain::hash_map::HashMap;
 use crate::domain::ids::ProviderName;
-use crate::store::responses::ResponseStore;
+use crate::store::responses::{KnownKeys, ResponseStore};
 use crate::wire::cache_key::{self, UpstreamPart};
 
 /// Where answers are kept, and for which requests.
