@@ -4,7 +4,10 @@
 ///
 /// For tables whose size is bounded, whoever chooses their keys: it resists floods of colliding keys less than the
 /// standard library's, which costs three times as much for the short names and numbers that are keys here.
-pub type HashMap<K, V> = std::collections::HashMap<K, V, foldhash::fast::RandomState>;
+pub type HashMap<K, V> = std::collections::HashMap<K, V, RandomHasher>;
+
+/// Its hash function.
+pub type RandomHasher = foldhash::fast::RandomState;
 
 /// A hasher that gives the same numbers in every process of a build: for what must be found again after a restart.
 pub fn fixed_hasher() -> impl std::hash::Hasher + Clone {
@@ -27,7 +30,7 @@ impl<T: Eq + std::hash::Hash> SeenSet<T> {
         let many = if count > FEW { count } else { 0 };
         Self {
             few: Vec::with_capacity(count.min(FEW)),
-            many: HashMap::with_capacity_and_hasher(many, foldhash::fast::RandomState::default()),
+            many: HashMap::with_capacity_and_hasher(many, RandomHasher::default()),
         }
     }
 

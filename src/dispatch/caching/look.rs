@@ -21,6 +21,12 @@ use crate::wire::cache_words::CacheWords;
 use crate::wire::cacheable;
 use crate::wire::collected::CollectedAnswer;
 
+/// A question whose key is not known yet.
+struct NewQuestion {
+    quick: u64,
+    beside: Vec<u8>,
+}
+
 impl Dispatch {
     /// Looks for an answer to a request whose target means `chain`. Nothing is done where nothing is configured.
     ///
@@ -54,8 +60,9 @@ impl Dispatch {
         };
         let key = place.key.hash;
         let found = self.kept(place, words).await;
-        if let (Looked::Found(_), Some(question)) = (&found, new) {
-            caching.known_keys.put(question, key);
+        if let (Looked::Found(_), Some(new)) = (&found, new) {
+            let question = cache_key::of(request.doc.body(), &new.beside);
+            caching.known_keys.put(new.quick, question, key);
         }
         Ok(match found {
             Looked::Missed(_) if words.only_if_cached => Looked::NotCached { why: None },
@@ -63,8 +70,8 @@ impl Dispatch {
         })
     }
 
-    /// Where the answer to a request is kept, or why it is not. With a key that was not known already comes the hash of the
-    /// question as it was sent.
+    /// Where the answer to a request is kept, or why it is not. With a key that was not known already comes by
+    /// what it would be.
     fn place(
         &self,
         caching: &Arc<Caching>,
@@ -72,7 +79,7 @@ impl Dispatch {
         chain: &Chain,
         policy: CachePolicy,
         words: CacheWords,
-    ) -> Result<(CachePlace, Option<[u8; 32]>), &'static str> {
+    ) -> Result<(CachePlace, Option<NewQuestion>), &'static str> {
         let (operation, doc) = (request.operation, &request.doc);
         if !cacheable::is_kept(operation) || request.payload.is_some() {
             return Err("operation");
@@ -105,15 +112,17 @@ impl Dispatch {
             hints: &hints,
             headers: &request.headers,
         });
-        let question = cache_key::of(doc.body(), &beside);
-        let (key, new) = match caching.known_keys.get(&question) {
+        let quick = caching.known_keys.quick(&beside, doc.body());
+        let known = (caching.known_keys).get(quick, || cache_key::of(doc.body(), &beside));
+        let (key, new) = match known {
             Some(key) => (key, None),
             None => {
                 let counted = cache_key::counted(doc.body()).map_err(|_| "body")?;
                 if let Some(field) = cacheable::obstacle(operation, doc, &counted) {
                     return Err(field);
                 }
-                (cache_key::of(&counted, &beside), Some(question))
+                let key = cache_key::of(&counted, &beside);
+                (key, Some(NewQuestion { quick, beside }))
             }
         };
         let form = AskedForm {
