@@ -70,8 +70,7 @@ impl Dispatch {
         })
     }
 
-    /// Where the answer to a request is kept, or why it is not. With a key that was not known already comes by
-    /// what it would be.
+    /// Where the answer to a request is kept, or why it is not. With the question, where its key had to be made.
     fn place(
         &self,
         caching: &Arc<Caching>,
